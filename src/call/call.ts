@@ -1,0 +1,202 @@
+import { eventsOf } from '../chat/fold.ts'
+import { GatewayError, saidBy } from '../errors.ts'
+import { toUtf8 } from '../json/latin1.ts'
+import type { Deployment } from '../provider/deployment.ts'
+import type { Inbound } from '../wire/inbound.ts'
+import { type Crossing, relayResult, relayStream, type StreamRelay } from '../wire/relay.ts'
+import type { PassedResult } from '../wire/wire.ts'
+import { type Ask, prepare } from './prepare.ts'
+import { headersBack, scrub } from './scrub.ts'
+import type { Limits, Reply, Transport } from './transport.ts'
+
+export type CallDeps = {
+  transport: Transport
+  /** Answers for deployments with mock settings; the request never leaves the process. */
+  mock: (settings: Deployment) => Transport
+  /** A longer line of a provider's stream is a fault. */
+  maxLineBytes: number
+  /** A larger whole answer is a fault. */
+  maxAnswerBytes: number
+}
+
+export type Answer = {
+  deployment: Deployment
+  /** Parameters that could not be sent, by name. */
+  dropped: readonly string[]
+  /** The provider's headers as the client may see them. */
+  headers: Record<string, string>
+} & ({ type: 'whole'; result: PassedResult } | ({ type: 'stream' } & StreamAnswer))
+
+export type StreamAnswer = {
+  relay: StreamRelay
+  /** What the first reads gave the client. */
+  head: readonly Uint8Array[]
+  /** The reads that follow. */
+  rest: Reads
+}
+/** Network reads, one at a time; `stop` ends the upstream request. */
+export type Reads = { next(): Promise<Uint8Array | undefined>; stop(): void }
+
+/** An answer is begun for the client when something was said, or this long after the first byte. */
+const patienceMs = 2000
+
+/** Speaks to one deployment, once. Throws GatewayError; a stream that fails before it says anything is such an error too. */
+export async function call(
+  said: Inbound,
+  to: Deployment,
+  ask: Ask,
+  deps: CallDeps,
+  { signal, limits }: { signal: AbortSignal; limits: Limits },
+): Promise<Answer> {
+  try {
+    if (to.problem) throw to.problem
+    const { body, headers, dropped, crossing } = prepare(said, to, ask)
+    const transport = to.mock ? deps.mock(to) : deps.transport
+    const reply = await transport({
+      url: said.stream ? to.url.stream : to.url.whole,
+      headers,
+      body,
+      signal,
+      limits,
+      connection: to.connection,
+    })
+    if (reply.status >= 400 || reply.status < 200) throw await refusal(reply, to)
+    const answer = said.stream
+      ? await stream(reply, crossing, deps)
+      : await whole(reply, crossing, deps)
+    return { deployment: to, dropped, headers: headersBack(reply, to.secrets), ...answer }
+  } catch (cause) {
+    throw named(cause, to)
+  }
+}
+
+/** Errors from this side of the provider keep the gateway's voice; all others are the provider's, without its secrets. */
+export function named(cause: unknown, to: Deployment): GatewayError {
+  const error = GatewayError.from(cause)
+  if (ours.has(error.kind) || error === to.problem) return error
+  return saidBy(scrub(error, to.secrets), to.errorName)
+}
+const ours = new Set(['canceled', 'unsupported_params', 'internal', 'not_offered'])
+
+async function refusal(reply: Reply, to: Deployment): Promise<GatewayError> {
+  const text = new TextDecoder().decode(await reply.bytes(1_000_000).catch(() => new Uint8Array()))
+  const { status, header } = reply
+  const error = to.wire.decodeError({ status, body: text, header, provider: to.errorName })
+  const { kind, message, type, param, code, retryAfter } = error
+  return new GatewayError(kind, message, {
+    status: error.status,
+    provider: to.errorName,
+    type,
+    param,
+    code,
+    retryAfter: retryAfter ?? header('retry-after'),
+    headers: headersBack(reply, to.secrets),
+  })
+}
+
+async function whole(
+  reply: Reply,
+  crossing: Crossing,
+  deps: CallDeps,
+): Promise<{ type: 'whole'; result: PassedResult }> {
+  const bytes = await reply.bytes(deps.maxAnswerBytes)
+  return { type: 'whole', result: relayResult(bytes, crossing) }
+}
+
+async function stream(
+  reply: Reply,
+  crossing: Crossing,
+  deps: CallDeps,
+): Promise<{ type: 'stream' } & StreamAnswer> {
+  if (
+    reply.header('content-type')?.startsWith('application/json') &&
+    crossing.from.framing === 'sse'
+  )
+    return { type: 'stream', ...(await retold(reply, crossing, deps)) }
+  const relay = relayStream(crossing, deps.maxLineBytes)
+  const rest = reads(reply.body)
+  const head: Uint8Array[] = []
+  let patience: Promise<'waited'> | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  try {
+    for (;;) {
+      const next = rest.next()
+      const chunk = patience ? await Promise.race([next, patience]) : await next
+      if (chunk === 'waited') {
+        rest.putBack(next)
+        break
+      }
+      if (chunk === undefined) {
+        const out = relay.flush()
+        if (out) head.push(out)
+        if (!relay.content && !relay.complete) relay.end(undefined)
+        if (relay.fault && !relay.content) throw relay.fault
+        rest.putBack(Promise.resolve(undefined))
+        break
+      }
+      const out = relay.push(chunk)
+      if (out) head.push(out)
+      if (relay.content || relay.complete) break
+      if (relay.fault) throw relay.fault
+      patience ??= new Promise((resolve) => {
+        timer = setTimeout(() => resolve('waited'), patienceMs)
+      })
+    }
+  } catch (cause) {
+    rest.stop()
+    throw cause
+  } finally {
+    clearTimeout(timer)
+  }
+  return { type: 'stream', relay, head, rest }
+}
+
+function reads(
+  body: AsyncIterable<Uint8Array>,
+): Reads & { putBack(next: Promise<Uint8Array | undefined>): void } {
+  const iterator = body[Symbol.asyncIterator]()
+  let waiting: Promise<Uint8Array | undefined> | undefined
+  return {
+    next() {
+      if (waiting) {
+        const next = waiting
+        waiting = undefined
+        return next
+      }
+      return iterator.next().then(({ done, value }) => (done ? undefined : value))
+    },
+    putBack(next) {
+      next.catch(() => {})
+      waiting = next
+    },
+    stop() {
+      Promise.resolve(iterator.return?.()).catch(() => {})
+    },
+  }
+}
+
+/** Asked to stream, answered whole: the client gets its stream all the same. */
+async function retold(reply: Reply, crossing: Crossing, deps: CallDeps): Promise<StreamAnswer> {
+  const { from, to, target, notes, context } = crossing
+  const bytes = await reply.bytes(deps.maxAnswerBytes)
+  // Read by the wire's own pass first: it refuses what is broken or an error.
+  const result = relayResult(bytes, crossing)
+  const events = eventsOf(from.decodeResult(JSON.parse(new TextDecoder().decode(bytes)), notes))
+  const encoder = to.encodeStream({ ...context, model: context.model || target.model })
+  const told = events.map((event) => encoder.push(event)).join('')
+  return {
+    head: [toUtf8(told)],
+    rest: { next: async () => undefined, stop: () => {} },
+    relay: {
+      push: () => undefined,
+      flush: () => undefined,
+      content: true,
+      complete: true,
+      fault: undefined,
+      usage: () => result.usage,
+      text: () => result.text(),
+      end: (counted) =>
+        toUtf8((counted ? encoder.push({ type: 'usage', usage: counted }) : '') + encoder.end()),
+    },
+  }
+}

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { GatewayError } from '../errors.ts'
+import { createInbox } from './inbox.ts'
+import { readAll } from './transport.ts'
+
+function open(maxBytes = 1e9) {
+  const calls: string[] = []
+  const note = (name: string) => () => void calls.push(name)
+  const inbox = createInbox({
+    pause: note('pause'),
+    resume: note('resume'),
+    cancel: note('cancel'),
+    maxBytes,
+  })
+  return { ...inbox, calls }
+}
+
+test('whenever it is read, everything comes out once and in order', async () => {
+  const step = fc.oneof(
+    fc.record({ push: fc.integer({ min: 1, max: 200_000 }) }),
+    fc.record({ read: fc.integer({ min: 1, max: 3 }) }),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+      const { push, end, body, calls } = open()
+      const reader = body[Symbol.asyncIterator]()
+      const reads: Promise<IteratorResult<Uint8Array>>[] = []
+      const sizes: number[] = []
+      for (const { push: size, read } of steps as { push?: number; read?: number }[]) {
+        if (size) {
+          sizes.push(size)
+          push(new Uint8Array(size).fill(sizes.length))
+        }
+        for (let at = 0; at < (read ?? 0); at++) reads.push(reader.next())
+      }
+      end()
+      for (let at = 0; at <= sizes.length; at++) reads.push(reader.next())
+      const got = await Promise.all(reads)
+      const chunks = got.flatMap(({ done, value }) => (done ? [] : [value]))
+      assert.deepEqual(
+        chunks.map((chunk) => [chunk[0], chunk.length]),
+        sizes.map((size, at) => [(at + 1) % 256, size]),
+      )
+      // Told to wait and to go on by turns, and never left waiting.
+      assert.deepEqual(
+        calls,
+        calls.map((_, at) => (at % 2 === 0 ? 'pause' : 'resume')),
+      )
+      assert.equal(calls.length % 2, 0)
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('gathering takes what had come, and lets the rest come', async () => {
+  const { push, end, bytes, calls } = open()
+  push(new Uint8Array(300_000))
+  const all = bytes()
+  push(new Uint8Array(300_000))
+  end()
+  assert.equal((await all).length, 600_000)
+  assert.deepEqual(calls, ['pause', 'resume'])
+})
+
+test('too much is refused whenever it is noticed', async () => {
+  for (const early of [true, false]) {
+    const { push, bytes, calls } = open(10)
+    if (early) push(new Uint8Array(11))
+    const all = assert.rejects(bytes(), /larger than 10 bytes/)
+    if (!early) push(new Uint8Array(11))
+    await all
+    assert.deepEqual(calls, ['cancel'])
+  }
+})
+
+test('a failure waits for what had come, or does not', async () => {
+  for (const atOnce of [false, true]) {
+    const { push, fail, body } = open()
+    push(new Uint8Array(3))
+    fail(new GatewayError('bad_gateway', 'cut'), atOnce)
+    let got = 0
+    await assert.rejects(async () => {
+      for await (const chunk of body) got += chunk.length
+    }, /cut/)
+    assert.equal(got, atOnce ? 0 : 3)
+  }
+})
+
+test('leaving tells the upstream once, and only if it is still sending', async () => {
+  const left = open()
+  const reader = left.body[Symbol.asyncIterator]()
+  const pending = reader.next()
+  await reader.return?.()
+  left.push(new Uint8Array(3))
+  assert.deepEqual([(await pending).done, (await reader.next()).done], [true, true])
+  assert.deepEqual(left.calls, ['cancel'])
+  const ended = open()
+  ended.push(new Uint8Array(3))
+  ended.end()
+  for await (const _ of ended.body) break
+  assert.deepEqual(ended.calls, [])
+})
+
+test('an answer is read once', async () => {
+  const { end, body, bytes } = open()
+  end()
+  assert.equal((await readAll(body)).length, 0)
+  await assert.rejects(bytes(), /only once/)
+  assert.throws(() => body[Symbol.asyncIterator](), /only once/)
+})

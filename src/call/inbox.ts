@@ -1,0 +1,141 @@
+import { GatewayError } from '../errors.ts'
+import { join } from './transport.ts'
+
+/** Where the bytes of an answer wait for their reader. Pushed from one side, read once from the other. */
+export type Inbox = {
+  push(chunk: Uint8Array): void
+  end(): void
+  /** What has come is still read, then the error is thrown; with `atOnce` what has come is dropped. */
+  fail(error: GatewayError, atOnce: boolean): void
+  body: AsyncIterable<Uint8Array>
+  bytes(max?: number): Promise<Uint8Array>
+}
+
+export type InboxOptions = {
+  /** The queue is full: no more, please. */
+  pause(): void
+  resume(): void
+  /** The reader has left, or was sent more than it takes. */
+  cancel(): void
+  /** For `bytes()` when it is not given a limit. */
+  maxBytes: number
+}
+
+export function createInbox({ pause, resume, cancel, maxBytes }: InboxOptions): Inbox {
+  let chunks: Uint8Array[] = []
+  let size = 0
+  let reader: 'none' | 'loop' | 'whole' | 'gone' = 'none'
+  let paused = false
+  let ended = false
+  let error: GatewayError | undefined
+  let max = maxBytes
+  let wake: (() => void) | undefined
+
+  const drop = () => {
+    chunks = []
+    size = 0
+  }
+  const woken = () => {
+    const call = wake
+    wake = undefined
+    call?.()
+  }
+  const flow = () => {
+    if (!paused || (reader === 'loop' && size > lowWater)) return
+    paused = false
+    resume()
+  }
+  const claim = (as: 'loop' | 'whole') => {
+    if (reader !== 'none') throw new GatewayError('internal', 'an answer can be read only once')
+    reader = as
+  }
+  /** Answers one `next()` if there is something to say. */
+  const take = (resolve: (step: Step) => void, reject: (reason: GatewayError) => void): boolean => {
+    const chunk = chunks.shift()
+    if (chunk) {
+      size -= chunk.length
+      flow()
+      resolve({ done: false, value: chunk })
+    } else if (error) reject(error)
+    else if (ended || reader === 'gone') resolve({ done: true, value: undefined })
+    else return false
+    return true
+  }
+  const next = () =>
+    new Promise<Step>((resolve, reject) => {
+      if (take(resolve, reject)) return
+      const before = wake
+      wake = () => {
+        before?.()
+        if (!take(resolve, reject)) next().then(resolve, reject)
+      }
+    })
+  const tooMuch = () => {
+    error = new GatewayError('bad_gateway', `the upstream's answer is larger than ${max} bytes`)
+    drop()
+    cancel()
+  }
+  const whole = (): Uint8Array => {
+    if (error) throw error
+    const all = join(chunks)
+    drop()
+    return all
+  }
+  return {
+    push(chunk) {
+      if (reader === 'gone' || error) return
+      chunks.push(chunk)
+      size += chunk.length
+      if (reader === 'whole') {
+        if (size > max) tooMuch()
+        else return
+      } else if (!paused && size >= highWater) {
+        paused = true
+        pause()
+      }
+      woken()
+    },
+    end() {
+      ended = true
+      woken()
+    },
+    fail(reason, atOnce) {
+      if (ended || error) return
+      error = reason
+      if (atOnce) drop()
+      woken()
+    },
+    body: {
+      [Symbol.asyncIterator]() {
+        claim('loop')
+        return {
+          next,
+          return() {
+            reader = 'gone'
+            drop()
+            woken()
+            if (!ended && !error) cancel()
+            return Promise.resolve({ done: true, value: undefined })
+          },
+        }
+      },
+    },
+    async bytes(limit = maxBytes) {
+      claim('whole')
+      max = limit
+      if (size > max) tooMuch()
+      if (ended || error) return whole()
+      flow()
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
+      return whole()
+    },
+  }
+}
+
+type Step = IteratorResult<Uint8Array, undefined>
+
+/** An upstream is told to wait at the first and to go on at the second. */
+const highWater = 262_144
+const lowWater = 65_536

@@ -1,0 +1,188 @@
+import type { ChatRequest } from '../chat/chat.ts'
+import { isObject, type Json, type JsonObject, object } from '../json/json.ts'
+import { toUtf8 } from '../json/latin1.ts'
+import { stringify } from '../json/parse.ts'
+import { type Edits as PatchEdits, patch } from '../json/patch.ts'
+import type { Deployment } from '../provider/deployment.ts'
+import type { Inbound } from '../wire/inbound.ts'
+import type { Crossing } from '../wire/relay.ts'
+import type { ClientContext, Target } from '../wire/wire.ts'
+import { wires } from '../wire/wires.ts'
+
+/** What the gateway says of a request besides the body: worked out once, used for every deployment that is tried. */
+export type Ask = {
+  /** Top-level fields that are the gateway's own and never leave it. */
+  remove: readonly string[]
+  /** `drop_params` of the body. */
+  dropParams: boolean
+  /** Client headers that go along, and those of the body's `extra_headers`. */
+  headers: Readonly<Record<string, string>>
+  context: ClientContext
+}
+
+export type Prepared = {
+  body: Uint8Array
+  headers: Record<string, string>
+  dropped: readonly string[]
+  crossing: Crossing
+}
+
+/** A client's request as one deployment takes it: bytes where they may pass, JSON where a quirk must see it, the house's words where the wires differ. */
+export function prepare(said: Inbound, to: Deployment, ask: Ask): Prepared {
+  const target: Target =
+    ask.dropParams && !to.target.dropParams ? { ...to.target, dropParams: true } : to.target
+  const headers = { ...ask.headers, ...to.headers }
+  if (said.wire !== to.wire || !said.wire.native) return translated(said, to, target, ask, headers)
+  const crossing: Crossing = {
+    from: to.wire,
+    to: said.wire,
+    native: said.wire.native,
+    target,
+    notes: { model: target.model },
+    context: ask.context,
+  }
+  const edits = editsOf(said, to, ask)
+  const keys = said.wire.native.requestKeys(target)
+  const touched =
+    keys === 'all' ||
+    to.dropPaths.length > 0 ||
+    [...keys].some((key) => said.has(key) || key in edits.set || key in edits.append) ||
+    !!said.wire.native.requestWords?.(target).some((word) => said.glance?.text.includes(word))
+  if (said.glance && !touched)
+    return { body: patch(said.glance, raw(edits)), headers, dropped: [], crossing }
+  const body = said.json()
+  apply(body, edits)
+  for (const path of to.dropPaths) removePath(body, path)
+  const dropped = said.wire.native.adaptRequest(body, target)
+  return { body: toUtf8(stringify(body)), headers, dropped, crossing }
+}
+
+type Edits = {
+  remove: readonly string[]
+  set: Record<string, Json>
+  /** Only where the client said nothing. */
+  append: Record<string, Json>
+}
+
+function editsOf(said: Inbound, to: Deployment, ask: Ask): Edits {
+  const set: Record<string, Json> = { model: to.target.model }
+  const remove = [...ask.remove, ...to.dropKeys.filter((key) => said.has(key))]
+  const mine = said.has('extra_body') ? said.field('extra_body') : undefined
+  for (const extra of [mine, to.extraBody])
+    if (isObject(extra))
+      for (const [key, value] of Object.entries(extra)) if (value !== undefined) set[key] = value
+  const append: Record<string, Json> = {}
+  for (const [key, value] of Object.entries(to.defaults))
+    if (value !== undefined && !(key in set) && !said.has(key) && !said.has(twins[key] ?? key))
+      append[key] = value
+  if (said.stream && !to.target.quirks.noStreamUsage && said.wire.id === 'openai-chat') {
+    const options = object(said.field('stream_options'))
+    if (options['include_usage'] !== true)
+      set['stream_options'] = { ...options, include_usage: true }
+  }
+  return { remove, set, append }
+}
+
+/** Two spellings of one parameter: a row's default gives way to either. */
+const twins: Readonly<Record<string, string>> = {
+  max_tokens: 'max_completion_tokens',
+  max_completion_tokens: 'max_tokens',
+}
+
+function raw(edits: Edits): PatchEdits {
+  const texts = (values: Record<string, Json>) => {
+    const out: Record<string, string> = {}
+    for (const key in values) out[key] = stringify(values[key] ?? null)
+    return out
+  }
+  return {
+    set: texts(edits.set),
+    ...(edits.remove.length > 0 && { remove: edits.remove }),
+    ...(Object.keys(edits.append).length > 0 && { append: texts(edits.append) }),
+  }
+}
+
+function apply(body: JsonObject, edits: Edits): void {
+  for (const key of edits.remove) delete body[key]
+  for (const [key, value] of Object.entries(edits.append)) body[key] ??= value
+  Object.assign(body, edits.set)
+}
+
+/** LiteLLM's paths: `tools[*].function.strict`, `messages[0].name`, `a.b`. */
+export function removePath(body: JsonObject, path: string): void {
+  const steps = path.split(/[.[\]]+/).filter((step) => step !== '')
+  const walk = (value: Json | undefined, at: number): void => {
+    const step = steps[at]
+    if (step === undefined || typeof value !== 'object' || value === null) return
+    const last = at === steps.length - 1
+    if (Array.isArray(value)) {
+      value.forEach((item, index) => {
+        if ((step === '*' || step === String(index)) && !last) walk(item, at + 1)
+      })
+      if (last && step !== '*' && Number(step) in value) value.splice(Number(step), 1)
+      return
+    }
+    if (last) delete value[step]
+    else if (step === '*') for (const key in value) walk(value[key], at + 1)
+    else walk(value[step], at + 1)
+  }
+  walk(body, 0)
+}
+
+function translated(
+  said: Inbound,
+  to: Deployment,
+  target: Target,
+  ask: Ask,
+  headers: Record<string, string>,
+): Prepared {
+  const request = { ...requestFor(said, to, ask), model: target.model }
+  const { body, notes, dropped, headers: asked } = to.wire.encodeRequest(request, target)
+  return {
+    body: toUtf8(stringify({ ...body, ...to.extraBody })),
+    headers: { ...headers, ...asked },
+    dropped: dropped ?? [],
+    crossing: {
+      from: to.wire,
+      to: said.wire,
+      native: undefined,
+      target,
+      notes,
+      context: ask.context,
+    },
+  }
+}
+
+function requestFor(said: Inbound, to: Deployment, ask: Ask): ChatRequest {
+  const drops = to.dropKeys.length > 0 || to.dropPaths.length > 0 || said.has('extra_body')
+  let request = said.request()
+  if (drops) {
+    const body = said.json()
+    const mine = body['extra_body']
+    delete body['extra_body']
+    for (const key of to.dropKeys) delete body[key]
+    for (const path of to.dropPaths) removePath(body, path)
+    request = said.wire.decodeRequest({
+      ...body,
+      ...object(mine),
+      model: said.model,
+      stream: said.stream,
+    })
+  }
+  const extras = { ...request.extras }
+  for (const key of ask.remove) delete extras[key]
+  return withDefaults({ ...request, extras }, to.defaults)
+}
+
+/** A row's parameters are in OpenAI's words, whatever the client speaks. */
+function withDefaults(request: ChatRequest, defaults: JsonObject): ChatRequest {
+  if (Object.keys(defaults).length === 0) return request
+  const filled = wires['openai-chat'].decodeRequest({ messages: [], ...defaults })
+  const { extras, messages: _, tools, model: __, stream: ___, ...rest } = filled
+  return {
+    ...rest,
+    ...request,
+    tools: request.tools.length > 0 ? request.tools : tools,
+    extras: { ...extras, ...request.extras },
+  }
+}

@@ -1,0 +1,71 @@
+import { GatewayError } from '../errors.ts'
+import type { Reply, Transport, Upstream } from './transport.ts'
+
+/** One request and its answer, redirects not followed. `since` is when the first of the chain began. */
+export type Exchange = (request: Upstream, since: number) => Promise<Reply>
+
+/**
+ * Follows redirects within one origin. Another origin is refused: the request carries the provider's key and the
+ * client's words, and whoever answers there was not chosen by the operator.
+ */
+export function followRedirects(exchange: Exchange): Transport {
+  return async (first) => {
+    const since = performance.now()
+    let request = first
+    for (let hops = 0; ; hops++) {
+      const reply = await exchange(request, since)
+      const location = redirects.has(reply.status) ? reply.header('location') : undefined
+      if (location === undefined) return reply
+      await discard(reply)
+      if (hops === hopsMax)
+        throw new GatewayError('bad_gateway', `the provider redirected more than ${hopsMax} times`)
+      request = redirected(request, reply.status, location)
+    }
+  }
+}
+
+function redirected(request: Upstream, status: number, location: string): Upstream {
+  const from = new URL(request.url)
+  const to = URL.canParse(location, from) ? new URL(location, from) : undefined
+  if (!to)
+    throw new GatewayError('bad_gateway', 'the provider redirected to an address that is not a URL')
+  if (to.origin !== from.origin)
+    throw new GatewayError(
+      'bad_gateway',
+      'the provider redirected to another origin, which is not followed; if it has moved, set its new base URL',
+      { cause: new Error(`redirected to ${to.origin}`) },
+    )
+  to.username = from.username
+  to.password = from.password
+  to.hash = ''
+  if (status === 307 || status === 308) {
+    if (!isReplayable(request.body))
+      throw new GatewayError(
+        'bad_gateway',
+        'the provider redirected an upload, which cannot be sent twice',
+      )
+    return { ...request, url: to.href }
+  }
+  // 303 always, 301 and 302 by custom: what was posted is fetched from its new place.
+  if (request.method === 'GET') return { ...request, url: to.href }
+  const { body, ...bare } = request
+  const headers = Object.fromEntries(
+    Object.entries(request.headers).filter(([name]) => !name.startsWith('content-')),
+  )
+  return { ...bare, method: 'GET', url: to.href, headers }
+}
+
+/** Can the body be sent a second time? */
+export const isReplayable = (body: Upstream['body']): body is Uint8Array | string | undefined =>
+  body === undefined || typeof body === 'string' || body instanceof Uint8Array
+
+/** A short body is read, so that the connection serves again; a long one is not worth waiting for. */
+async function discard(reply: Reply): Promise<void> {
+  const length = Number(reply.header('content-length') ?? Number.NaN)
+  if (length <= shortBody) await reply.bytes(shortBody).catch(() => undefined)
+  else await reply.body[Symbol.asyncIterator]().return?.()
+}
+
+const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+const hopsMax = 3
+const shortBody = 65_536

@@ -1,0 +1,47 @@
+import { GatewayError } from '../errors.ts'
+import type { Reply } from './transport.ts'
+
+/** A provider that echoes its request must not show our credential to the client. */
+export function scrub(error: GatewayError, secrets: readonly string[]): GatewayError {
+  if (!secrets.some((secret) => mentions(error, secret))) return error
+  const { kind, status, provider, type, param, code, retryAfter, headers, cause } = error
+  return new GatewayError(kind, clean(error.message, secrets), {
+    status,
+    provider,
+    type: type && clean(type, secrets),
+    param: param && clean(param, secrets),
+    code: code && clean(code, secrets),
+    retryAfter,
+    headers,
+    cause,
+  })
+}
+
+const mentions = ({ message, type, param, code }: GatewayError, secret: string): boolean =>
+  [message, type, param, code].some((said) => said?.includes(secret))
+
+export function clean(said: string, secrets: readonly string[]): string {
+  let out = said
+  for (const secret of secrets) if (secret !== '') out = out.replaceAll(secret, '[redacted]')
+  return out
+}
+
+/** Belong to one connection, or say how the bytes were packed. */
+const kept = new Set(
+  `connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade content-length
+  content-encoding set-cookie authorization x-api-key api-key x-goog-api-key date`.split(/\s+/),
+)
+
+/** The provider's headers as LiteLLM shows them: all under `llm_provider-`, its rate limits under their own names too. One that holds a secret is left out. */
+export function headersBack(reply: Reply, secrets: readonly string[]): Record<string, string> {
+  const out: Record<string, string> = {}
+  const headers = reply.headers()
+  for (const name in headers) {
+    const value = headers[name]
+    if (value === undefined || kept.has(name)) continue
+    if (secrets.some((secret) => secret !== '' && value.includes(secret))) continue
+    out[`llm_provider-${name}`] = value
+    if (name.startsWith('x-ratelimit-')) out[name] = value
+  }
+  return out
+}

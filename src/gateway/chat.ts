@@ -1,0 +1,306 @@
+import { type Answer, call, named, type StreamAnswer } from '../call/call.ts'
+import type { Ask } from '../call/prepare.ts'
+import { type Limits, join } from '../call/transport.ts'
+import { noUsage, type Usage } from '../chat/chat.ts'
+import { countedUsage } from '../chat/tokens.ts'
+import { GatewayError } from '../errors.ts'
+import type { Incoming, Outgoing } from '../http/http.ts'
+import { list, number, object } from '../json/json.ts'
+import { toUtf8 } from '../json/latin1.ts'
+import type { Caller } from '../policy/identify.ts'
+import type { Deployment } from '../provider/deployment.ts'
+import { unknownModel } from '../router/router.ts'
+import { type Inbound, listen } from '../wire/inbound.ts'
+import type { ClientContext, Wire } from '../wire/wire.ts'
+import { type Controls, readControls, refuseUpstreamElsewhere } from './fields.ts'
+import { answerHeaders, callIdOf, costHeader, errorHeaders, forwarded } from './headers.ts'
+import { openReceipt, type Receipt } from './receipt.ts'
+import type { Rooms } from './rooms.ts'
+
+/** What the path of a route says besides its body. */
+export type Said = { model?: string; stream?: boolean }
+
+/** One request, door to ledger. Read this and you have read the gateway. */
+export async function serveChat(
+  incoming: Incoming,
+  wire: Wire,
+  rooms: Rooms,
+  caller: Caller,
+  path: Said = {},
+): Promise<Outgoing> {
+  const receipt = openReceipt(rooms, 'chat', callIdOf(incoming.header('x-litellm-call-id')))
+  receipt.keyId = caller.keyId
+  try {
+    refuseUpstreamElsewhere(incoming.query, incoming.headers())
+    const said = listen(await incoming.body(), wire, path)
+    const controls = readControls(said, rooms.settings.fields, (name) => incoming.header(name))
+    const model = rooms.settings.completionModel ?? said.model
+    receipt.model = said.model
+    receipt.stream = said.stream
+    receipt.serviceTier = tierAsked(said)
+    if (!rooms.router.knows(rooms.router.groups.nameOf(model))) throw noSuchModel(incoming.path, model)
+    refuseImplausible(said)
+
+    const context = contextOf(said, receipt, rooms)
+    const group = rooms.router.groups.nameOf(model)
+    const ask: Ask = {
+      remove: controls.remove,
+      dropParams: controls.dropParams,
+      headers: { ...forwarded(incoming.headers(), group, rooms.settings), ...controls.headers },
+      context,
+    }
+    const { answer, deployment, retries, fallbacks, release } = await rooms.router.route<Answer>({
+      model,
+      tags: controls.tags,
+      retries: controls.retries,
+      fallbacks: controls.fallbacks,
+      disableFallbacks: controls.disableFallbacks,
+      signal: incoming.signal,
+      attempt: async (to) =>
+        call(said, brought(to, controls, rooms), ask, rooms.calls, {
+          signal: incoming.signal,
+          limits: limitsOf(said, controls, to, rooms),
+        }),
+    })
+    receipt.deployment = deployment
+    receipt.group = deployment.group
+    receipt.retries = retries
+    receipt.fallbacks = fallbacks
+    if (answer.type === 'stream')
+      return streamed(answer, said, receipt, rooms, release)
+    release(undefined)
+    return await whole(answer, said, receipt, rooms)
+  } catch (cause) {
+    const error = receipt.failed(cause)
+    receipt.settle()
+    if (error.kind === 'internal') rooms.log('error', 'a request failed inside the gateway', { cause: error.cause, requestId: receipt.requestId })
+    return refusal(error, wire, receipt.requestId, rooms)
+  }
+}
+
+/** An error in the client's own dialect. What the gateway itself says carries `detail` too, where older clients look. */
+export function refusal(error: GatewayError, wire: Wire, requestId: string, rooms: Rooms): Outgoing {
+  const body = wire.encodeError(error)
+  if (error.provider === undefined) body['detail'] = error.message
+  if (rooms.settings.callIdInErrors) body['litellm_call_id'] = requestId
+  return {
+    status: error.status,
+    headers: errorHeaders(error, requestId),
+    body: JSON.stringify(body),
+  }
+}
+
+function noSuchModel(path: string, model: string): GatewayError {
+  const { kind, message, type } = unknownModel(model)
+  return new GatewayError(kind, `${path.replace(/^\/v1(?=\/)/, '')}: ${message}`, { type })
+}
+
+/** A body that passes unread is looked at just enough to know that it is a conversation. */
+function refuseImplausible(said: Inbound): void {
+  for (const key of said.wire.native?.lists ?? []) {
+    const span = said.glance?.keys.get(key)
+    if (!span || said.glance?.text[span.valueStart] !== '[') {
+      said.request()
+      return
+    }
+  }
+}
+
+const tierAsked = (said: Inbound): string | undefined => {
+  if (!said.has('service_tier')) return undefined
+  const tier = said.field('service_tier')
+  return typeof tier === 'string' ? tier : undefined
+}
+
+function contextOf(said: Inbound, receipt: Receipt, rooms: Rooms): ClientContext {
+  const asked =
+    said.has('stream_options') && object(said.field('stream_options'))['include_usage'] === true
+  const choices = said.has('n') ? (number(said.field('n')) ?? 1) : 1
+  return {
+    model: said.model,
+    requestId: receipt.requestId,
+    created: Math.floor(receipt.startedAt / 1000),
+    streamUsage: asked || rooms.settings.alwaysStreamUsage,
+    choices,
+  }
+}
+
+function brought(to: Deployment, { clientSide }: Controls, rooms: Rooms): Deployment {
+  return Object.keys(clientSide).length === 0 ? to : rooms.override(to, clientSide)
+}
+
+/** LiteLLM's order: what the request says, the deployment, the settings. A stream has its own numbers first. */
+function limitsOf(said: Inbound, controls: Controls, to: Deployment, { settings }: Rooms): Limits {
+  const normal = controls.timeoutSeconds ?? to.timeout ?? settings.timeoutSeconds
+  if (!said.stream) return { firstByteMs: normal * 1000, idleMs: normal * 1000, totalMs: normal * 1000 }
+  const streaming =
+    controls.streamTimeoutSeconds ?? to.streamTimeout ?? settings.streamTimeoutSeconds ?? normal
+  return { firstByteMs: streaming * 1000, idleMs: streaming * 1000 }
+}
+
+async function whole(
+  answer: Extract<Answer, { type: 'whole' }>,
+  said: Inbound,
+  receipt: Receipt,
+  rooms: Rooms,
+): Promise<Outgoing> {
+  const { result, deployment } = answer
+  receipt.usage = result.usage ?? (await counted(said, result.text(), deployment, rooms))
+  refuseUnpriced(receipt, rooms)
+  const headers = {
+    'content-type': 'application/json',
+    ...answerHeaders(answer, receipt, rooms.now()),
+    ...costHeader(receipt),
+  }
+  const body = result.encode(result.usage ? undefined : receipt.usage)
+  receipt.settle()
+  return { status: 200, headers, body }
+}
+
+/** Nobody told the usage: it is counted, so that it is never zero. */
+async function counted(said: Inbound, text: string, to: Deployment, rooms: Rooms): Promise<Usage> {
+  await rooms.tokens.ready()
+  return countNow(said, text, to, rooms)
+}
+
+function countNow(said: Inbound, text: string, to: Deployment, { tokens }: Rooms): Usage {
+  const { model } = to.target
+  const messages = said.has('messages') ? list(said.field('messages')) : undefined
+  const input = messages
+    ? tokens.counter.countMessages(messages, said.has('tools') ? said.field('tools') : undefined, model)
+    : tokens.counter.countRequest(said.request(), model)
+  return countedUsage(input, {
+    output: tokens.counter.countText(text, model),
+    reasoning: 0,
+    outputAudio: 0,
+    outputImage: 0,
+  })
+}
+
+function refuseUnpriced(receipt: Receipt, { settings, log }: Rooms): void {
+  const { deployment } = receipt
+  if (!deployment || receipt.cost().priced) return
+  if (settings.unpriced === 'free' && !warned.has(deployment.id)) {
+    if (warned.size > 10_000) warned.clear()
+    warned.add(deployment.id)
+    log('warn', `no price is known for ${deployment.provider}/${deployment.target.model}: it counts as free. Set input_cost_per_token and output_cost_per_token in its litellm_params.`)
+  }
+}
+const warned = new Set<string>()
+
+const sse = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+  // Proxies in between must not collect the stream.
+  'x-accel-buffering': 'no',
+}
+
+function streamed(
+  answer: Extract<Answer, { type: 'stream' }>,
+  said: Inbound,
+  receipt: Receipt,
+  rooms: Rooms,
+  release: (error: GatewayError | undefined) => void,
+): Outgoing {
+  receipt.firstByteAt = rooms.now()
+  return {
+    status: 200,
+    headers: { ...sse, ...answerHeaders(answer, receipt, rooms.now()) },
+    body: streamBody(answer, said, receipt, rooms, release),
+  }
+}
+
+/**
+ * An iterator by hand, not a generator: one that is left before its first step must settle too, and a generator's
+ * `finally` would not run then.
+ */
+function streamBody(
+  { relay, head, rest, deployment }: StreamAnswer & { deployment: Deployment },
+  said: Inbound,
+  receipt: Receipt,
+  rooms: Rooms,
+  release: (error: GatewayError | undefined) => void,
+): AsyncIterable<Uint8Array> {
+  let opened = false
+  let closed = false
+
+  function settle(cause: unknown): void {
+    if (closed) return
+    closed = true
+    const error = cause === undefined ? undefined : receipt.failed(cause)
+    receipt.usage = relay.usage() ?? receipt.usage
+    if (receipt.usage === noUsage) receipt.usage = countNow(said, relay.text(), deployment, rooms)
+    refuseUnpriced(receipt, rooms)
+    release(error)
+    receipt.settle()
+  }
+
+  /** A stream that has begun cannot change its status: the error is its last event, and no end follows. */
+  function fail(cause: unknown): Uint8Array | undefined {
+    const error = named(cause, deployment)
+    rest.stop()
+    settle(error)
+    return error.kind === 'canceled' ? undefined : toUtf8(said.wire.encodeStreamError(error))
+  }
+
+  async function finish(): Promise<Uint8Array | undefined> {
+    const usage = relay.usage() ?? (await counted(said, relay.text(), deployment, rooms))
+    receipt.usage = usage
+    const out = relay.end(usage)
+    if (relay.fault) return fail(relay.fault)
+    drain(rest)
+    settle(undefined)
+    return out
+  }
+
+  async function step(): Promise<Uint8Array | undefined> {
+    if (!opened) {
+      opened = true
+      if (head.length > 0 && !relay.complete) return join(head)
+      if (head.length > 0) return both(join(head), await finish())
+    }
+    while (!closed) {
+      if (relay.fault) return fail(relay.fault)
+      if (relay.complete) return finish()
+      const chunk = await rest.next()
+      const out = chunk === undefined ? relay.flush() : relay.push(chunk)
+      if (chunk === undefined) return relay.fault ? both(out, fail(relay.fault)) : both(out, await finish())
+      if (out) return relay.complete ? both(out, await finish()) : out
+    }
+    return undefined
+  }
+
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        let value: Uint8Array | undefined
+        try {
+          value = closed ? undefined : await step()
+        } catch (cause) {
+          value = closed ? undefined : fail(cause)
+        }
+        return value === undefined ? { done: true, value: undefined } : { done: false, value }
+      },
+      async return() {
+        if (!closed) {
+          rest.stop()
+          settle(new GatewayError('canceled', 'the client has gone'))
+        }
+        return { done: true, value: undefined }
+      },
+    }),
+  }
+}
+
+const both = (a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined =>
+  a && b ? join([a, b]) : (a ?? b)
+
+/** The answer is complete but its connection may not be: reading to its end lets it be used again; a provider that keeps it open loses it. */
+function drain(rest: StreamAnswer['rest']): void {
+  const timer = setTimeout(() => rest.stop(), 1000)
+  const step = (): Promise<void> =>
+    rest.next().then((chunk) => (chunk === undefined ? undefined : step()))
+  step()
+    .catch(() => {})
+    .finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,91 @@
+import { GatewayError } from '../errors.ts'
+import type { Handler, Incoming, Outgoing } from '../http/http.ts'
+import type { Wire } from '../wire/wire.ts'
+import { wires } from '../wire/wires.ts'
+import { refusal } from './chat.ts'
+import { callIdOf } from './headers.ts'
+import type { Rooms } from './rooms.ts'
+import { compile, type Route, routes } from './routes.ts'
+
+/**
+ * The one door: finds the route, asks whether the caller may, runs it. The matched route is the only thing that decides
+ * about permission; Host and headers never do.
+ */
+export function createGateway(rooms: Rooms, more: readonly Route[] = []): Handler {
+  const table = compile([...routes, ...more])
+  return async (incoming) => {
+    let dialect: Wire = wires['openai-chat']
+    try {
+      if (incoming.method === 'OPTIONS') return preflight(incoming, rooms, table)
+      const found = table.match(incoming.method, incoming.path)
+      if ('allowed' in found) throw notServed(incoming, found.allowed)
+      const { route, params } = found
+      dialect = route.dialect ?? dialect
+      const caller = rooms.identify(incoming, route.permission)
+      const query = new URLSearchParams(incoming.query)
+      const out = await route.run({ incoming, rooms, caller, params, query })
+      return withCors(out, incoming, route, rooms)
+    } catch (cause) {
+      const error = GatewayError.from(cause)
+      if (error.kind === 'internal') rooms.log('error', 'a route failed', { cause: error.cause, path: incoming.path })
+      return refusal(error, dialect, callIdOf(undefined), rooms)
+    }
+  }
+}
+
+function notServed({ method, path }: Incoming, allowed: readonly string[]): GatewayError {
+  return allowed.length > 0
+    ? new GatewayError('bad_request', `Method Not Allowed: ${path.slice(0, 200)} takes ${allowed.join(', ')}`, {
+        status: 405,
+        headers: { allow: allowed.join(', ') },
+      })
+    : new GatewayError('not_found', `Not Found: there is no ${method} ${path.slice(0, 200)}`, {
+        type: 'invalid_request_error',
+      })
+}
+
+/** Web pages may call models and learn their names, where the operator has a key that protects them; never manage. */
+const open: ReadonlySet<Route['permission']> = new Set(['llm', 'info', 'public'])
+
+function originFor(incoming: Incoming, rooms: Rooms): string | undefined {
+  const origin = incoming.header('origin')
+  if (origin === undefined) return undefined
+  const { corsOrigins } = rooms.settings
+  return corsOrigins.includes('*') ? '*' : corsOrigins.includes(origin) ? origin : undefined
+}
+
+function withCors(out: Outgoing, incoming: Incoming, route: Route, rooms: Rooms): Outgoing {
+  const origin = open.has(route.permission) ? originFor(incoming, rooms) : undefined
+  if (origin === undefined) return out
+  return {
+    ...out,
+    headers: {
+      ...out.headers,
+      'access-control-allow-origin': origin,
+      'access-control-expose-headers': '*',
+      ...(origin !== '*' && { vary: 'origin' }),
+    },
+  }
+}
+
+function preflight(incoming: Incoming, rooms: Rooms, table: ReturnType<typeof compile>): Outgoing {
+  const asked = incoming.header('access-control-request-method') ?? 'GET'
+  const found = table.match(asked, incoming.path)
+  if ('allowed' in found) throw notServed(incoming, found.allowed)
+  rooms.identify(incoming, 'public')
+  const origin = open.has(found.route.permission) ? originFor(incoming, rooms) : undefined
+  if (origin === undefined)
+    throw new GatewayError('permission', 'web pages of other origins may not call this route', { type: 'auth_error' })
+  const headers = incoming.header('access-control-request-headers')
+  return {
+    status: 204,
+    headers: {
+      'access-control-allow-origin': origin,
+      'access-control-allow-methods': found.route.method,
+      ...(headers !== undefined && /^[\w\s,-]*$/.test(headers) && { 'access-control-allow-headers': headers }),
+      'access-control-max-age': '600',
+      ...(origin !== '*' && { vary: 'origin' }),
+    },
+    body: '',
+  }
+}

@@ -1,0 +1,67 @@
+import type { Answer } from '../call/call.ts'
+import type { GatewayError } from '../errors.ts'
+import { litellmVersion, version } from '../version.ts'
+import { isPlainHeader } from './fields.ts'
+import { dollars, type Receipt } from './receipt.ts'
+import type { GatewaySettings } from './rooms.ts'
+
+/** LiteLLM's headers of an answer, without the ones that leak: no address of the provider, no hash of the key. */
+export function answerHeaders(answer: Answer, receipt: Receipt, now: number): Record<string, string> {
+  const headers: Record<string, string> = {
+    ...answer.headers,
+    'x-litellm-call-id': receipt.requestId,
+    'x-litellm-model-id': answer.deployment.id,
+    'x-litellm-model-group': headerText(receipt.group),
+    'x-litellm-version': litellmVersion,
+    'x-throughway-version': version,
+    'x-litellm-attempted-retries': String(receipt.retries),
+    'x-litellm-attempted-fallbacks': String(receipt.fallbacks),
+    'x-litellm-response-duration-ms': String(now - receipt.startedAt),
+  }
+  if (answer.dropped.length > 0) headers['x-throughway-dropped'] = headerText(answer.dropped.join(','))
+  return headers
+}
+
+/** Only known for whole answers: a stream's headers leave before its cost is known. */
+export const costHeader = (receipt: Receipt): Record<string, string> => ({
+  'x-litellm-response-cost': dollars(receipt.cost().nanoDollars),
+})
+
+export function errorHeaders(error: GatewayError, requestId: string): Record<string, string> {
+  return {
+    'content-type': 'application/json',
+    ...error.headers,
+    ...(error.retryAfter !== undefined && /^[\x20-\x7e]{1,100}$/.test(error.retryAfter) && { 'retry-after': error.retryAfter }),
+    'x-litellm-call-id': requestId,
+    'x-litellm-version': litellmVersion,
+    'x-litellm-response-cost': '0',
+  }
+}
+
+/** A header holds Latin-1 without line ends; what else a name has is written as in a URL. */
+const headerText = (said: string): string =>
+  /^[\x20-\x7e]*$/.test(said) ? said : encodeURIComponent(said)
+
+/** The client's own headers that go along to the provider. */
+export function forwarded(
+  headers: Record<string, string>,
+  group: string,
+  settings: GatewaySettings,
+): Record<string, string> {
+  const out: Record<string, string> = {}
+  if (settings.forwardOrganization && headers['openai-organization'])
+    out['openai-organization'] = headers['openai-organization']
+  if (!settings.forwardHeaders(group)) return out
+  for (const name in headers) {
+    const value = headers[name]
+    if (value === undefined || !name.startsWith('x-') || name.startsWith('x-litellm-')) continue
+    if (isPlainHeader(name, value) && !infrastructure.test(name)) out[name] = value
+  }
+  return out
+}
+/** Written by the proxies in between, about the client's connection to us; and the OpenAI SDK's own bookkeeping. */
+const infrastructure = /^x-(forwarded|real-ip|envoy|amzn|request-start|stainless)/
+
+/** Chosen by the client where it can be an id, ours otherwise. */
+export const callIdOf = (asked: string | undefined): string =>
+  asked !== undefined && /^[\x21-\x7e]{1,256}$/.test(asked) ? asked : crypto.randomUUID()

@@ -1,0 +1,70 @@
+import { call } from '../call/call.ts'
+import { GatewayError } from '../errors.ts'
+import type { Outgoing } from '../http/http.ts'
+import { type JsonObject, text } from '../json/json.ts'
+import { toUtf8 } from '../json/latin1.ts'
+import type { Deployment } from '../provider/deployment.ts'
+import { litellmVersion, version } from '../version.ts'
+import { listen } from '../wire/inbound.ts'
+import { wires } from '../wire/wires.ts'
+import { json, publicParams } from './models.ts'
+import type { Rooms } from './rooms.ts'
+
+export const alive = (): Outgoing => json("I'm alive!")
+
+export function readiness(rooms: Rooms): Outgoing {
+  return json({
+    status: 'healthy',
+    db: 'Not connected',
+    litellm_version: litellmVersion,
+    throughway_version: version,
+    uptime_seconds: Math.round((rooms.now() - rooms.startedAt) / 1000),
+  })
+}
+
+/** At most so many test calls at a time, and so long for each. */
+const atOnce = 8
+const patienceMs = 15_000
+
+/** Asks every chat deployment (or the named ones) a one-word question. It costs money, so it asks for the key. */
+export async function health(rooms: Rooms, query: URLSearchParams, signal: AbortSignal): Promise<Outgoing> {
+  const model = query.get('model')
+  const id = query.get('model_id')
+  const all = rooms.router.groups
+    .all()
+    .filter((one) => !one.group.includes('*'))
+    .filter((one) => (model === null || one.group === model) && (id === null || one.id === id))
+  const healthy: JsonObject[] = []
+  const unhealthy: JsonObject[] = []
+  const queue = [...all]
+  const worker = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      const row = { ...publicParams(next.row.params), model_id: next.id, model_name: next.group }
+      const error = await test(next, rooms, signal)
+      if (error) unhealthy.push({ ...row, error: error.message, status: error.status })
+      else healthy.push(row)
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  return json({
+    healthy_endpoints: healthy,
+    unhealthy_endpoints: unhealthy,
+    healthy_count: healthy.length,
+    unhealthy_count: unhealthy.length,
+  })
+}
+
+async function test(to: Deployment, rooms: Rooms, signal: AbortSignal): Promise<GatewayError | undefined> {
+  const model = text(to.row.info['health_check_model']) ?? to.group
+  const body = { model, messages: [{ role: 'user', content: 'test' }], max_tokens: 5 }
+  const said = listen(toUtf8(JSON.stringify(body)), wires['openai-chat'])
+  const requestId = crypto.randomUUID()
+  const context = { model, requestId, created: 0, streamUsage: false, choices: 1 }
+  const limits = { totalMs: patienceMs, firstByteMs: patienceMs }
+  try {
+    await call(said, to, { remove: [], dropParams: true, headers: {}, context }, rooms.calls, { signal, limits })
+    return undefined
+  } catch (cause) {
+    return GatewayError.from(cause)
+  }
+}

@@ -1,0 +1,265 @@
+import type { CallDeps } from '../call/call.ts'
+import { mockTransport } from '../call/mock.ts'
+import type { Transport } from '../call/transport.ts'
+import type { ErrorName, FallbackTarget } from '../config/kinds.ts'
+import type { Config, ModelRow } from '../config/schema.ts'
+import type { FaultKind } from '../errors.ts'
+import { GatewayError } from '../errors.ts'
+import { isObject, type Json, type JsonObject, list, object, text } from '../json/json.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { Identify } from '../policy/identify.ts'
+import { type Catalogue, infoOf } from '../provider/catalogue.ts'
+import {
+  type ConnectionValues,
+  createDeployment,
+  type Deployment,
+  type DeploymentDeps,
+  idOf,
+  type Row,
+} from '../provider/deployment.ts'
+import { resolve } from '../provider/resolve.ts'
+import { createRouter, type Fallbacks, type RetryPolicy, type Router, type RouterSettings } from '../router/router.ts'
+import type { GatewaySettings, Rooms, Tokens } from './rooms.ts'
+
+/** What the environment gives that no config file can say. */
+export type OpenDeps = {
+  env: (name: string) => string | undefined
+  transport: Transport
+  identify: Identify
+  ledger: Ledger
+  /** The catalogue as far as it is loaded, and the whole of it. */
+  catalogue: { readonly current: Catalogue; loaded(): Promise<Catalogue> }
+  tokens: Tokens
+  log: Rooms['log']
+  now?: () => number
+  connectionOf?: (params: JsonObject) => ConnectionValues | undefined
+  /** Settings that environment variables give when the file is silent. */
+  defaults: Defaults
+  corsOrigins: readonly string[]
+  docs: boolean
+}
+export type Defaults = {
+  dropParams: boolean
+  modifyParams: boolean
+  requestTimeoutSeconds: number
+  retries: number
+  allowedFails: number | undefined
+  cooldownSeconds: number
+  maxFallbacks: number
+}
+
+/** From a config to the rooms that serve it. */
+export function openRooms(config: Config, deps: OpenDeps): Rooms {
+  const now = deps.now ?? Date.now
+  const { router, override } = openRouter(config, deps)
+  const calls: CallDeps = {
+    transport: deps.transport,
+    mock: mockTransport,
+    maxLineBytes: config.limits.sse_line_mb * 1024 * 1024,
+    maxAnswerBytes: 512 * 1024 * 1024,
+  }
+  return {
+    identify: deps.identify,
+    router,
+    settings: settingsOf(config, deps, router),
+    calls,
+    ledger: deps.ledger,
+    catalogue: deps.catalogue.loaded,
+    tokens: deps.tokens,
+    now,
+    override,
+    log: deps.log,
+    startedAt: now(),
+  }
+}
+
+function openRouter(config: Config, deps: OpenDeps): { router: Router; override: Rooms['override'] } {
+  const priceAs = object(config.general.unpriced_models)['price_as']
+  const deploymentDeps: DeploymentDeps = {
+    env: deps.env,
+    resolve: (model, custom, base) =>
+      resolve(model, custom, { base, providerOf: (name) => deps.catalogue.current.providerOf(name) }),
+    infoOf: (provider, model, overrides) =>
+      priced(infoOf(deps.catalogue.current, provider, model, overrides), text(priceAs), deps),
+    dropParams: config.settings.drop_params ?? deps.defaults.dropParams,
+    modifyParams: config.settings.modify_params ?? deps.defaults.modifyParams,
+    ...(deps.connectionOf && { connectionOf: deps.connectionOf }),
+  }
+  const make = (row: Row, id: string) => createDeployment(row, deploymentDeps, id)
+  const seen = new Map<string, number>()
+  const defaults = object(config.router.default_litellm_params)
+  const deployments = config.models.map((model) => {
+    const row = rowOf(model, defaults)
+    const id = text(row.info['id']) ?? unique(idOf(row), seen)
+    return make(row, id)
+  })
+  const router = createRouter({
+    deployments,
+    settings: routerSettingsOf(config, deps.defaults),
+    expand: (wildcard, publicName, upstreamName) =>
+      make(
+        {
+          ...wildcard.row,
+          modelName: publicName,
+          params: { ...wildcard.row.params, model: upstreamName },
+        },
+        wildcard.id,
+      ),
+    now: deps.now ?? Date.now,
+  })
+  return {
+    router,
+    override: (deployment, brought) =>
+      make({ ...deployment.row, params: { ...deployment.row.params, ...allowed(deployment, brought, config) } }, deployment.id),
+  }
+}
+
+/** A second row of the same content is another deployment. */
+function unique(id: string, seen: Map<string, number>): string {
+  const times = (seen.get(id) ?? 0) + 1
+  seen.set(id, times)
+  return times === 1 ? id : `${id}-${times}`
+}
+
+/** `defaults` are router_settings.default_litellm_params: beneath what the row says. */
+function rowOf(model: ModelRow, defaults: JsonObject): Row {
+  const { modelName, params, prices, info, unset } = model
+  return {
+    modelName,
+    params: jsonOf(params),
+    defaults: { ...defaults, ...model.defaults },
+    prices,
+    info: jsonOf(info),
+    unset,
+  }
+}
+
+/** What a config says is JSON, but for values that the schema turned into maps. */
+const jsonOf = (value: unknown): JsonObject => object(JSON.parse(JSON.stringify(value)))
+
+/** `unpriced_models: {price_as: model}`: the prices of another model where this one has none. */
+function priced(info: JsonObject, as: string | undefined, deps: OpenDeps): JsonObject {
+  if (as === undefined || Object.keys(info).some((key) => key.includes('cost'))) return info
+  const slash = as.indexOf('/')
+  const other = deps.catalogue.current.find(slash > 0 ? as.slice(0, slash) : '', slash > 0 ? as.slice(slash + 1) : as)
+  if (!other) return info
+  const prices = Object.fromEntries(Object.entries(other.info).filter(([key]) => key.includes('cost')))
+  return { ...info, ...prices }
+}
+
+/** What this row lets a client bring; `{api_base: pattern}` must match the whole of it. */
+function allowed(deployment: Deployment, brought: Record<string, Json>, config: Config): JsonObject {
+  if (config.general.allow_client_side_credentials === true) return brought
+  const out: JsonObject = {}
+  for (const [key, value] of Object.entries(brought)) {
+    const rule = deployment.clientSide.find((one) => one === key || (isObject(one) && key in one))
+    const pattern = isObject(rule) ? text(rule[key]) : undefined
+    if (rule === undefined || (pattern !== undefined && !fits(pattern, value)))
+      throw new GatewayError('authentication', `Authentication Error, Rejected Request: ${key} is not allowed for this model.`, {
+        type: 'auth_error',
+        param: key,
+        code: '401',
+      })
+    out[key] = value
+  }
+  return out
+}
+
+function fits(pattern: string, value: Json): boolean {
+  if (typeof value !== 'string' || value.length > 2048) return false
+  try {
+    return new RegExp(`^(?:${pattern})$`).test(value)
+  } catch {
+    return pattern === value
+  }
+}
+
+function settingsOf(config: Config, deps: OpenDeps, router: Router): GatewaySettings {
+  const { settings, general, router: routing } = config
+  const groups = object(settings.model_group_settings)['forward_client_headers_to_llm_api']
+  const named = new Set(list(groups).filter((name) => typeof name === 'string'))
+  const unpriced =
+    general.unpriced_models === 'deny' || settings.block_requests_for_models_without_pricing === true
+  const allowedByRows = new Set(
+    router.groups.all().flatMap(({ clientSide }) =>
+      clientSide.flatMap((one) => (typeof one === 'string' ? [one] : Object.keys(object(one)))),
+    ),
+  )
+  return {
+    fields: {
+      allowCredentials: general.allow_client_side_credentials === true,
+      allowedByRows,
+      allowMockTesting: general.dangerously_allow_mock_testing_request_params === true,
+    },
+    timeoutSeconds: settings.request_timeout ?? routing.timeout ?? deps.defaults.requestTimeoutSeconds,
+    streamTimeoutSeconds: routing.stream_timeout,
+    completionModel: general.completion_model,
+    forwardHeaders: (group) => general.forward_client_headers_to_llm_api === true || named.has(group),
+    forwardOrganization: general.forward_openai_org_id === true,
+    corsOrigins: deps.corsOrigins,
+    callIdInErrors: general.include_call_id_in_error_body === true,
+    unpriced: unpriced ? 'deny' : 'free',
+    alwaysStreamUsage: general.always_include_stream_usage === true,
+    docs: deps.docs,
+  }
+}
+
+function routerSettingsOf(config: Config, defaults: Defaults): RouterSettings {
+  const { settings, router } = config
+  const aliases: Record<string, { group: string; hidden: boolean }> = {}
+  for (const table of [settings.model_alias_map, router.model_group_alias])
+    for (const [alias, { model, hidden }] of table ?? []) aliases[alias] = { group: model, hidden }
+  const general = fallbacksOf(router.fallbacks ?? settings.fallbacks) ?? {}
+  const everyone = router.default_fallbacks ?? settings.default_fallbacks
+  return {
+    retries: router.num_retries ?? settings.num_retries ?? defaults.retries,
+    retryPolicy: policyOf(router.retry_policy),
+    groupRetryPolicy: Object.fromEntries(
+      [...(router.model_group_retry_policy ?? [])].map(([group, policy]) => [group, policyOf(policy)]),
+    ),
+    retryAfterSeconds: router.retry_after ?? 0,
+    cooldownSeconds: router.cooldown_time ?? defaults.cooldownSeconds,
+    disableCooldowns: router.disable_cooldowns === true,
+    allowedFails: notDefault(router.allowed_fails ?? settings.allowed_fails ?? defaults.allowedFails),
+    allowedFailsPolicy: policyOf(router.allowed_fails_policy),
+    fallbacks: everyone ? { '*': everyone, ...general } : general,
+    contextWindowFallbacks: fallbacksOf(router.context_window_fallbacks ?? settings.context_window_fallbacks),
+    contentPolicyFallbacks: fallbacksOf(router.content_policy_fallbacks ?? settings.content_policy_fallbacks),
+    maxFallbacks: router.max_fallbacks ?? settings.max_fallbacks ?? defaults.maxFallbacks,
+    aliases,
+    tagFiltering: router.enable_tag_filtering === true,
+    tagMatchAny: router.tag_filtering_match_any !== false,
+  }
+}
+
+/** LiteLLM's own number stands for "not set": its default rule then decides. */
+const notDefault = (fails: number | undefined): number | undefined => (fails === 3 ? undefined : fails)
+
+function fallbacksOf(table: ReadonlyMap<string, readonly FallbackTarget[]> | undefined): Fallbacks | undefined {
+  if (!table) return undefined
+  return Object.fromEntries(
+    [...table].map(([group, targets]) => [
+      group,
+      targets.map((target) => (typeof target === 'string' ? target : target.model)),
+    ]),
+  )
+}
+
+const kindsOf: Record<ErrorName, FaultKind | 'default'> = {
+  BadRequestError: 'bad_request',
+  AuthenticationError: 'authentication',
+  TimeoutError: 'timeout',
+  RateLimitError: 'rate_limit',
+  ContentPolicyViolationError: 'content_policy',
+  InternalServerError: 'provider',
+  ServiceUnavailableError: 'unavailable',
+  NotFoundError: 'not_found',
+  BadGatewayError: 'bad_gateway',
+  Default: 'default',
+}
+
+function policyOf(policy: ReadonlyMap<ErrorName, number> | undefined): RetryPolicy {
+  const out: Partial<Record<FaultKind | 'default', number>> = {}
+  for (const [name, value] of policy ?? []) out[kindsOf[name]] = value
+  return out
+}

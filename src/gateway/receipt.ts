@@ -1,0 +1,98 @@
+import { noUsage, type Usage } from '../chat/chat.ts'
+import { GatewayError } from '../errors.ts'
+import type { Entry, Ledger } from '../ledger/ledger.ts'
+import { costOf, priceOf, tierOf } from '../provider/cost.ts'
+import type { Deployment } from '../provider/deployment.ts'
+
+export type ReceiptDeps = { ledger: Ledger; now(): number }
+
+/** What one request learns about itself on the way through. Settled once, when it has ended, however it ended. */
+export type Receipt = {
+  readonly requestId: string
+  readonly startedAt: number
+  keyId: string
+  model: string
+  group: string
+  stream: boolean
+  deployment: Deployment | undefined
+  retries: number
+  fallbacks: number
+  serviceTier: string | undefined
+  firstByteAt: number | undefined
+  usage: Usage
+  status: number
+  /** What it costs so far, in nano-dollars. */
+  cost(): { nanoDollars: number; priced: boolean }
+  /** Whatever was thrown, noted and as the error to answer with. */
+  failed(cause: unknown): GatewayError
+  settle(): void
+}
+
+export function openReceipt(deps: ReceiptDeps, operation: string, requestId: string): Receipt {
+  const startedAt = deps.now()
+  let fault: Entry['fault']
+  let settled = false
+  const receipt: Receipt = {
+    requestId,
+    startedAt,
+    keyId: '',
+    model: '',
+    group: '',
+    stream: false,
+    deployment: undefined,
+    retries: 0,
+    fallbacks: 0,
+    serviceTier: undefined,
+    firstByteAt: undefined,
+    usage: noUsage,
+    status: 200,
+    cost() {
+      const { deployment, usage, serviceTier } = receipt
+      if (!deployment) return { nanoDollars: 0, priced: true }
+      const tier = tierOf(serviceTier, undefined)
+      const price = tier === undefined ? deployment.price : priceOf(deployment.info, { serviceTier: tier })
+      return costOf(usage, price, { at: startedAt })
+    },
+    failed(cause) {
+      const error = GatewayError.from(cause)
+      fault = error.kind
+      receipt.status = error.status
+      return error
+    },
+    settle() {
+      if (settled) return
+      settled = true
+      const { deployment } = receipt
+      const { nanoDollars, priced } = receipt.cost()
+      deps.ledger.record({
+        requestId,
+        startedAt,
+        firstByteAt: receipt.firstByteAt,
+        endedAt: deps.now(),
+        operation,
+        keyId: receipt.keyId,
+        model: receipt.model,
+        group: receipt.group,
+        deploymentId: deployment?.id,
+        provider: deployment?.provider,
+        upstreamModel: deployment?.target.model,
+        stream: receipt.stream,
+        usage: receipt.usage,
+        nanoDollars,
+        priced,
+        retries: receipt.retries,
+        fallbacks: receipt.fallbacks,
+        fault,
+        status: receipt.status,
+      })
+    },
+  }
+  return receipt
+}
+
+/** Nano-dollars as dollars without an exponent: `0.0000123`. */
+export function dollars(nanoDollars: number): string {
+  const whole = Math.trunc(nanoDollars / 1e9)
+  const rest = String(Math.abs(nanoDollars % 1e9)).padStart(9, '0').replace(/0+$/, '')
+  return rest === '' ? String(whole) : `${whole}.${rest}`
+}

@@ -1,0 +1,55 @@
+import type { CallDeps } from '../call/call.ts'
+import type { Usage } from '../chat/chat.ts'
+import type { TokenCounter } from '../chat/tokens.ts'
+import type { Json } from '../json/json.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { Identify } from '../policy/identify.ts'
+import type { Catalogue } from '../provider/catalogue.ts'
+import type { Deployment } from '../provider/deployment.ts'
+import type { Router } from '../router/router.ts'
+import type { FieldRules } from './fields.ts'
+
+/** Everything a request meets on its way. `router` and `settings` are replaced as a whole when the config changes. */
+export type Rooms = {
+  identify: Identify
+  router: Router
+  settings: GatewaySettings
+  calls: CallDeps
+  ledger: Ledger
+  catalogue: () => Promise<Catalogue>
+  tokens: Tokens
+  now(): number
+  /** The same deployment with credentials a client was allowed to bring. */
+  override(deployment: Deployment, brought: Record<string, Json>): Deployment
+  log(level: 'error' | 'warn' | 'info' | 'debug', message: string, more?: Record<string, unknown>): void
+  /** Milliseconds since the epoch when the process began to serve. */
+  startedAt: number
+}
+
+export type Tokens = {
+  counter: TokenCounter
+  /** The exact tokenizers are loaded when first needed; until then counts are estimates. */
+  ready(): Promise<void>
+}
+
+export type GatewaySettings = {
+  fields: FieldRules
+  /** Seconds; the last word when neither request nor deployment say. */
+  timeoutSeconds: number
+  streamTimeoutSeconds: number | undefined
+  /** Overrides the model of every chat call. */
+  completionModel: string | undefined
+  /** Are the client's `x-…` headers sent on, for this model group? */
+  forwardHeaders: (group: string) => boolean
+  forwardOrganization: boolean
+  /** CORS on LLM and discovery routes: the allowed origins (`*` for all), or none. */
+  corsOrigins: readonly string[]
+  callIdInErrors: boolean
+  /** What is done with a model nobody has a price for. */
+  unpriced: 'free' | 'deny'
+  /** Usage in every stream, asked for or not. */
+  alwaysStreamUsage: boolean
+  docs: boolean
+}
+
+export type CountUsage = (text: string) => Usage

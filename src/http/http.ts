@@ -1,0 +1,30 @@
+/** A request and an answer as the rooms see them: not Node's, not the web's. */
+export type Incoming = {
+  method: string
+  /** Path only, as sent (percent-encoding kept), without the server's root path. */
+  path: string
+  /** Query string without the `?`; empty when there is none. */
+  query: string
+  /** Lower-case name. A header sent several times is joined with ", ". */
+  header(name: string): string | undefined
+  /** Every header, lower-case names. */
+  headers(): Record<string, string>
+  /** Address of the peer; empty where the runtime does not tell. */
+  remoteAddress: string
+  /** The whole body, decompressed, within the server's limits (GatewayError `too_large` or `timeout` beyond them). */
+  body(): Promise<Uint8Array>
+  /** The body as it comes: uploads are never held whole. */
+  stream(): AsyncIterable<Uint8Array>
+  /** Aborted when the client has gone before the answer was complete. */
+  readonly signal: AbortSignal
+}
+
+export type Outgoing = {
+  status: number
+  /** Lower-case names. */
+  headers: Record<string, string>
+  /** Leaving the iteration, however it is left, ends the body: its `finally` settles the request. */
+  body: Uint8Array | string | AsyncIterable<Uint8Array | string>
+}
+
+export type Handler = (incoming: Incoming) => Promise<Outgoing>

@@ -1,0 +1,239 @@
+import type { Json } from './json.ts'
+import { latin1, strictUtf8 } from './latin1.ts'
+
+/** What is known of a JSON object that was looked at, not parsed. It holds the whole body: let go of it in time. */
+export type Glance = {
+  /** The body, without a byte order mark. */
+  bytes: Uint8Array
+  /** The same, one character per byte. */
+  text: string
+  /** Every top-level key, in order. */
+  keys: Map<string, Span>
+  /** The value of `model`: a plain string that does not hold on to the body. */
+  model: string | undefined
+  /** The value of `stream`; undefined for null too. */
+  stream: boolean | undefined
+}
+
+/** Offsets of one top-level member: the key's opening quote, then its value. */
+export type Span = { start: number; valueStart: number; valueEnd: number }
+
+/** Deeper bodies are declined here and refused by `parseJson`. */
+export const maxDepth = 200
+
+/**
+ * Reads the top level of a JSON object in one pass, without building it: 0.4 µs for a small body, where parsing and
+ * writing it again takes 1.5; 0.2 ms for a megabyte with an image, where that takes 3.
+ *
+ * Undefined whenever the body is anything but plain (an escaped or repeated key, a `model` that is not a plain string,
+ * brackets that do not match, a body cut short…): the caller then parses it, which also finds the words for the
+ * client. Two laws hold: what both accept, this reads as `JSON.parse` does; and what it accepts is at the top level
+ * JSON to the letter. Deeper down it sees strings, brackets, numbers and words but not every comma: what is wrong
+ * there is for the provider to refuse, and cannot change what the top level says.
+ */
+export function peek(body: Uint8Array): Glance | undefined {
+  const bytes = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body
+  const text = latin1(bytes)
+  const keys = new Map<string, Span>()
+  const glance: Glance = { bytes, text, keys, model: undefined, stream: undefined }
+  let at = skipSpace(text, 0)
+  if (text.charCodeAt(at) !== OPEN) return undefined
+  at = skipSpace(text, at + 1)
+  if (text.charCodeAt(at) !== CLOSE) {
+    for (let count = 1; ; count++) {
+      const start = at
+      const keyEnd = endOfKey(text, start)
+      if (keyEnd === -1) return undefined
+      const key = keyOf(glance, start + 1, keyEnd)
+      at = skipSpace(text, keyEnd + 1)
+      if (key === undefined || text.charCodeAt(at) !== COLON) return undefined
+      const valueStart = skipSpace(text, at + 1)
+      const valueEnd = endOfValue(text, valueStart)
+      if (valueEnd === -1) return undefined
+      keys.set(key, { start, valueStart, valueEnd })
+      if (keys.size !== count) return undefined // the key was there already
+      if (key === 'model' && !readModel(glance, valueStart, valueEnd)) return undefined
+      if (key === 'stream' && !readStream(glance, valueStart, valueEnd)) return undefined
+      at = skipSpace(text, valueEnd)
+      const next = text.charCodeAt(at)
+      if (next === CLOSE) break
+      if (next !== COMMA) return undefined
+      at = skipSpace(text, at + 1)
+    }
+  }
+  return skipSpace(text, at + 1) === text.length ? glance : undefined
+}
+
+/** The bytes of a value, one character per byte. */
+export function raw(glance: Glance, key: string): string | undefined {
+  const span = glance.keys.get(key)
+  return span && glance.text.slice(span.valueStart, span.valueEnd)
+}
+
+/**
+ * One value, parsed; undefined when the key is absent or its value is not JSON after all. For reading: a number beyond
+ * 2^53 is rounded here, so what goes out again is copied by `patch` instead.
+ */
+export function value(glance: Glance, key: string): Json | undefined {
+  const span = glance.keys.get(key)
+  if (span === undefined) return undefined
+  const text = strictUtf8(glance.bytes.subarray(span.valueStart, span.valueEnd))
+  if (text === undefined) return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const OPEN = 123
+const CLOSE = 125
+const OPEN_LIST = 91
+const QUOTE = 34
+const BACKSLASH = 92
+const COLON = 58
+const COMMA = 44
+const MINUS = 45
+
+export function skipSpace(text: string, from: number): number {
+  let at = from
+  while (at < text.length) {
+    const c = text.charCodeAt(at)
+    if (c !== 32 && c !== 10 && c !== 13 && c !== 9) break
+    at++
+  }
+  return at
+}
+
+/** Where the closing quote of the key that begins at `open` is; -1 if it is no key or not a plain one. */
+function endOfKey(text: string, open: number): number {
+  if (text.charCodeAt(open) !== QUOTE) return -1
+  for (let at = open + 1; at < text.length; at++) {
+    const c = text.charCodeAt(at)
+    if (c === QUOTE) return at
+    if (c === BACKSLASH || c < 32) return -1
+  }
+  return -1
+}
+
+function keyOf({ text, bytes }: Glance, start: number, end: number): string | undefined {
+  for (let at = start; at < end; at++)
+    if (text.charCodeAt(at) > 127) return strictUtf8(bytes.subarray(start, end))
+  return text.slice(start, end)
+}
+
+function readModel(glance: Glance, start: number, end: number): boolean {
+  if (glance.text.charCodeAt(start) !== QUOTE) return false
+  for (let at = start + 1; at < end - 1; at++) {
+    const c = glance.text.charCodeAt(at)
+    if (c === BACKSLASH || c < 32 || c > 127) return false
+  }
+  // Not a slice of `text`: a longer slice keeps its whole parent in memory, and model names live on in logs.
+  glance.model = latin1(glance.bytes, start + 1, end - 1)
+  return true
+}
+
+function readStream(glance: Glance, start: number, end: number): boolean {
+  const word = glance.text.slice(start, end)
+  if (word === 'true') glance.stream = true
+  else if (word === 'false') glance.stream = false
+  else return word === 'null'
+  return true
+}
+
+/** The offset after the value that begins at `at`; -1 if there is none. */
+function endOfValue(text: string, at: number): number {
+  const c = text.charCodeAt(at)
+  if (c === QUOTE) return endOfString(text, at)
+  if (c === OPEN || c === OPEN_LIST) return endOfNest(text, at)
+  if (c === MINUS || (c >= 48 && c <= 57)) {
+    number.lastIndex = at
+    return number.test(text) ? number.lastIndex : -1
+  }
+  return endOfWord(text, at)
+}
+
+/** Sticky: a number as JSON spells it. */
+export const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
+
+/** The offset after the string whose opening quote is at `open`; -1 if it has no end. */
+export function endOfString(text: string, open: number): number {
+  let at = text.indexOf('"', open + 1)
+  while (at !== -1) {
+    let back = at - 1
+    while (text.charCodeAt(back) === BACKSLASH) back--
+    if ((at - back) % 2 === 1) return at + 1 // an even number of backslashes: the quote is not escaped
+    at = text.indexOf('"', at + 1)
+  }
+  return -1
+}
+
+function endOfWord(text: string, at: number): number {
+  if (text.startsWith('true', at) || text.startsWith('null', at)) return at + 4
+  return text.startsWith('false', at) ? at + 5 : -1
+}
+
+/** The bracket that each open level waits for; peek is synchronous, so one will do. */
+const closers = new Uint8Array(maxDepth + 1)
+
+function endOfNest(text: string, open: number): number {
+  let depth = 1 // the body itself
+  let at = open
+  while (at < text.length) {
+    const c = text.charCodeAt(at)
+    switch (kinds[c]) {
+      case STRING:
+        at = endOfString(text, at)
+        if (at === -1) return -1
+        break
+      case SPACE:
+        at++
+        break
+      case OPENER:
+        if (++depth > maxDepth) return -1
+        closers[depth] = c + 2 // { is two before }, [ two before ]
+        at++
+        break
+      case CLOSER:
+        at++
+        if (closers[depth] !== c) return -1
+        if (--depth === 1) return at
+        break
+      case NUMBER:
+        do at++
+        while (inNumber[text.charCodeAt(at)] === 1)
+        break
+      case WORD:
+        at = endOfWord(text, at)
+        if (at === -1) return -1
+        break
+      default:
+        return -1
+    }
+  }
+  return -1
+}
+
+const STRING = 1
+const SPACE = 2
+const OPENER = 3
+const CLOSER = 4
+const NUMBER = 5
+const WORD = 6
+/** What a byte outside of strings begins; 0 is nothing that JSON has. */
+const kinds = table({
+  '"': STRING,
+  ' \t\n\r,:': SPACE,
+  '{[': OPENER,
+  '}]': CLOSER,
+  '-0123456789': NUMBER,
+  tfn: WORD,
+})
+const inNumber = table({ '0123456789.+-eE': 1 })
+
+function table(rows: Record<string, number>): Uint8Array {
+  const out = new Uint8Array(256)
+  for (const [characters, kind] of Object.entries(rows))
+    for (const character of characters) out[character.charCodeAt(0)] = kind
+  return out
+}

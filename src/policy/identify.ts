@@ -1,0 +1,130 @@
+import { GatewayError } from '../errors.ts'
+import type { Incoming } from '../http/http.ts'
+
+/** What a route asks of its caller. */
+export type Permission =
+  /** Anyone who reaches the port. */
+  | 'public'
+  /** Calls models. */
+  | 'llm'
+  /** Learns what models there are. */
+  | 'info'
+  /** Sees and changes the gateway itself. */
+  | 'admin'
+
+export type Caller = {
+  role: 'admin' | 'open'
+  /** Stands for the key in logs; never the key. */
+  keyId: string
+}
+
+export type IdentifyOptions = {
+  /** LiteLLM's master key: opens everything. Absent: the gateway is open to this machine. */
+  masterKey: string | undefined
+  /** The generated key that opens management when there is no master key. */
+  adminKey: string | undefined
+  /** Bound to a loopback address without a master key: LLM and discovery routes are open. */
+  open: boolean
+  /** No master key, yet bound to other addresses: somebody said dangerously_permit_weak_or_unset_master_key. */
+  openToAll?: boolean
+  /** `general_settings.litellm_key_header_name`. */
+  headerName: string | undefined
+}
+
+export type Identify = (incoming: Incoming, permission: Permission) => Caller
+
+/** Deny by default: whoever is not let in by a rule here is not let in. */
+export function createIdentify({
+  masterKey,
+  adminKey,
+  open,
+  openToAll = false,
+  headerName,
+}: IdentifyOptions): Identify {
+  return (incoming, permission) => {
+    if (open) refuseStrangers(incoming)
+    if (permission === 'public') return { role: 'open', keyId: '' }
+    const key = keyOf(incoming, headerName)
+    const admin = masterKey ?? adminKey
+    if (key !== undefined && admin !== undefined && sameSecret(key, admin))
+      return { role: 'admin', keyId: masterKey === undefined ? 'admin_key' : 'master_key' }
+    if ((open || openToAll) && permission !== 'admin') return { role: 'open', keyId: 'open' }
+    throw key === undefined
+      ? refusal('Authentication Error, No api key passed in.', 'auth_error')
+      : refusal(
+          'Authentication Error, Invalid proxy server token passed. Create a key via `/key/generate` with the master key, or pass the master key itself.',
+          'token_not_found_in_db',
+        )
+  }
+}
+
+const refusal = (message: string, type: string): GatewayError =>
+  new GatewayError('authentication', message, { type, param: 'None', code: '401' })
+
+/** Where clients put their key; the first one present counts. */
+const carriers: readonly [header: string, strip?: RegExp][] = [
+  ['x-litellm-api-key', /^Bearer\s+/i],
+  ['authorization', /^(Bearer|Basic)\s+/i],
+  ['api-key'],
+  ['x-api-key'],
+  ['x-goog-api-key'],
+  ['ocp-apim-subscription-key'],
+]
+
+export function keyOf(incoming: Incoming, headerName: string | undefined): string | undefined {
+  if (headerName !== undefined) {
+    const said = incoming.header(headerName.toLowerCase())
+    if (said) return said.replace(/^Bearer\s+/i, '').trim()
+  }
+  for (const [header, strip] of carriers) {
+    const said = incoming.header(header)
+    if (said) return (strip ? said.replace(strip, '') : said).trim()
+  }
+  return googleRoute.test(incoming.path)
+    ? (new URLSearchParams(incoming.query).get('key') ?? undefined)
+    : undefined
+}
+const googleRoute = /^\/(v1beta|v1|models|gemini|vertex[_-]ai)(\/|$)/
+
+/**
+ * Without a key the gateway trusts this machine, and only it: a web page that makes the browser call us shows itself by
+ * its Origin, a name that was made to point here (DNS rebinding) by the Host.
+ */
+function refuseStrangers(incoming: Incoming): void {
+  const host = incoming.header('host')
+  if (host !== undefined && !isLoopbackHost(host.replace(/:\d+$/, '')))
+    throw stranger(`Host "${host.slice(0, 100)}" is not this machine`)
+  const origin = incoming.header('origin')
+  if (origin !== undefined && !isLoopbackOrigin(origin))
+    throw stranger(`Origin "${origin.slice(0, 100)}" is not this machine`)
+}
+
+const stranger = (what: string): GatewayError =>
+  new GatewayError(
+    'permission',
+    `${what}. Without a master key the gateway answers only programs on this machine: set LITELLM_MASTER_KEY to let others in.`,
+    { type: 'auth_error', code: '403' },
+  )
+
+export const isLoopbackHost = (host: string): boolean =>
+  /^(localhost|.*\.localhost|127(\.\d{1,3}){3}|\[?::1\]?|\[?::ffff:127(\.\d{1,3}){3}\]?)$/i.test(host)
+
+function isLoopbackOrigin(origin: string): boolean {
+  try {
+    return isLoopbackHost(new URL(origin).hostname)
+  } catch {
+    return false
+  }
+}
+
+/** Takes as long for a near miss as for a far one. */
+export function sameSecret(a: string, b: string): boolean {
+  let differ = a.length ^ b.length
+  for (let i = 0; i < a.length; i++) differ |= a.charCodeAt(i) ^ b.charCodeAt(i % (b.length || 1))
+  return differ === 0 && b.length > 0
+}
+
+/** Keys that everybody knows, and keys that can be guessed. */
+export const isWeakKey = (key: string): boolean =>
+  key.length < 16 || known.has(key.toLowerCase())
+const known = new Set(['sk-1234567890123456', 'sk-12345678901234567890', 'sk-litellm-master-key', 'your-master-key-here', 'sk-your-master-key-here'])

@@ -1,0 +1,80 @@
+import type { Quirks } from '../wire/quirks.ts'
+import type { WireId } from '../wire/wires.ts'
+
+/** Everything the house knows about a provider. Data only: a provider that needs code needs a wire, an auth scheme or a named quirk. */
+export type ProviderSpec = {
+  /** As people call it: `Groq`. */
+  name: string
+  /** The word before "Exception" in LiteLLM's error texts, e.g. `Groq`; default: `name` without spaces. */
+  errorName?: string
+  /** How it speaks chat. */
+  wire: WireId
+  /**
+   * May hold {NAME}: filled from the row's parameter of that name (lower case) or the environment; `{A|B=eu}` tries
+   * both names and then says `eu`. Absent: the row must give `api_base`.
+   */
+  baseUrl?: string
+  /** Environment names that replace `baseUrl`, first found wins. */
+  baseUrlEnv?: readonly string[]
+  /** Hosts of this provider besides the one in `baseUrl`: an `api_base` on one of them is this provider's. */
+  hosts?: readonly string[]
+  auth: Auth
+  /** Sent with every request. */
+  headers?: Readonly<Record<string, string>>
+  /** Added to the query of every request. */
+  query?: Readonly<Record<string, string>>
+  quirks?: Quirks
+  /** Models of this provider that differ: the first whose `match` is found in the model's name (case-insensitive). */
+  variants?: readonly Variant[]
+  /** How the provider spells names of models, where it is not what LiteLLM's users write: the first that matches is applied. */
+  models?: readonly ModelRule[]
+  /** Name in the catalogue (`litellm_provider`), if it is another. */
+  catalogue?: string
+  /** What LiteLLM offers at this provider: the grid of docs/providers.md. */
+  operations: readonly Operation[]
+  /** Provider's API reference. */
+  docs?: string
+}
+
+/**
+ * `match` is a regular expression in text, so that rows stay data. Quirks here win over the row's of the same name; in
+ * `baseUrl` and `quirks.chatPath`, `$&` and `$1` are what was matched.
+ */
+export type Variant = { match: string; wire?: WireId; quirks?: Quirks; baseUrl?: string }
+
+/** As in String.replace. */
+export type ModelRule = { match: string; to: string }
+
+/** Environment names are tried in order. A row's `api_key` always comes first. */
+export type Auth =
+  | { bearer: readonly string[]; optional?: boolean }
+  | { header: string; env: readonly string[]; prefix?: string; optional?: boolean }
+  | { scheme: string; env?: readonly string[] }
+  | { none: true }
+
+export type Operation =
+  | 'chat'
+  | 'responses'
+  | 'messages'
+  | 'text_completion'
+  | 'embeddings'
+  | 'image'
+  | 'image_edit'
+  | 'image_variation'
+  | 'speech'
+  | 'transcription'
+  | 'rerank'
+  | 'moderation'
+  | 'ocr'
+  | 'video'
+  | 'realtime'
+  | 'batch'
+  | 'files'
+  | 'fine_tuning'
+  | 'assistants'
+  | 'vector_stores'
+  | 'search'
+  | 'passthrough'
+  | 'generate_content'
+  | 'skills'
+  | 'containers'

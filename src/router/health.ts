@@ -1,0 +1,94 @@
+import { faults, type GatewayError } from '../errors.ts'
+import type { Deployment } from '../provider/deployment.ts'
+import type { Groups } from './groups.ts'
+import type { RouterSettings } from './router.ts'
+
+/** What the router remembers of deployments: who rests, and how many requests each has open. */
+export type Health = {
+  started(deployment: Deployment): void
+  ended(deployment: Deployment, error: GatewayError | undefined): void
+  cooling(deployment: Deployment): boolean
+  /** Milliseconds since the epoch; 0 when it does not rest. */
+  coolUntil(deployment: Deployment): number
+  hasSlot(deployment: Deployment): boolean
+  inFlight(deployment: Deployment): number
+}
+
+type State = { open: number; coolUntil: number; minute: number; requests: number; failures: number; fails: number; failsUntil: number }
+
+/** The share of failures in a minute, and the least number of requests, from which a deployment of a larger group rests. */
+const failureShare = 0.5
+const failureRequests = 5
+
+export function createHealth(settings: RouterSettings, groups: Pick<Groups, 'find'>, now: () => number): Health {
+  const states = new Map<string, State>()
+  function of({ id }: Deployment): State {
+    let state = states.get(id)
+    if (!state) {
+      state = { open: 0, coolUntil: 0, minute: 0, requests: 0, failures: 0, fails: 0, failsUntil: 0 }
+      // Deployments made from wildcards come and go: the oldest is forgotten.
+      if (states.size >= 5000) states.delete(states.keys().next().value ?? '')
+      states.set(id, state)
+    }
+    return state
+  }
+
+  function count(state: State, failed: boolean): void {
+    const minute = Math.floor(now() / 60_000)
+    if (state.minute !== minute) {
+      state.minute = minute
+      state.requests = 0
+      state.failures = 0
+    }
+    state.requests++
+    if (failed) state.failures++
+  }
+
+  function rests(deployment: Deployment, state: State, error: GatewayError): boolean {
+    if (settings.disableCooldowns || !mayCool(error)) return false
+    const size = groups.find(deployment.group).length
+    const allowed = settings.allowedFailsPolicy[error.kind] ?? settings.allowedFails
+    if (allowed !== undefined) {
+      if (state.failsUntil <= now()) state.fails = 0
+      state.fails++
+      state.failsUntil = now() + settings.cooldownSeconds * 1000
+      return state.fails > allowed
+    }
+    // A wrong credential or a missing model will not mend itself with the next request.
+    if (error.status === 401 || error.status === 404) return true
+    if (size <= 1) return false
+    if (error.status === 429 || error.status === 402) return true
+    return state.requests >= failureRequests && state.failures / state.requests > failureShare
+  }
+
+  return {
+    started(deployment) {
+      of(deployment).open++
+    },
+    ended(deployment, error) {
+      const state = of(deployment)
+      state.open = Math.max(0, state.open - 1)
+      if (error?.kind === 'canceled') return
+      count(state, error !== undefined)
+      if (error && rests(deployment, state, error)) {
+        const asked = Number(error.retryAfter)
+        const seconds =
+          deployment.cooldownSeconds ??
+          (error.retryAfter !== undefined && asked >= 0 ? asked : settings.cooldownSeconds)
+        state.coolUntil = now() + seconds * 1000
+      }
+    },
+    cooling: (deployment) => (states.get(deployment.id)?.coolUntil ?? 0) > now(),
+    coolUntil: (deployment) => states.get(deployment.id)?.coolUntil ?? 0,
+    hasSlot: (deployment) =>
+      deployment.maxParallel === undefined ||
+      (states.get(deployment.id)?.open ?? 0) < deployment.maxParallel,
+    inFlight: (deployment) => states.get(deployment.id)?.open ?? 0,
+  }
+}
+
+/** 401, 402, 404, 408, 429 and whatever the server's side did; other refusals are the request's fault. */
+const mayCool = (error: GatewayError): boolean =>
+  error.provider !== undefined &&
+  (faults[error.kind].cool || error.status === 402 || error.status >= 500) &&
+  error.status !== 403

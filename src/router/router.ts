@@ -1,0 +1,278 @@
+import type { FaultKind, GatewayError } from '../errors.ts'
+import { GatewayError as Fault } from '../errors.ts'
+import type { Deployment } from '../provider/deployment.ts'
+import { createHealth, type Health } from './health.ts'
+import { type Groups, groupsOf } from './groups.ts'
+
+export type RouterSettings = {
+  /** Tries after the first one, inside one model group. */
+  retries: number
+  /** Tries by kind of error; wins over `retries`. By group first, then for all. */
+  retryPolicy: RetryPolicy
+  groupRetryPolicy: Readonly<Record<string, RetryPolicy>>
+  /** Least wait between two tries of one deployment, seconds. */
+  retryAfterSeconds: number
+  cooldownSeconds: number
+  disableCooldowns: boolean
+  /** Failures before a cooldown, within its time; absent: the default rule (see health.ts). */
+  allowedFails: number | undefined
+  allowedFailsPolicy: RetryPolicy
+  fallbacks: Fallbacks
+  contextWindowFallbacks: Fallbacks | undefined
+  contentPolicyFallbacks: Fallbacks | undefined
+  maxFallbacks: number
+  /** Alias → model group. A hidden one is not listed. */
+  aliases: Readonly<Record<string, { group: string; hidden: boolean }>>
+  tagFiltering: boolean
+  tagMatchAny: boolean
+}
+/** Numbers by LiteLLM's error class, e.g. `{RateLimitError: 3}`. */
+export type RetryPolicy = Readonly<Partial<Record<FaultKind | 'default', number>>>
+/** Group → groups tried after it; the key may be `*`. */
+export type Fallbacks = Readonly<Record<string, readonly string[]>>
+
+export type RouterOptions = {
+  deployments: readonly Deployment[]
+  settings: RouterSettings
+  /** Makes a deployment for a name that a wildcard row matches. */
+  expand: (wildcard: Deployment, publicName: string, upstreamName: string) => Deployment
+  now?: () => number
+  random?: () => number
+  sleep?: (ms: number, signal: AbortSignal) => Promise<void>
+}
+
+export type Router = {
+  readonly settings: RouterSettings
+  readonly groups: Groups
+  readonly health: Health
+  /** Is there anything by this name? */
+  knows(name: string): boolean
+  /** Tries deployments and fallback groups until one answers. */
+  route<T>(ask: RouteAsk<T>): Promise<Routed<T>>
+}
+
+export type RouteAsk<T> = {
+  /** The name the client asked for. */
+  model: string
+  tags: readonly string[]
+  /** Overrides of the request. */
+  retries: number | undefined
+  fallbacks: readonly string[] | undefined
+  disableFallbacks: boolean
+  signal: AbortSignal
+  attempt(deployment: Deployment): Promise<T>
+}
+export type Routed<T> = {
+  answer: T
+  deployment: Deployment
+  retries: number
+  fallbacks: number
+  /** To be called once, when the answer has ended: frees the deployment's slot and remembers how it went. */
+  release(error: GatewayError | undefined): void
+}
+
+export function createRouter(options: RouterOptions): Router {
+  const { settings, now = Date.now, random = Math.random, sleep = wait } = options
+  const groups = groupsOf(options)
+  const health = createHealth(settings, groups, now)
+
+  async function routeGroup<T>(
+    name: string,
+    ask: RouteAsk<T>,
+  ): Promise<Omit<Routed<T>, 'fallbacks'>> {
+    const all = groups.find(name)
+    if (all.length === 0) throw unknownModel(name)
+    const failed = new Set<Deployment>()
+    for (let tried = 0; ; tried++) {
+      const deployment = pick(name, all, failed, ask.tags)
+      health.started(deployment)
+      try {
+        const answer = await ask.attempt(deployment)
+        const release = (error: GatewayError | undefined) => health.ended(deployment, error)
+        return { answer, deployment, retries: tried, release }
+      } catch (cause) {
+        const error = Fault.from(cause)
+        health.ended(deployment, error)
+        failed.add(deployment)
+        const others = all.filter((one) => !failed.has(one) && !health.cooling(one))
+        if (!again(name, deployment, error, tried, all.length, others.length, ask)) throw error
+        if (others.length === 0) {
+          failed.clear()
+          await sleep(backoffMs(error, tried), ask.signal)
+          if (ask.signal.aborted) throw new Fault('canceled', 'the client has gone')
+        }
+      }
+    }
+  }
+
+  function pick(
+    name: string,
+    all: readonly Deployment[],
+    failed: ReadonlySet<Deployment>,
+    tags: readonly string[],
+  ): Deployment {
+    const tagged = settings.tagFiltering ? byTags(all, tags, settings.tagMatchAny) : all
+    if (tagged.length === 0)
+      throw new Fault('authentication', 'Not allowed to access model due to tags configuration', {
+        type: 'auth_error',
+      })
+    const warm = tagged.filter((one) => !health.cooling(one))
+    if (warm.length === 0) throw allCooling(name, tagged, health, now())
+    const free = warm.filter((one) => health.hasSlot(one))
+    if (free.length === 0)
+      throw new Fault(
+        'rate_limit',
+        `Model rate limit exceeded. All deployments of ${name} have max_parallel_requests in use.`,
+        { type: 'throttling_error' },
+      )
+    const fresh = free.filter((one) => !failed.has(one))
+    const candidates = fresh.length > 0 ? fresh : free
+    const first = Math.min(...candidates.map((one) => one.order ?? Number.POSITIVE_INFINITY))
+    const level = candidates.filter((one) => (one.order ?? Number.POSITIVE_INFINITY) === first)
+    return shuffle(level, random)
+  }
+
+  function again(
+    name: string,
+    deployment: Deployment,
+    error: GatewayError,
+    tried: number,
+    size: number,
+    others: number,
+    ask: RouteAsk<unknown>,
+  ): boolean {
+    if (ask.signal.aborted || error.kind === 'canceled') return false
+    const bound =
+      ask.retries ??
+      policyOf(settings.groupRetryPolicy[name], error) ??
+      policyOf(settings.retryPolicy, error) ??
+      deployment.retries ??
+      settings.retries
+    if (tried >= bound) return false
+    if (ask.retries === undefined && (policyOf(settings.groupRetryPolicy[name], error) ?? policyOf(settings.retryPolicy, error)))
+      return true
+    if (error.kind === 'authentication' || error.kind === 'permission') return size > 1 && others > 0
+    if (error.status === 404) return false
+    return error.status === 408 || error.status === 409 || error.status === 429 || error.status >= 500
+      ? error.kind !== 'not_offered' && error.kind !== 'internal'
+      : false
+  }
+
+  function backoffMs(error: GatewayError, tried: number): number {
+    const asked = Number(error.retryAfter)
+    const jitter = random() * 0.75
+    if (error.retryAfter !== undefined && asked > 0 && asked <= 60) return (asked + jitter) * 1000
+    const step = Math.min(0.5 * 2 ** tried, 8)
+    return (Math.max(step, settings.retryAfterSeconds) + jitter) * 1000
+  }
+
+  /** The groups to try after one failed, in this way. */
+  function fallbacksOf(name: string, error: GatewayError, ask: RouteAsk<unknown>): readonly string[] {
+    if (ask.disableFallbacks || error.kind === 'canceled') return []
+    if (ask.fallbacks) return ask.fallbacks
+    const find = (table: Fallbacks): readonly string[] =>
+      table[name] ?? table[name.slice(name.indexOf('/') + 1)] ?? groups.wildcard(table, name) ?? table['*'] ?? []
+    if (error.kind === 'context_window' && settings.contextWindowFallbacks)
+      return find(settings.contextWindowFallbacks)
+    if (error.kind === 'content_policy' && settings.contentPolicyFallbacks)
+      return find(settings.contentPolicyFallbacks)
+    return find(settings.fallbacks)
+  }
+
+  return {
+    settings,
+    groups,
+    health,
+    knows: (name) => groups.find(name).length > 0,
+    async route(ask) {
+      const asked = groups.nameOf(ask.model)
+      const seen = new Set([asked])
+      let error: GatewayError
+      try {
+        return { ...(await routeGroup(asked, ask)), fallbacks: 0 }
+      } catch (cause) {
+        error = Fault.from(cause)
+      }
+      const queue = [...fallbacksOf(asked, error, ask)]
+      for (let depth = 1; queue.length > 0 && depth <= settings.maxFallbacks; depth++) {
+        const next = groups.nameOf(queue.shift() ?? '')
+        if (seen.has(next)) {
+          depth--
+          continue
+        }
+        seen.add(next)
+        if (groups.find(next).length === 0) continue
+        try {
+          return { ...(await routeGroup(next, ask)), fallbacks: depth }
+        } catch (cause) {
+          const later = Fault.from(cause)
+          if (later.kind === 'canceled') throw later
+          if (!ask.fallbacks) queue.push(...fallbacksOf(next, later, ask))
+        }
+      }
+      // What went wrong first is what the client asked about.
+      throw error
+    },
+  }
+}
+
+const policyOf = (policy: RetryPolicy | undefined, error: GatewayError): number | undefined =>
+  policy?.[error.kind] ?? policy?.default
+
+export const unknownModel = (name: string): GatewayError =>
+  new Fault(
+    'bad_request',
+    `Invalid model name passed in model=${name}. Call \`/v1/models\` to view available models for your key.`,
+    { type: 'invalid_request_error' },
+  )
+
+function allCooling(name: string, group: readonly Deployment[], health: Health, now: number): GatewayError {
+  const until = Math.min(...group.map((one) => health.coolUntil(one)))
+  const seconds = Math.max(1, Math.ceil((until - now) / 1000))
+  return new Fault(
+    'rate_limit',
+    `No deployments available for selected model, Try again in ${seconds} seconds. All deployments for selected model are in cooldown. Passed model=${name}. pre-call-checks=False, cooldown_list=[${group.map((one) => `'${one.id}'`).join(', ')}]`,
+    { type: 'all_deployments_in_cooldown', retryAfter: String(seconds) },
+  )
+}
+
+/** Deployments whose tags fit; those tagged `default` serve what fits nothing. No tags asked and none default: all. */
+function byTags(all: readonly Deployment[], tags: readonly string[], any: boolean): readonly Deployment[] {
+  const fits = (one: Deployment) =>
+    any ? tags.some((tag) => one.tags.includes(tag)) : tags.every((tag) => one.tags.includes(tag))
+  const matching = tags.length > 0 ? all.filter(fits) : []
+  if (matching.length > 0) return matching
+  const byDefault = all.filter((one) => one.tags.includes('default'))
+  if (byDefault.length > 0) return byDefault
+  return tags.length > 0 ? all.filter((one) => one.tags.length === 0) : all
+}
+
+/** Weighted by the first of weight, rpm and tpm that any deployment states; those without it are then not drawn. */
+export function shuffle(level: readonly Deployment[], random: () => number): Deployment {
+  const only = level[0]
+  if (only && level.length === 1) return only
+  const metric = (['weight', 'rpm', 'tpm'] as const).find((key) =>
+    level.some((one) => (one[key] ?? 0) > 0),
+  )
+  const weightOf = (one: Deployment) => (metric ? Math.max(0, one[metric] ?? 0) : 1)
+  let dart = random() * level.reduce((sum, one) => sum + weightOf(one), 0)
+  for (const one of level) {
+    dart -= weightOf(one)
+    if (dart < 0) return one
+  }
+  const last = level.findLast((one) => weightOf(one) > 0) ?? only
+  if (!last) throw new Fault('internal', 'no deployment to choose from')
+  return last
+}
+
+const wait = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (ms <= 0 || signal.aborted) return resolve()
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal.addEventListener('abort', done)
+  })

@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdir, open, readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { GatewayError } from '../errors.ts'
+
+/** Where the platform keeps what a program stores for its user. */
+export function defaultDataDir(
+  env: Readonly<Record<string, string | undefined>>,
+  platform: NodeJS.Platform = process.platform,
+  home: string = homedir(),
+): string {
+  if (platform === 'darwin') return join(home, 'Library', 'Application Support', 'throughway')
+  if (platform === 'win32') return join(env['LOCALAPPDATA'] ?? join(home, 'AppData', 'Local'), 'throughway')
+  return join(env['XDG_DATA_HOME'] || join(home, '.local', 'share'), 'throughway')
+}
+
+/** Makes the folder, for its owner only, and sees that it can be written. */
+export async function openDataDir(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+    const probe = await open(join(path, '.write-test'), 'w', 0o600)
+    await probe.close()
+  } catch (cause) {
+    throw new GatewayError(
+      'internal',
+      `the data folder ${path} cannot be written (${codeOf(cause)}): choose another with --data-dir or THROUGHWAY_DATA_DIR`,
+      { cause },
+    )
+  }
+}
+
+/** The key that opens management where no master key is set: made once, readable by its owner only. `created` at the first start. */
+export async function adminKey(dataDir: string): Promise<{ key: string; created: boolean }> {
+  const path = join(dataDir, 'admin.key')
+  try {
+    const file = await open(path, 'wx', 0o600)
+    const key = `sk-${randomBytes(24).toString('base64url')}`
+    try {
+      await file.writeFile(`${key}\n`)
+    } finally {
+      await file.close()
+    }
+    return { key, created: true }
+  } catch (cause) {
+    if (codeOf(cause) !== 'EEXIST')
+      throw new GatewayError('internal', `${path} cannot be written (${codeOf(cause)})`, { cause })
+  }
+  const key = (await readFile(path, 'utf8')).trim()
+  if (key.length < 16)
+    throw new GatewayError('internal', `${path} holds no key: delete it, and the next start makes a new one`)
+  await chmod(path, 0o600).catch(() => {})
+  return { key, created: false }
+}
+
+const codeOf = (cause: unknown): string =>
+  cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)

@@ -1,0 +1,259 @@
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { connectionFromEnv } from '../call/connection.node.ts'
+import type { Connection } from '../call/transport.ts'
+import { undiciTransport } from '../call/undici.node.ts'
+import type { Encoder } from '../chat/bpe.ts'
+import { loadTokenizers } from '../chat/tokenizer.node.ts'
+import { createTokenCounter } from '../chat/tokens.ts'
+import type { EnvSettings } from '../config/environment.ts'
+import type { Config } from '../config/schema.ts'
+import { GatewayError } from '../errors.ts'
+import { createGateway } from '../gateway/gateway.ts'
+import { openRooms } from '../gateway/open.ts'
+import type { Rooms, Tokens } from '../gateway/rooms.ts'
+import { createNodeServer } from '../http/serve.node.ts'
+import type { JsonObject } from '../json/json.ts'
+import { createLedger } from '../ledger/ledger.ts'
+import { createIdentify, isLoopbackHost, isWeakKey } from '../policy/identify.ts'
+import { createCatalogueHolder } from '../provider/catalogue.ts'
+import { loadCatalogue, refreshCatalogue, refreshUrl } from '../provider/catalogue.node.ts'
+import { adminKey, openDataDir } from './data.node.ts'
+
+export type StartOptions = {
+  config: Config
+  env: Readonly<Record<string, string | undefined>>
+  settings: EnvSettings
+  dataDir: string
+  /** As asked for on the command line; absent: the environment, then the rule of `addressFor`. */
+  host?: string | undefined
+  port?: number | undefined
+  tls?: { keyPath: string; certPath: string; ciphers?: string | undefined } | undefined
+  log: Rooms['log']
+}
+
+export type Running = {
+  url: string
+  host: string
+  port: number
+  rooms: Rooms
+  /** The generated key, where no master key is set. */
+  admin: { key: string; created: boolean } | undefined
+  /** Why this address was chosen, where nobody asked for one. */
+  addressNote: string | undefined
+  /** Stops accepting, lets running answers finish, then cuts them. */
+  close(graceMs?: number): Promise<void>
+}
+
+/** From settings to a listening server. Throws GatewayError with one clear line where it cannot start. */
+export async function startServer(options: StartOptions): Promise<Running> {
+  const { config, env, settings, log } = options
+  const masterKey = config.general.master_key ?? settings.masterKey
+  const permitWeak =
+    config.general.dangerously_permit_weak_or_unset_master_key === true || settings.permitWeakMasterKey === true
+  const at = addressFor({ host: options.host ?? settings.host, masterKey, permitWeak })
+  const loopback = isLoopbackHost(at.host)
+  const tls = await readTls(options)
+  const [, catalogue] = await Promise.all([
+    openDataDir(options.dataDir),
+    loadCatalogue({ dataDir: options.dataDir, env: (name) => env[name] }),
+  ])
+  const admin = masterKey === undefined ? await adminKey(options.dataDir) : undefined
+  const holder = createCatalogueHolder(catalogue)
+  const transport = undiciTransport({
+    env,
+    defaults: connectionFor(config, env),
+    connectionsMax: 4096,
+    waitingMax: 65_536,
+  })
+  const rooms = openRooms(config, {
+    env: (name) => env[name],
+    transport,
+    identify: createIdentify({
+      masterKey,
+      adminKey: admin?.key,
+      open: masterKey === undefined && loopback,
+      openToAll: masterKey === undefined && !loopback && permitWeak,
+      headerName: config.general.litellm_key_header_name,
+    }),
+    ledger: createLedger(
+      [(entry) => log('debug', 'request', { ...entry, usage: undefined, ...entry.usage, raw: undefined })],
+      (cause) => log('error', 'a ledger sink failed', { cause }),
+    ),
+    catalogue: {
+      get current() {
+        return holder.current
+      },
+      loaded: async () => holder.current,
+    },
+    tokens: lazyTokens(log),
+    log,
+    connectionOf: rowConnection(),
+    defaults: {
+      dropParams: settings.dropParams ?? false,
+      modifyParams: settings.modifyParams ?? false,
+      requestTimeoutSeconds: settings.requestTimeoutSeconds ?? 6000,
+      retries: settings.maxRetries ?? 2,
+      allowedFails: settings.allowedFails,
+      cooldownSeconds: settings.cooldownSeconds ?? 5,
+      maxFallbacks: settings.maxFallbacks ?? 5,
+    },
+    // Open by default once a key protects the routes, as LiteLLM's; never without one.
+    corsOrigins: masterKey === undefined ? [] : (settings.corsOrigins ?? ['*']),
+    docs: settings.noDocs !== true,
+  })
+  const server = createNodeServer(createGateway(rooms), {
+    limits: limitsOf(config, settings),
+    tls,
+    rootPath: settings.rootPath,
+    onError: (cause) => log('error', 'the server failed on a request', { cause }),
+  })
+  const address = await server.listen({ host: at.host, port: options.port ?? settings.port ?? 4000 })
+  const background = new AbortController()
+  refreshInBackground(options, holder, background.signal)
+  return {
+    url: address.url,
+    host: address.host,
+    port: address.port,
+    rooms,
+    admin,
+    addressNote: at.note,
+    async close(graceMs = (settings.graceSeconds ?? config.limits.grace_seconds) * 1000) {
+      background.abort()
+      await server.close({ graceMs })
+      await transport.close()
+    },
+  }
+}
+
+/**
+ * Who may reach the port. Without a strong master key it is this machine only; asked to open further, it refuses and
+ * says what to do, because a gateway holds other people's credentials.
+ */
+export function addressFor({
+  host,
+  masterKey,
+  permitWeak,
+}: {
+  host: string | undefined
+  masterKey: string | undefined
+  permitWeak: boolean
+}): { host: string; note: string | undefined } {
+  const weak = masterKey !== undefined && isWeakKey(masterKey)
+  if (host === undefined) {
+    if (masterKey === undefined) return { host: '127.0.0.1', note: undefined }
+    if (!weak)
+      return { host: '0.0.0.0', note: 'a master key is set and no --host: listening on all addresses, as LiteLLM does' }
+    return {
+      host: '127.0.0.1',
+      note: 'the master key is weak: listening on this machine only. Set one of 16 characters or more to let others in',
+    }
+  }
+  if (isLoopbackHost(host) || permitWeak) return { host, note: undefined }
+  if (masterKey === undefined)
+    throw new GatewayError(
+      'internal',
+      `will not listen on ${host} without a master key: everybody who reaches it could use your provider accounts. Set LITELLM_MASTER_KEY (16 characters or more), or listen on 127.0.0.1`,
+    )
+  if (weak)
+    throw new GatewayError(
+      'internal',
+      `will not listen on ${host} with a weak master key (a publicly known one, or under 16 characters): set a stronger LITELLM_MASTER_KEY, for example sk-$(openssl rand -hex 16), or LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY=true`,
+    )
+  return { host, note: undefined }
+}
+
+const mega = 1024 * 1024
+
+function limitsOf({ limits, general }: Config, settings: EnvSettings) {
+  return {
+    bodyBytes: (general.max_request_size_mb ?? limits.json_body_mb) * mega,
+    headBytes: limits.head_kb * 1024,
+    headMs: limits.head_seconds * 1000,
+    bodyIdleMs: limits.body_idle_seconds * 1000,
+    connections: limits.connections,
+    ...(settings.keepAliveSeconds !== undefined && { keepAliveMs: settings.keepAliveSeconds * 1000 }),
+  }
+}
+
+async function readTls({ tls, settings }: StartOptions) {
+  const keyPath = tls?.keyPath ?? settings.tlsKeyPath
+  const certPath = tls?.certPath ?? settings.tlsCertificatePath
+  if (keyPath === undefined || certPath === undefined) return undefined
+  const read = async (path: string): Promise<string> => {
+    try {
+      return await readFile(path, 'utf8')
+    } catch (cause) {
+      throw new GatewayError('internal', `cannot read ${path} for TLS`, { cause })
+    }
+  }
+  return { key: await read(keyPath), cert: await read(certPath), ciphers: tls?.ciphers }
+}
+
+const readPem = (path: string): string => readFileSync(path, 'utf8')
+
+/** TLS towards providers: litellm_settings over the environment. */
+function connectionFor({ settings }: Config, env: StartOptions['env']): Connection {
+  return connectionFromEnv(
+    {
+      ...env,
+      ...(settings.ssl_verify !== undefined && { SSL_VERIFY: String(settings.ssl_verify) }),
+      ...(settings.ssl_certificate !== undefined && { SSL_CERTIFICATE: settings.ssl_certificate }),
+    },
+    readPem,
+  )
+}
+
+/** The same keys in one row. */
+function rowConnection() {
+  return (params: JsonObject): Connection | undefined => {
+    const { ssl_verify, ssl_certificate } = params
+    if (ssl_verify === undefined && ssl_certificate === undefined) return undefined
+    return connectionFromEnv(
+      {
+        ...(ssl_verify !== undefined && { SSL_VERIFY: String(ssl_verify) }),
+        ...(typeof ssl_certificate === 'string' && { SSL_CERTIFICATE: ssl_certificate }),
+      },
+      readPem,
+    )
+  }
+}
+
+/** Exact tokenizers cost memory and a few milliseconds: only a gateway that has to count loads them. */
+function lazyTokens(log: Rooms['log']): Tokens {
+  let encoderFor: ((model: string) => Encoder) | undefined
+  let loading: Promise<void> | undefined
+  const load = async (): Promise<void> => {
+    try {
+      encoderFor = await loadTokenizers()
+    } catch (cause) {
+      log('warn', 'the tokenizers cannot be loaded: token counts are estimates', { cause })
+    }
+  }
+  return {
+    counter: createTokenCounter({ encoderFor: (model) => encoderFor?.(model) }),
+    ready: () => (loading ??= load()),
+  }
+}
+
+/** Prices of today, where a URL for them is configured. Never in the way of a start or a request. */
+function refreshInBackground(
+  { env, dataDir, log }: StartOptions,
+  holder: ReturnType<typeof createCatalogueHolder>,
+  signal: AbortSignal,
+): void {
+  const url = refreshUrl((name) => env[name])
+  if (url === undefined) return
+  const refresh = async (): Promise<void> => {
+    const next = await refreshCatalogue({
+      url,
+      dataDir,
+      current: holder.current,
+      fetch: globalThis.fetch,
+      signal,
+      log,
+    })
+    if (next) holder.replace(next)
+  }
+  refresh().catch((cause: unknown) => log('warn', 'the catalogue could not be refreshed', { cause }))
+}

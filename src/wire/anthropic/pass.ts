@@ -1,0 +1,166 @@
+import type { Usage } from '../../chat/chat.ts'
+import { GatewayError } from '../../errors.ts'
+import { isObject, type JsonObject, list, object, text } from '../../json/json.ts'
+import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
+import { patch } from '../../json/patch.ts'
+import { peek } from '../../json/peek.ts'
+import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
+import { parseOr } from './blocks.ts'
+import { decodeFault } from './errors.ts'
+import { decodeUsage, encodeUsage, messageId } from './response.ts'
+import { cutShort } from './stream.ts'
+
+/** The client sees the public model name; everything else goes by as the provider wrote it. */
+export function passResult(bytes: Uint8Array, _to: Target, context: ClientContext): PassedResult {
+  const body = parseOr(utf8(bytes))
+  if (!isObject(body))
+    throw new GatewayError('bad_gateway', 'the upstream answered with something that is not JSON')
+  if (!Array.isArray(body.content)) {
+    if (isObject(body.error)) throw decodeFault(body)
+    throw new GatewayError('bad_gateway', 'the upstream answered without content')
+  }
+  const usage = isObject(body.usage) ? decodeUsage(body.usage) : undefined
+  return {
+    usage,
+    text: () => list(body.content).map(written).join('\n'),
+    encode(counted) {
+      const set: Record<string, string> = { model: JSON.stringify(context.model) }
+      if (!usage && counted) set['usage'] = JSON.stringify(encodeUsage(counted))
+      if (!text(body.id)) set['id'] = JSON.stringify(messageId('', context))
+      return edit(bytes, body, set)
+    },
+  }
+}
+
+/** On the bytes where they are plain, so that untouched fields stay as they were written; on the value otherwise. */
+function edit(bytes: Uint8Array, body: JsonObject, set: Record<string, string>): Uint8Array {
+  const glance = peek(bytes)
+  if (glance) return patch(glance, { set })
+  const changed: JsonObject = { ...body }
+  for (const [key, raw] of Object.entries(set)) changed[key] = parseOr(raw)
+  return toUtf8(JSON.stringify(changed))
+}
+
+/** What a block says, for counting. */
+function written(value: unknown): string {
+  const block = object(value)
+  return block.type === 'tool_use'
+    ? `${text(block.name) ?? ''}${JSON.stringify(block.input ?? {})}`
+    : (text(block.text) ?? text(block.thinking) ?? '')
+}
+
+const typeAtStart = /^\s*\{\s*"type"\s*:\s*"([a-z_]{1,64})"/
+const pieces = /"(?:text|thinking|partial_json)"\s*:\s*"((?:[^"\\]|\\.)*)"/g
+/** Deltas pass unread; what is read says who answers, how it ended and what it cost. */
+const passing = new Set([
+  'content_block_start',
+  'content_block_delta',
+  'content_block_stop',
+  'ping',
+])
+
+export function passStream(_to: Target, context: ClientContext): PassStream {
+  let told: JsonObject | undefined
+  let content = false
+  let complete = false
+  let finished = false
+  let fault: GatewayError | undefined
+  let said: string[] = []
+  let heard = ''
+
+  function fold(): void {
+    for (const data of said) for (const match of data.matchAll(pieces)) heard += match[1] ?? ''
+    said = []
+  }
+
+  function read(data: string): JsonObject | undefined {
+    const event = parseOr(utf8(bytesOf(data)))
+    if (isObject(event)) return event
+    fault = new GatewayError('bad_gateway', 'the upstream sent a frame that is not JSON')
+    return undefined
+  }
+
+  function slow(data: string): string {
+    const event = read(data)
+    if (!event) return ''
+    const type = text(event.type) ?? ''
+    if (type === 'error' || (type === '' && isObject(event.error))) {
+      fault = decodeFault(event)
+      return ''
+    }
+    if (type === 'message_start') {
+      const message = object(event.message)
+      if (isObject(message.usage)) told = message.usage
+      return line(type, begin(data, event, message, context))
+    }
+    if (type === 'message_delta') {
+      content = true
+      if (typeof object(event.delta).stop_reason === 'string') finished = true
+      if (isObject(event.usage)) {
+        const counts = Object.entries(event.usage).filter(([, value]) => value !== null)
+        told = { ...told, ...Object.fromEntries(counts) }
+      }
+    }
+    if (type === 'message_stop') complete = true
+    return type === '' ? '' : line(type, data)
+  }
+
+  return {
+    push({ data }: Frame) {
+      if (fault || complete || data === '' || data === '[DONE]') return ''
+      const type = typeAtStart.exec(data)?.[1] ?? ''
+      if (!passing.has(type)) return slow(data)
+      if (type === 'content_block_start' || type === 'content_block_delta') {
+        content = true
+        // Text is kept for counting, in case the client leaves before the usage is told.
+        if (said.push(data) === 64) fold()
+      }
+      return line(type, data)
+    },
+    get content() {
+      return content
+    },
+    get complete() {
+      return complete
+    },
+    get fault() {
+      return fault
+    },
+    usage: () => told && decodeUsage(told),
+    text() {
+      fold()
+      return String(parseOr(`"${utf8(bytesOf(heard))}"`) ?? heard)
+    },
+    end(_counted: Usage | undefined) {
+      if (fault || complete) return ''
+      if (finished) return line('message_stop', '{"type":"message_stop"}')
+      fault = cutShort()
+      return ''
+    },
+  }
+}
+
+/** The official clients skip an event without a name, which some servers leave out. */
+const line = (type: string, data: string): string =>
+  `event: ${type}\ndata: ${data.includes('\n') ? data.replaceAll('\n', '\ndata: ') : data}\n\n`
+
+/** The first event under the public model name, the rest of it as it came. */
+function begin(
+  data: string,
+  event: JsonObject,
+  message: JsonObject,
+  context: ClientContext,
+): string {
+  const set: Record<string, string> = { model: JSON.stringify(context.model) }
+  if (!text(message.id)) set['id'] = JSON.stringify(messageId('', context))
+  const whole = peek(bytesOf(data))
+  const span = whole?.keys.get('message')
+  if (whole && span) {
+    const inner = whole.bytes.subarray(span.valueStart, span.valueEnd)
+    const changed = latin1(edit(inner, message, set))
+    return data.slice(0, span.valueStart) + changed + data.slice(span.valueEnd)
+  }
+  const changed: JsonObject = { ...message }
+  for (const [key, raw] of Object.entries(set)) changed[key] = parseOr(raw)
+  return latin1(toUtf8(JSON.stringify({ ...event, message: changed })))
+}

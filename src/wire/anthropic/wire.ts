@@ -1,0 +1,26 @@
+import type { Wire } from '../wire.ts'
+import { adaptRequest, requestKeys } from './adapt.ts'
+import { decodeError, encodeError, encodeStreamError } from './errors.ts'
+import { passResult, passStream } from './pass.ts'
+import { decodeRequest } from './request.ts'
+import { encodeRequest } from './request-out.ts'
+import { decodeResult, encodeResult } from './response.ts'
+import { decodeStream } from './stream.ts'
+import { encodeStream } from './stream-out.ts'
+
+/** Anthropic's Messages, and of everyone compatible with them. */
+export const anthropic: Wire = {
+  id: 'anthropic',
+  framing: 'sse',
+  path: () => '/v1/messages',
+  decodeRequest,
+  encodeRequest,
+  decodeResult,
+  encodeResult,
+  decodeStream,
+  encodeStream,
+  decodeError,
+  encodeError,
+  encodeStreamError,
+  native: { lists: ['messages'], requestKeys, adaptRequest, passResult, passStream },
+}

@@ -1,0 +1,27 @@
+import { GatewayError } from '../../errors.ts'
+import type { Frame, ProviderWire } from '../wire.ts'
+import { lineFrames } from './json-lines.ts'
+import { sseFrames } from './sse.ts'
+
+/** Bytes of an answer to frames. `data` holds one character per byte: whoever reads text decodes it (`decodeFrame`). */
+export interface Framer {
+  push(chunk: Uint8Array): Frame[]
+  /** The bytes have ended: what was left without its final line end. */
+  end(): Frame[]
+}
+
+/** A line longer than `maxBytes` is a fault: a provider must not fill our memory. */
+export function openFrames(framing: ProviderWire['framing'], maxBytes: number): Framer {
+  return framers[framing](maxBytes)
+}
+
+const framers: Record<ProviderWire['framing'], (maxBytes: number) => Framer> = {
+  sse: sseFrames,
+  'json-lines': lineFrames,
+  'aws-events': () => {
+    throw new GatewayError('not_offered', 'AWS event streams are not offered by this build')
+  },
+}
+
+export const tooLong = (maxBytes: number): GatewayError =>
+  new GatewayError('bad_gateway', `the provider sent a line of more than ${maxBytes} bytes`)

@@ -1,0 +1,230 @@
+import { type ChatEvent, noUsage, type Usage } from '../../chat/chat.ts'
+import { GatewayError } from '../../errors.ts'
+import { compact, isObject, type Json, type JsonObject, list, number, object, text } from '../../json/json.ts'
+import type { ClientContext, Notes, StreamDecoder, StreamEncoder } from '../wire.ts'
+import { decodeErrorObject, encodeError } from './errors.ts'
+import { encodeCall } from './request.ts'
+import { decodeFinish, decodeUsage, encodeFinish, encodeUsage } from './response.ts'
+
+export const cutShort = (): GatewayError =>
+  new GatewayError('bad_gateway', 'the upstream ended the stream before the answer was complete')
+
+export function decodeStream(notes: Notes): StreamDecoder {
+  let started = false
+  let finished = false
+  let failed = false
+  const open = new Set<string>()
+  function push(data: string): ChatEvent[] {
+    if (data === '[DONE]') {
+      finished = true
+      return []
+    }
+    let chunk: JsonObject
+    try {
+      chunk = object(JSON.parse(data))
+    } catch {
+      return fail(new GatewayError('bad_gateway', 'the upstream sent a frame that is not JSON'))
+    }
+    const events: ChatEvent[] = []
+    if (isObject(chunk.error) || typeof chunk.error === 'string')
+      return fail(decodeErrorObject(chunk.error))
+    if (!started) {
+      started = true
+      events.push({
+        type: 'start',
+        id: text(chunk.id) ?? '',
+        model: text(chunk.model) ?? notes.model,
+        created: number(chunk.created) ?? 0,
+      })
+    }
+    for (const value of list(chunk.choices)) decodeChoice(object(value), events)
+    const usage = decodeUsage(chunk)
+    if (usage) events.push({ type: 'usage', usage })
+    const extras = compact({
+      system_fingerprint: chunk.system_fingerprint ?? undefined,
+      service_tier: chunk.service_tier ?? undefined,
+      citations: chunk.citations,
+      search_results: chunk.search_results,
+    })
+    if (Object.keys(extras).length > 0) events.push({ type: 'extras', extras, of: 'result' })
+    return events
+  }
+  function fail(error: GatewayError): ChatEvent[] {
+    failed = true
+    return [{ type: 'fault', error }]
+  }
+  function decodeChoice(choice: JsonObject, events: ChatEvent[]): void {
+    const at = number(choice.index) ?? 0
+    const of = at === 0 ? {} : { choice: at }
+    const delta = object(choice.delta)
+    const thought = text(delta.reasoning_content) ?? text(delta.reasoning) ?? text(delta.reasoning_text)
+    if (thought) events.push({ type: 'reasoning', text: thought, ...of })
+    for (const value of list(delta.thinking_blocks)) {
+      const block = object(value)
+      const signature = text(block.signature)
+      if (block.type === 'redacted_thinking')
+        events.push({ type: 'redacted', data: text(block.data) ?? '', ...of })
+      else if (signature) events.push({ type: 'signature', signature, ...of })
+    }
+    if (typeof delta.content === 'string' && delta.content !== '')
+      events.push({ type: 'text', text: delta.content, ...of })
+    if (typeof delta.refusal === 'string' && delta.refusal !== '')
+      events.push({ type: 'refusal', text: delta.refusal, ...of })
+    for (const annotation of list(delta.annotations))
+      events.push({ type: 'annotation', annotation: object(annotation), ...of })
+    if (isObject(delta.audio)) events.push({ type: 'audio', audio: delta.audio, ...of })
+    for (const value of list(delta.tool_calls)) decodeCall(object(value), at, of, events)
+    if (isObject(choice.logprobs)) events.push({ type: 'logprobs', logprobs: choice.logprobs, ...of })
+    if (typeof choice.finish_reason === 'string') {
+      finished = true
+      const reason = choice.finish_reason
+      events.push({ type: 'finish', finish: decodeFinish(reason), reason, ...of })
+    }
+  }
+  function decodeCall(call: JsonObject, choice: number, of: { choice?: number }, events: ChatEvent[]): void {
+    const kind = call.type === 'custom' || isObject(call.custom) ? 'custom' : 'function'
+    const fn = object(kind === 'custom' ? call.custom : call.function)
+    const index = number(call.index) ?? 0
+    const name = text(fn.name)
+    if (!open.has(`${choice}:${index}`)) {
+      open.add(`${choice}:${index}`)
+      const signature = text(object(call.provider_specific_fields).thought_signature)
+      events.push({
+        type: 'tool-start',
+        index,
+        id: text(call.id) ?? `call_${choice}_${index}`,
+        name: name ?? '',
+        ...(kind === 'custom' && { kind }),
+        ...(signature && { signature }),
+        ...of,
+      })
+    }
+    const input = kind === 'custom' ? text(fn.input) : isObject(fn.arguments) ? JSON.stringify(fn.arguments) : text(fn.arguments)
+    if (input) events.push({ type: 'tool-input', index, text: input, ...of })
+  }
+  return {
+    push: ({ data }) => (failed ? [] : push(data)),
+    end: () => (finished || failed ? [] : fail(cutShort())),
+  }
+}
+
+export function encodeStream(context: ClientContext): StreamEncoder {
+  let head: JsonObject = {
+    id: `chatcmpl-${context.requestId}`,
+    object: 'chat.completion.chunk',
+    created: context.created,
+    model: context.model,
+  }
+  let usage: Usage | undefined
+  const spoken = new Set<number>()
+  const thoughts = new Map<number, string>()
+  const line = (body: JsonObject) => `data: ${JSON.stringify({ ...head, ...body })}\n\n`
+  /** The first thing a choice says carries its role. */
+  const delta = (choice: number, said: JsonObject, more: JsonObject = {}) => {
+    const role = spoken.has(choice) ? {} : { role: 'assistant' }
+    spoken.add(choice)
+    return line({
+      choices: [{ index: choice, delta: { ...role, ...said }, finish_reason: null, ...more }],
+    })
+  }
+  const thought = (choice: number, block: JsonObject) => {
+    thoughts.delete(choice)
+    return delta(choice, { thinking_blocks: [block] })
+  }
+  return {
+    push(event) {
+      const choice = 'choice' in event ? (event.choice ?? 0) : 0
+      switch (event.type) {
+        case 'start':
+          head = {
+            ...head,
+            id: event.id || `chatcmpl-${context.requestId}`,
+            created: event.created || context.created,
+          }
+          return ''
+        case 'text':
+          return delta(choice, { content: event.text })
+        case 'reasoning':
+          thoughts.set(choice, (thoughts.get(choice) ?? '') + event.text)
+          return delta(choice, { reasoning_content: event.text })
+        case 'signature':
+          return thought(choice, {
+            type: 'thinking',
+            thinking: thoughts.get(choice) ?? '',
+            signature: event.signature,
+          })
+        case 'redacted':
+          return thought(choice, { type: 'redacted_thinking', data: event.data })
+        case 'refusal':
+          return delta(choice, { refusal: event.text })
+        case 'annotation':
+          return delta(choice, { annotations: [event.annotation] })
+        case 'audio':
+          return delta(choice, { audio: event.audio })
+        case 'media':
+          return delta(choice, mediaDelta(event.part))
+        case 'logprobs':
+          return delta(choice, {}, { logprobs: event.logprobs })
+        case 'raw':
+          return delta(choice, { provider_specific_fields: { raw_blocks: [event.value] } })
+        case 'extras':
+          return event.of === 'message'
+            ? delta(choice, event.extras)
+            : line({ choices: [], ...event.extras })
+        case 'tool-start':
+          return delta(choice, {
+            tool_calls: [
+              {
+                index: event.index,
+                ...encodeCall({
+                  type: 'tool-call',
+                  id: event.id,
+                  name: event.name,
+                  input: '',
+                  ...(event.kind && { kind: event.kind }),
+                  ...(event.signature !== undefined && { signature: event.signature }),
+                }),
+              },
+            ],
+          })
+        case 'tool-input':
+          return delta(choice, {
+            tool_calls: [{ index: event.index, function: { arguments: event.text } }],
+          })
+        case 'finish':
+          return line({
+            choices: [
+              {
+                index: choice,
+                delta: spoken.has(choice) ? {} : { role: 'assistant', content: '' },
+                finish_reason: encodeFinish(event.finish),
+              },
+            ],
+          })
+        case 'fault':
+          return `data: ${JSON.stringify(encodeError(event.error))}\n\n`
+        case 'usage':
+          usage = event.usage
+          return ''
+        case 'ping':
+          return ': ping\n\n'
+      }
+    },
+    end: () =>
+      (context.streamUsage ? line({ choices: [], usage: encodeUsage(usage ?? noUsage) }) : '') +
+      'data: [DONE]\n\n',
+  }
+}
+
+function mediaDelta(part: Extract<ChatEvent, { type: 'media' }>['part']): JsonObject {
+  const { source } = part
+  const url: Json =
+    source.type === 'bytes'
+      ? `data:${source.mime};base64,${source.base64}`
+      : source.type === 'url'
+        ? source.url
+        : source.id
+  return part.media === 'image'
+    ? { images: [{ index: 0, type: 'image_url', image_url: { url } }] }
+    : { provider_specific_fields: { media: [{ type: part.media, url }] } }
+}

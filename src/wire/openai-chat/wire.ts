@@ -1,0 +1,24 @@
+import type { Wire } from '../wire.ts'
+import { adaptRequest, requestKeys, requestWords } from './adapt.ts'
+import { decodeError, encodeError, encodeStreamError } from './errors.ts'
+import { passResult, passStream } from './pass.ts'
+import { decodeRequest, encodeRequest } from './request.ts'
+import { decodeResult, encodeResult } from './response.ts'
+import { decodeStream, encodeStream } from './stream.ts'
+
+/** OpenAI's chat completions, and of everyone compatible with them. */
+export const openaiChat: Wire = {
+  id: 'openai-chat',
+  framing: 'sse',
+  path: ({ quirks }) => quirks.chatPath ?? '/chat/completions',
+  decodeRequest,
+  encodeRequest,
+  decodeResult,
+  encodeResult,
+  decodeStream,
+  encodeStream,
+  decodeError,
+  encodeError,
+  encodeStreamError,
+  native: { lists: ['messages'], requestKeys, requestWords, adaptRequest, passResult, passStream },
+}

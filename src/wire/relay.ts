@@ -1,0 +1,171 @@
+import type { ChatEvent, Usage } from '../chat/chat.ts'
+import type { GatewayError } from '../errors.ts'
+import { GatewayError as Fault } from '../errors.ts'
+import { isObject, type JsonObject } from '../json/json.ts'
+import { bytesOf, toUtf8, utf8 } from '../json/latin1.ts'
+import { openFrames } from './framing/frames.ts'
+import type {
+  ClientContext,
+  Frame,
+  Native,
+  Notes,
+  PassedResult,
+  PassStream,
+  ProviderWire,
+  StreamDecoder,
+  StreamEncoder,
+  Target,
+  Wire,
+} from './wire.ts'
+
+/** How an answer crosses from a provider to a client: passed on where both speak the same wire, told again where not. */
+export type Crossing = {
+  from: ProviderWire
+  to: Wire
+  /** Set where both are the same wire and the bytes may pass. */
+  native: Native | undefined
+  target: Target
+  notes: Notes
+  context: ClientContext
+}
+
+/** A whole answer. Throws GatewayError for one that is broken. */
+export function relayResult(bytes: Uint8Array, crossing: Crossing): PassedResult {
+  const { from, to, native, target, notes, context } = crossing
+  if (native) return native.passResult(bytes, target, context)
+  const result = from.decodeResult(readObject(bytes), notes)
+  const { usage } = result
+  const known = usage.raw !== undefined || usage.input + usage.output + usage.cacheRead > 0
+  return {
+    usage: known ? usage : undefined,
+    text: () => result.choices.flatMap((choice) => choice.parts.map(textOfPart)).join('\n'),
+    encode: (counted) =>
+      toUtf8(
+        JSON.stringify(to.encodeResult(!known && counted ? { ...result, usage: counted } : result, context)),
+      ),
+  }
+}
+
+function readObject(bytes: Uint8Array): JsonObject {
+  let value: unknown
+  try {
+    value = JSON.parse(utf8(bytes))
+  } catch {
+    throw new Fault('bad_gateway', 'the upstream answered with something that is not JSON')
+  }
+  if (!isObject(value)) throw new Fault('bad_gateway', 'the upstream answered with no JSON object')
+  return value
+}
+
+const textOfPart = (part: { type: string; text?: string; name?: string; input?: string }): string =>
+  part.type === 'tool-call' ? `${part.name ?? ''}${part.input ?? ''}` : (part.text ?? '')
+
+/** A streamed answer, fed with network reads. */
+export interface StreamRelay {
+  /** Bytes for the client, or undefined when this read has nothing for it. Throws GatewayError for a hostile stream. */
+  push(chunk: Uint8Array): Uint8Array | undefined
+  /** Has the model said anything yet? Until then an error may still become an HTTP error. */
+  readonly content: boolean
+  /** The provider has said its last word, though the connection may still be open. */
+  readonly complete: boolean
+  /** The provider failed, or ended too early. */
+  readonly fault: GatewayError | undefined
+  usage(): Usage | undefined
+  /** What the model wrote so far, to be counted when nobody told. */
+  text(): string
+  /** The upstream has ended: what is left of its bytes. */
+  flush(): Uint8Array | undefined
+  /** What closes the stream for the client; `counted` where the provider gave no usage. Sets `fault` if the answer was cut. */
+  end(counted: Usage | undefined): Uint8Array
+}
+
+export function relayStream(crossing: Crossing, maxLineBytes: number): StreamRelay {
+  const frames = openFrames(crossing.from.framing, maxLineBytes)
+  const { native, target, context } = crossing
+  return native
+    ? passed(frames, native.passStream(target, context))
+    : told(frames, crossing.from.decodeStream(crossing.notes), crossing.to.encodeStream(context))
+}
+
+type Frames = ReturnType<typeof openFrames>
+
+function passed(frames: Frames, machine: PassStream): StreamRelay {
+  function take(batch: Frame[]): Uint8Array | undefined {
+    let out = ''
+    for (const frame of batch) out += machine.push(frame)
+    return out === '' ? undefined : bytesOf(out)
+  }
+  return {
+    push: (chunk) => take(frames.push(chunk)),
+    flush: () => take(frames.end()),
+    get content() {
+      return machine.content
+    },
+    get complete() {
+      return machine.complete
+    },
+    get fault() {
+      return machine.fault
+    },
+    usage: () => machine.usage(),
+    text: () => machine.text(),
+    end: (counted) => bytesOf(machine.end(counted)),
+  }
+}
+
+const speaks = new Set<ChatEvent['type']>(
+  ['text', 'reasoning', 'refusal', 'tool-start', 'media', 'audio', 'redacted', 'raw', 'finish'],
+)
+
+function told(frames: Frames, decoder: StreamDecoder, encoder: StreamEncoder): StreamRelay {
+  let content = false
+  let fault: GatewayError | undefined
+  let usage: Usage | undefined
+  let said: string[] = []
+  function take(events: ChatEvent[]): string {
+    let out = ''
+    for (const event of events) {
+      if (fault) break
+      if (event.type === 'fault') {
+        fault = event.error
+        break
+      }
+      if (event.type === 'usage') usage = event.usage
+      else if (event.type === 'text' || event.type === 'reasoning' || event.type === 'tool-input')
+        said.push(event.text)
+      if (!content && speaks.has(event.type)) content = true
+      out += encoder.push(event)
+    }
+    return out
+  }
+  const decode = (batch: Frame[]): Uint8Array | undefined => {
+    let out = ''
+    for (const { event, data } of batch) out += take(decoder.push({ event, data: utf8(bytesOf(data)) }))
+    return out === '' ? undefined : toUtf8(out)
+  }
+  return {
+    push: (chunk) => decode(frames.push(chunk)),
+    flush: () => decode(frames.end()),
+    get content() {
+      return content
+    },
+    get complete() {
+      return false
+    },
+    get fault() {
+      return fault
+    },
+    usage: () => usage,
+    text() {
+      const all = said.join('')
+      said = [all]
+      return all
+    },
+    end(counted) {
+      let out = take(decoder.end())
+      if (!fault && !usage && counted) out += encoder.push({ type: 'usage', usage: counted })
+      if (!fault) out += encoder.end()
+      return toUtf8(out)
+    },
+  }
+}
