@@ -52,8 +52,11 @@ export async function call(
     if (to.problem) throw to.problem
     const { body, headers, dropped, crossing } = prepare(said, to, ask)
     const transport = to.mock ? deps.mock(to) : deps.transport
+    const url = said.stream ? to.url.stream : to.url.whole
+    const signing = to.mock ? undefined : to.authorize?.({ method: 'POST', url, headers, body })
+    if (signing) await signing
     const reply = await transport({
-      url: said.stream ? to.url.stream : to.url.whole,
+      url,
       headers,
       body,
       signal,

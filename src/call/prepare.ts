@@ -17,6 +17,8 @@ export type Ask = {
   dropParams: boolean
   /** Client headers that go along, and those of the body's `extra_headers`. */
   headers: Readonly<Record<string, string>>
+  /** Headers of the client's dialect (`anthropic-beta`…): they go along where the provider speaks it too. */
+  dialectHeaders: Readonly<Record<string, string>>
   context: ClientContext
 }
 
@@ -31,8 +33,9 @@ export type Prepared = {
 export function prepare(said: Inbound, to: Deployment, ask: Ask): Prepared {
   const target: Target =
     ask.dropParams && !to.target.dropParams ? { ...to.target, dropParams: true } : to.target
-  const headers = { ...ask.headers, ...to.headers }
-  if (said.wire !== to.wire || !said.wire.native) return translated(said, to, target, ask, headers)
+  const mine = { ...ask.headers, ...to.headers }
+  if (said.wire !== to.wire || !said.wire.native) return translated(said, to, target, ask, mine)
+  const headers = withHeaders({ ...ask.dialectHeaders, ...mine }, ask.dialectHeaders)
   const crossing: Crossing = {
     from: to.wire,
     to: said.wire,
@@ -55,6 +58,22 @@ export function prepare(said: Inbound, to: Deployment, ask: Ask): Prepared {
   for (const path of to.dropPaths) removePath(body, path)
   const dropped = said.wire.native.adaptRequest(body, target)
   return { body: toUtf8(stringify(body)), headers, dropped, crossing }
+}
+
+/** More headers; lists (`anthropic-beta`) are joined, so that what the row asks for and what the client asks for both hold. */
+function withHeaders(
+  headers: Record<string, string>,
+  more: Readonly<Record<string, string>> | undefined,
+): Record<string, string> {
+  const out = { ...headers }
+  for (const name in more) {
+    const value = more[name]
+    if (value === undefined) continue
+    const there = out[name]
+    if (name !== 'anthropic-beta' || there === undefined) out[name] = there ?? value
+    else out[name] = [...new Set([...there.split(','), ...value.split(',')].map((one) => one.trim()))].join(',')
+  }
+  return out
 }
 
 type Edits = {
@@ -136,11 +155,11 @@ function translated(
   ask: Ask,
   headers: Record<string, string>,
 ): Prepared {
-  const request = { ...requestFor(said, to, ask), model: target.model }
+  const request = { ...requestFor(said, to, ask), model: target.model, dialect: said.wire.id }
   const { body, notes, dropped, headers: asked } = to.wire.encodeRequest(request, target)
   return {
     body: toUtf8(stringify({ ...body, ...to.extraBody })),
-    headers: { ...headers, ...asked },
+    headers: withHeaders(headers, asked),
     dropped: dropped ?? [],
     crossing: {
       from: to.wire,

@@ -43,6 +43,8 @@ export type ChatRequest = {
   streamUsage?: boolean
   /** Top-level fields of the client's dialect that are not modelled, verbatim. */
   extras: JsonObject
+  /** Whose words `extras` are: the wire the client spoke. Absent: the wire's that encodes. */
+  dialect?: string
 }
 
 export type OutputFormat =

@@ -461,7 +461,7 @@ export const modelInfo = {
   db_model: acted(k.flag, 'Kept in the database.', off),
   ...all(['team_id', 'team_public_model_name'], acted(k.text, 'The team the model belongs to, and its name there.')),
   access_groups: acted(k.names, 'Groups of models a key may be given.'),
-  access_windows: acted(k.list, 'Times of access.'),
+  access_windows: unmet(k.list, 'Times of access.'),
   tier: acted(k.label, 'free or paid.'),
   ...all(['blocked', 'discoverable'], acted(k.flag, 'Stop or hide the model.')),
   health_check_model: acted(k.text, 'Asked instead in health checks.'),
@@ -473,8 +473,9 @@ export const modelInfo = {
   allowed_fails_policy: acted(k.failsPolicy, 'The same by kind of error.', { inside: { rows: failNames } }),
   ...all(['enable_tag_filtering', 'internal_router_model', 'member_auto_router', 'allow_fail_open'], acted(k.flag, 'Routing of this deployment.')),
   ...all(['ptu_count', 'cost_per_ptu_per_hour'], acted(k.amount, 'Throughput bought beforehand.')),
-  ...all(['ptu_effective_from', 'ptu_effective_to'], acted(k.label, 'From and until when.')),
-  supported_environments: acted(k.names, 'Only there (LITELLM_ENVIRONMENT).'),
+  ptu_effective_from: acted(k.label, 'From when.'),
+  ptu_effective_to: acted(k.label, 'Until when.'),
+  supported_environments: unmet(k.names, 'Only there (LITELLM_ENVIRONMENT).'),
   ...all(['created_at', 'created_by', 'updated_at', 'updated_by'], acted(k.anything, 'Set by the database.')),
 } satisfies Rows
 

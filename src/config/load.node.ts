@@ -45,7 +45,7 @@ export async function loadConfig({
   for (const [name, value] of Object.entries(variables)) {
     const said =
       typeof value === 'string' && value.startsWith(prefix)
-        ? env[value.slice(prefix.length)]
+        ? (environment[value.slice(prefix.length)] ?? env[value.slice(prefix.length)])
         : asVariable(value)
     if (!reserved.has(name)) {
       if (said !== undefined) environment[name] = said

@@ -138,7 +138,7 @@ export function readModel(
   if (!isObject(given)) return []
 
   const unset = { ...report.origin.unset?.(paramsPath) }
-  const value = withCredential(given, unset, credentials, report)
+  const value = withCredential(given, unset, credentials)
   const params = readTable({
     rows: litellmParams,
     value,
@@ -272,7 +272,6 @@ function withCredential(
   given: JsonObject,
   unset: Record<string, string>,
   credentials: Config['credentials'],
-  report: Report,
 ): JsonObject {
   const name = text(given.litellm_credential_name)
   const credential = name === undefined ? undefined : credentials.get(name)

@@ -52,7 +52,7 @@ type Table = {
   /** See `Row.open`. */
   open?: boolean
   required?: readonly string[]
-  /** Whether keys without effect are worth telling: not inside something that has none itself. */
+  /** False inside something that has no effect itself: keys without effect are not worth telling there, and shapes refuse no start. */
   tell?: boolean
   /** Only look for names nobody knows. */
   namesOnly?: boolean
@@ -109,14 +109,16 @@ function patternsOf(rows: Rows): string[] {
 
 function readRow(row: Row, value: Json, path: Path, report: Report, tell: boolean): unknown {
   const read = row.kind.safeParse(value, parsing)
+  // What has no effect cannot do harm by its shape, so it is no reason not to start.
+  const effective = tell && row.status === 'acted'
   if (!read.success) {
-    for (const issue of read.error.issues) reportIssue(issue, value, path, report)
+    for (const issue of read.error.issues) reportIssue(issue, value, path, report, effective)
     return undefined
   }
   if (idle.has(row.status) && tell && !isDefault(row, read.data)) addIdle(row, path, report)
   return row.inside === undefined
     ? read.data
-    : readInside(row, value, read.data, path, report, tell)
+    : readInside(row, value, read.data, path, report, effective)
 }
 
 const idle: ReadonlySet<Status> = new Set(['known', 'unmet'])
@@ -130,14 +132,16 @@ function readInside(
   data: unknown,
   path: Path,
   report: Report,
-  tell: boolean,
+  effective: boolean,
 ): unknown {
   const { rows, each } = row.inside ?? { rows: {} }
   const plain = row.kind === k.map || row.kind === k.list
   const one = (item: Json | undefined, at: Path): unknown => {
     if (!isObject(item)) {
       if (plain && item !== undefined)
-        report.errors.push(notice(report, at, `expected a map, found ${show(item, at, report)}`))
+        (effective ? report.errors : report.warnings).push(
+          notice(report, at, `expected a map, found ${show(item, at, report)}`),
+        )
       return undefined
     }
     const table = {
@@ -148,7 +152,7 @@ function readInside(
       open: row.open ?? false,
       namesOnly: !plain,
     }
-    const { known, rest } = readTable({ ...table, tell: tell && row.status === 'acted' })
+    const { known, rest } = readTable({ ...table, tell: effective })
     return row.open ? { ...rest, ...known } : known
   }
   if (each === undefined) {
@@ -262,7 +266,7 @@ function reportUnknown(
     key,
     Object.keys(rows).filter((name) => !name.endsWith('*')),
   )
-  const home = close === undefined ? homeOf(key) : undefined
+  const home = close === undefined ? homeOf(key, path) : undefined
   const hint =
     close !== undefined
       ? `; did you mean ${close}?`
@@ -272,20 +276,32 @@ function reportUnknown(
   report.warnings.push(notice(report, at, `unknown key, without effect${hint}`, 'key'))
 }
 
-/** The section a key would have been right in. */
-function homeOf(key: string): string | undefined {
-  if (Object.hasOwn(topLevel, key)) return 'the top level'
-  for (const section of ['general_settings', 'litellm_settings', 'router_settings'] as const)
-    if (rowOf(topLevel[section].inside?.rows ?? {}, key) !== undefined) return section
+/** The section a key would have been right in; within an entry of model_list, most likely another part of it. */
+function homeOf(key: string, path: Path): string | undefined {
   const entry = topLevel.model_list.inside?.rows ?? {}
-  if (Object.hasOwn(entry, key)) return 'an entry of model_list'
-  for (const part of ['litellm_params', 'model_info'])
-    if (rowOf(entry[part]?.inside?.rows ?? {}, key) !== undefined)
-      return `${part} of an entry of model_list`
-  return undefined
+  const homes: [string, Rows][] = [
+    ['the top level', topLevel],
+    ...(['general_settings', 'litellm_settings', 'router_settings'] as const).map(
+      (section): [string, Rows] => [section, topLevel[section].inside?.rows ?? {}],
+    ),
+    ['an entry of model_list', entry],
+    ...['litellm_params', 'model_info'].map((part): [string, Rows] => [
+      `${part} of an entry of model_list`,
+      entry[part]?.inside?.rows ?? {},
+    ]),
+  ]
+  if (path[0] === 'model_list') homes.reverse()
+  return homes.find(([, rows]) => rowOf(rows, key) !== undefined)?.[0]
 }
 
-function reportIssue(issue: z.core.$ZodIssue, value: Json, path: Path, report: Report): void {
+function reportIssue(
+  issue: z.core.$ZodIssue,
+  value: Json,
+  path: Path,
+  report: Report,
+  effective: boolean,
+): void {
+  const to = effective ? report.errors : report.warnings
   let found: unknown = value
   const steps: (string | number)[] = []
   for (const step of issue.path) {
@@ -295,14 +311,12 @@ function reportIssue(issue: z.core.$ZodIssue, value: Json, path: Path, report: R
   }
   const at = [...path, ...steps]
   if (found === undefined) {
-    report.errors.push(notice(report, at, 'missing'))
+    to.push(notice(report, at, 'missing'))
     return
   }
   const quoted =
     issue.message === 'expected text' && typeof found !== 'object' ? ': put it in quotes' : ''
-  report.errors.push(
-    notice(report, at, `${issue.message}, found ${show(found, at, report)}${quoted}`),
-  )
+  to.push(notice(report, at, `${issue.message}, found ${show(found, at, report)}${quoted}`))
 }
 
 /** What was found, in words. Text that may be a secret, or came from the environment, is not repeated. */
@@ -319,7 +333,7 @@ export function show(value: unknown, path: Path, { origin }: Report): string {
 }
 
 const secretNames =
-  /(^|_)(key|secret|password|token|salt|url|base)$|header|credential|environment|auth/i
+  /(^|_)(key|secret|password|salt|url|base)$|(^|(?<!_per)_)token$|header|credential|environment|auth/i
 
 const quote = (value: string): string =>
   JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)

@@ -53,7 +53,7 @@ export function readYaml(
       uniqueKeys: false,
       prettyErrors: false,
       stringKeys: false,
-      logLevel: 'silent',
+      logLevel: 'error',
     })
     for (const error of document.errors.slice(0, 5))
       errors.push(say(error.pos[0], [], sentence(error.message)))
@@ -97,7 +97,7 @@ class Refusal extends Error {
 const depthMax = 100
 /** A file of a thousand deployments has some fifteen thousand values. */
 const valuesMax = 500_000
-const copiedMax = 100_000
+const copiedMax = 50_000
 
 function createWalk(
   source: Source,

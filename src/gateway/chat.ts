@@ -1,7 +1,7 @@
 import { type Answer, call, named, type StreamAnswer } from '../call/call.ts'
 import type { Ask } from '../call/prepare.ts'
 import { type Limits, join } from '../call/transport.ts'
-import { noUsage, type Usage } from '../chat/chat.ts'
+import { outputTokens, type Usage } from '../chat/chat.ts'
 import { countedUsage } from '../chat/tokens.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming, Outgoing } from '../http/http.ts'
@@ -13,7 +13,7 @@ import { unknownModel } from '../router/router.ts'
 import { type Inbound, listen } from '../wire/inbound.ts'
 import type { ClientContext, Wire } from '../wire/wire.ts'
 import { type Controls, readControls, refuseUpstreamElsewhere } from './fields.ts'
-import { answerHeaders, callIdOf, costHeader, errorHeaders, forwarded } from './headers.ts'
+import { answerHeaders, callIdOf, costHeader, dialectHeaders, errorHeaders, forwarded } from './headers.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 
@@ -47,6 +47,7 @@ export async function serveChat(
       remove: controls.remove,
       dropParams: controls.dropParams,
       headers: { ...forwarded(incoming.headers(), group, rooms.settings), ...controls.headers },
+      dialectHeaders: wire.id === 'anthropic' ? dialectHeaders(incoming.headers()) : {},
       context,
     }
     const { answer, deployment, retries, fallbacks, release } = await rooms.router.route<Answer>({
@@ -228,11 +229,19 @@ function streamBody(
     if (closed) return
     closed = true
     const error = cause === undefined ? undefined : receipt.failed(cause)
-    receipt.usage = relay.usage() ?? receipt.usage
-    if (receipt.usage === noUsage) receipt.usage = countNow(said, relay.text(), deployment, rooms)
+    receipt.usage = error ? soFar() : (relay.usage() ?? receipt.usage)
     refuseUnpriced(receipt, rooms)
     release(error)
     receipt.settle()
+  }
+
+  /** Of an answer that was not finished: what the provider told by then, but no less than what was written. */
+  function soFar(): Usage {
+    const told = relay.usage()
+    const reckoned = countNow(said, relay.text(), deployment, rooms)
+    if (!told) return reckoned
+    const missing = reckoned.output - outputTokens(told)
+    return missing > 0 ? { ...told, output: told.output + missing, estimated: true } : told
   }
 
   /** A stream that has begun cannot change its status: the error is its last event, and no end follows. */

@@ -62,6 +62,16 @@ export function forwarded(
 /** Written by the proxies in between, about the client's connection to us; and the OpenAI SDK's own bookkeeping. */
 const infrastructure = /^x-(forwarded|real-ip|envoy|amzn|request-start|stainless)/
 
+/** Headers that belong to a dialect as its fields do. */
+export function dialectHeaders(headers: Record<string, string>): Record<string, string> {
+  const out: Record<string, string> = {}
+  for (const name of ['anthropic-beta', 'anthropic-version']) {
+    const value = headers[name]
+    if (value !== undefined && isPlainHeader(name, value)) out[name] = value
+  }
+  return out
+}
+
 /** Chosen by the client where it can be an id, ours otherwise. */
 export const callIdOf = (asked: string | undefined): string =>
   asked !== undefined && /^[\x21-\x7e]{1,256}$/.test(asked) ? asked : crypto.randomUUID()

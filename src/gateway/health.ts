@@ -62,7 +62,7 @@ async function test(to: Deployment, rooms: Rooms, signal: AbortSignal): Promise<
   const context = { model, requestId, created: 0, streamUsage: false, choices: 1 }
   const limits = { totalMs: patienceMs, firstByteMs: patienceMs }
   try {
-    await call(said, to, { remove: [], dropParams: true, headers: {}, context }, rooms.calls, { signal, limits })
+    await call(said, to, { remove: [], dropParams: true, headers: {}, dialectHeaders: {}, context }, rooms.calls, { signal, limits })
     return undefined
   } catch (cause) {
     return GatewayError.from(cause)

@@ -33,6 +33,7 @@ export type OpenDeps = {
   log: Rooms['log']
   now?: () => number
   connectionOf?: (params: JsonObject) => ConnectionValues | undefined
+  schemes?: DeploymentDeps['schemes']
   /** Settings that environment variables give when the file is silent. */
   defaults: Defaults
   corsOrigins: readonly string[]
@@ -83,6 +84,7 @@ function openRouter(config: Config, deps: OpenDeps): { router: Router; override:
       priced(infoOf(deps.catalogue.current, provider, model, overrides), text(priceAs), deps),
     dropParams: config.settings.drop_params ?? deps.defaults.dropParams,
     modifyParams: config.settings.modify_params ?? deps.defaults.modifyParams,
+    schemes: deps.schemes ?? {},
     ...(deps.connectionOf && { connectionOf: deps.connectionOf }),
   }
   const make = (row: Row, id: string) => createDeployment(row, deploymentDeps, id)

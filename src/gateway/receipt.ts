@@ -1,5 +1,6 @@
 import { noUsage, type Usage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
+import { text } from '../json/json.ts'
 import type { Entry, Ledger } from '../ledger/ledger.ts'
 import { costOf, priceOf, tierOf } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
@@ -49,8 +50,9 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
     cost() {
       const { deployment, usage, serviceTier } = receipt
       if (!deployment) return { nanoDollars: 0, priced: true }
-      const tier = tierOf(serviceTier, undefined)
-      const price = tier === undefined ? deployment.price : priceOf(deployment.info, { serviceTier: tier })
+      const tier = tierOf(serviceTier, text(usage.raw?.['service_tier']))
+      const { info, price: usual, priceOptions } = deployment
+      const price = tier === undefined ? usual : priceOf(info, { ...priceOptions, serviceTier: tier })
       return costOf(usage, price, { at: startedAt })
     },
     failed(cause) {

@@ -39,7 +39,11 @@ const route = (
   permission: Permission,
   summary: string,
   run: Route['run'],
-): Route[] => paths.split(' ').map((path) => ({ method, path, permission, summary, run }))
+  dialect?: Wire,
+): Route[] =>
+  paths
+    .split(' ')
+    .map((path) => ({ method, path, permission, summary, run, ...(dialect && { dialect }) }))
 
 export const routes: readonly Route[] = [
   ...route('POST', '/v1/chat/completions /chat/completions', 'llm', 'Chat completion', ({ incoming, rooms, caller }) =>
@@ -52,6 +56,14 @@ export const routes: readonly Route[] = [
     'Chat completion of the model in the path (Azure clients)',
     ({ incoming, rooms, caller, params }) =>
       serveChat(incoming, chat, rooms, caller, { model: params['model'] ?? '' }),
+  ),
+  ...route(
+    'POST',
+    '/v1/messages /anthropic/v1/messages',
+    'llm',
+    "Anthropic's Messages",
+    ({ incoming, rooms, caller }) => serveChat(incoming, wires.anthropic, rooms, caller),
+    wires.anthropic,
   ),
   ...route('GET', '/v1/models /models', 'info', 'Models the caller may use', ({ rooms, query }) => listModels(rooms, query)),
   ...route('GET', '/v1/models/{id+} /models/{id+}', 'info', 'One model', ({ rooms, params }) => oneModel(rooms, params['id'] ?? '')),

@@ -223,7 +223,7 @@ test('on HTTP/1.0, where the end of the connection ends the answer, a cut is a r
   })
   const { port } = await openDoor(t, async ({ path }) => answer(path === '/x' ? body : 'fine'))
   assert.equal((await openClient(port, 'GET /x HTTP/1.0\r\n\r\n').end()).error, 'ECONNRESET')
-  assert.match(await exchange(port, 'GET /y HTTP/1.0\r\n\r\n'), /^HTTP\/1.1 200 [^]*fine$/)
+  assert.match(await exchange(port, 'GET /y HTTP/1.0\r\n\r\n'), /^HTTP\/1.1 200 [\s\S]*fine$/)
 })
 
 test('a stream that fails before its first chunk can still be answered', async (t) => {
@@ -245,7 +245,7 @@ test('each chunk leaves when it is made', async (t) => {
   })
   const { port } = await openDoor(t, async () => answer(body, { 'content-type': 'text/plain' }))
   const client = openClient(port, head('GET /x', close))
-  assert.match(await client.until(/chunk 0/), /^HTTP\/1.1 200 OK[^]*\r\n\r\n7\r\nchunk 0\r\n$/)
+  assert.match(await client.until(/chunk 0/), /^HTTP\/1.1 200 OK[\s\S]*\r\n\r\n7\r\nchunk 0\r\n$/)
   release()
   assert.match((await client.end()).text, /chunk 1\r\n0\r\n\r\n$/)
 })
@@ -254,57 +254,57 @@ const promised = { 'content-length': '5' }
 const streamOf = (...chunks: string[]) => stream(async (i) => chunks[i]).body
 const forms: [name: string, method: string, make: () => Outgoing, expected: RegExp, not: RegExp][] =
   [
-    ['whole', 'GET', () => answer('hello'), /content-length: 5\r\n[^]*hello$/, /chunked/],
+    ['whole', 'GET', () => answer('hello'), /content-length: 5\r\n[\s\S]*hello$/, /chunked/],
     [
       'bytes',
       'GET',
       () => answer(Buffer.from('hello')),
-      /content-length: 5\r\n[^]*hello$/,
+      /content-length: 5\r\n[\s\S]*hello$/,
       /chunked/,
     ],
     ['not ASCII', 'GET', () => answer('é'), /content-length: 2\r\n/, /chunked/],
-    ['empty', 'GET', () => answer(''), /content-length: 0\r\n[^]*\r\n\r\n$/, /chunked/],
+    ['empty', 'GET', () => answer(''), /content-length: 0\r\n[\s\S]*\r\n\r\n$/, /chunked/],
     [
       'a wrong length',
       'GET',
       () => answer('hi', promised),
-      /content-length: 2\r\n[^]*hi$/,
+      /content-length: 2\r\n[\s\S]*hi$/,
       /length: 5/,
     ],
     [
       'stream',
       'GET',
       () => answer(streamOf('a', '', 'b')),
-      /chunked[^]*1\r\na\r\n1\r\nb\r\n0\r\n\r\n$/,
+      /chunked[\s\S]*1\r\na\r\n1\r\nb\r\n0\r\n\r\n$/,
       /content-length/,
     ],
     [
       'empty stream',
       'GET',
       () => answer(streamOf()),
-      /chunked[^]*\r\n\r\n0\r\n\r\n$/,
+      /chunked[\s\S]*\r\n\r\n0\r\n\r\n$/,
       /content-length/,
     ],
     [
       'stream of known length',
       'GET',
       () => answer(streamOf('hel', 'lo'), promised),
-      /content-length: 5\r\n[^]*hello$/,
+      /content-length: 5\r\n[\s\S]*hello$/,
       /chunked/,
     ],
-    ['HEAD', 'HEAD', () => answer('hello'), /content-length: 5\r\n[^]*\r\n\r\n$/, /hello/],
+    ['HEAD', 'HEAD', () => answer('hello'), /content-length: 5\r\n[\s\S]*\r\n\r\n$/, /hello/],
     [
       'HEAD with a length',
       'HEAD',
       () => answer('', promised),
-      /content-length: 5\r\n[^]*\r\n\r\n$/,
+      /content-length: 5\r\n[\s\S]*\r\n\r\n$/,
       /hello/,
     ],
     [
       'HEAD of a stream',
       'HEAD',
       () => answer(streamOf('hello')),
-      /^HTTP\/1.1 200[^]*\r\n\r\n$/,
+      /^HTTP\/1.1 200[\s\S]*\r\n\r\n$/,
       /hello/,
     ],
     ['OPTIONS', 'OPTIONS', () => answer('hello'), /hello$/, /chunked/],
@@ -312,14 +312,14 @@ const forms: [name: string, method: string, make: () => Outgoing, expected: RegE
       '204',
       'GET',
       () => ({ ...answer('hello'), status: 204 }),
-      /^HTTP\/1.1 204[^]*\r\n\r\n$/,
+      /^HTTP\/1.1 204[\s\S]*\r\n\r\n$/,
       /content-length|hello/,
     ],
     [
       '304',
       'GET',
       () => ({ ...answer(streamOf('hello'), promised), status: 304 }),
-      /304[^]*content-length: 5\r\n[^]*\r\n\r\n$/,
+      /304[\s\S]*content-length: 5\r\n[\s\S]*\r\n\r\n$/,
       /hello/,
     ],
     [

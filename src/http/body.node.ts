@@ -61,12 +61,6 @@ function openBody(
   req: IncomingMessage,
   limits: BodyLimits,
 ): { plain: boolean; chunks: () => AsyncIterable<Uint8Array> } {
-  const coding = req.headers['transfer-encoding']
-  if (coding !== undefined && coding.toLowerCase() !== 'chunked')
-    throw new GatewayError(
-      'not_offered',
-      'This transfer-encoding is not supported; use "chunked" or a content-length',
-    )
   if (Number(req.headers['content-length'] ?? 0) > limits.bytes) throw tooLarge(limits.bytes)
   const encoding = (req.headers['content-encoding'] ?? '').trim().toLowerCase()
   if (encoding === '' || encoding === 'identity')

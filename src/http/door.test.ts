@@ -30,13 +30,13 @@ const targets: [name: string, target: string, root: string, path: string, query:
 for (const [name, target, root, path, query] of targets)
   test(`target: ${name}`, () => assert.deepEqual(targetOf(target, root), { path, query }))
 
+const written = fc.string({ unit: fc.constantFrom(...'ab/.:@;%2f?*') })
 test('an absolute target means what its path means', () =>
   fc.assert(
-    fc.property(fc.webPath(), fc.webQueryParameters(), (path, query) => {
-      const target = `${path === '' ? '/' : path}?${query}`
+    fc.property(written, written, (path, query) => {
+      const target = `/${path}?${query}`
       assert.deepEqual(targetOf(`http://host${target}`, ''), targetOf(target, ''))
     }),
-    { numRuns: 40 },
   ))
 
 test('a root path may be written in any way', () => {

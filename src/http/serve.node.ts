@@ -106,6 +106,7 @@ export function createNodeServer(handler: Handler, options: ServerOptions = {}):
       closed ??= drained(server, sockets, options.tls !== undefined).then(visits.idle)
       await within(graceMs, closed)
       for (const socket of sockets) socket.destroy()
+      sockets.clear()
       // What was cut has been told; this is for its last words.
       await within(settleMs, closed)
     },
@@ -135,7 +136,7 @@ function visitOptions(options: ServerOptions, limits: ServerLimits): VisitOption
   }
 }
 
-function openServer({ tls }: ServerOptions, limits: ServerLimits): Server {
+function openServer({ tls, onUpgrade }: ServerOptions, limits: ServerLimits): Server {
   const http: HttpOptions & { shouldUpgradeCallback: (request: IncomingMessage) => boolean } = {
     insecureHTTPParser: false,
     // Checked by us, to answer in JSON.
@@ -149,7 +150,7 @@ function openServer({ tls }: ServerOptions, limits: ServerLimits): Server {
     keepAliveTimeout: limits.keepAliveMs,
     noDelay: true,
     // Java's client asks for h2c with each first request and must be served as if it had not (RFC 9110, 7.8).
-    shouldUpgradeCallback: isWebSocket,
+    shouldUpgradeCallback: onUpgrade ? isWebSocket : () => false,
   }
   const server = tls ? openTls(tls, http, limits) : createServer(http)
   // Waiting for a model, and streaming its answer, may take any time.
@@ -187,11 +188,11 @@ function openTls(
 
 function listen(
   server: Server,
-  { host, port }: { host?: string | undefined; port: number },
+  { host = '127.0.0.1', port }: { host?: string | undefined; port: number },
   scheme: string,
 ): Promise<Address> {
   return new Promise((resolve, reject) => {
-    const failed = (cause: unknown) => reject(listenFault(cause, host ?? '', port))
+    const failed = (cause: unknown) => reject(listenFault(cause, host, port))
     const listening = () => {
       server.off('error', failed)
       const at = server.address()
@@ -204,7 +205,7 @@ function listen(
     }
     server.once('error', failed)
     try {
-      server.listen({ host: host ?? '127.0.0.1', port, backlog: 4096 }, listening)
+      server.listen({ host, port, backlog: 4096 }, listening)
     } catch (cause) {
       server.off('error', failed)
       failed(cause)
@@ -268,10 +269,13 @@ function within(ms: number, done: Promise<void>): Promise<void> {
 /** What the parser refuses never becomes a request, so the answer is written by hand. */
 function refuse(visits: Visits, error: unknown, socket: Duplex): void {
   const fault = headFault(error)
-  const verdict = socket instanceof Socket ? visits.refuse(socket) : 'cut'
+  if (!(socket instanceof Socket) || fault === undefined) return void socket.destroy()
+  const verdict = visits.refuse(socket)
   if (verdict === 'told') return
-  if (verdict === 'cut' || fault === undefined || !socket.writable) return void socket.destroy()
-  socket.end(written(fault))
+  if (!socket.writable) return void socket.destroy()
+  if (verdict === 'answer') socket.end(written(fault))
+  // What was said before still goes out.
+  else socket.destroySoon()
   // The client may still be sending; closing at once would take the answer from it.
   setTimeout(() => socket.destroy(), refusedMs).unref()
 }

@@ -63,6 +63,7 @@ export function createVisits(handler: Handler, options: VisitOptions): Visits {
     line.visit = visit
     await answerVisit(visit, line, handler, options)
     line.visit = undefined
+    if (visit.last) closeLine(line)
     inFlight--
     if (inFlight === 0 && waitingForIdle.length > 0) {
       for (const tell of waitingForIdle) tell()
@@ -72,6 +73,11 @@ export function createVisits(handler: Handler, options: VisitOptions): Visits {
     // Not before the last answer has left: else one slow reader could make any number of answers pile up.
     else if (res.writableFinished) runNext(line)
     else res.once('finish', () => runNext(line))
+  }
+
+  function closeLine(line: Line): void {
+    line.refused = true
+    line.waiting = []
   }
 
   function runNext(line: Line): void {
@@ -93,15 +99,15 @@ export function createVisits(handler: Handler, options: VisitOptions): Visits {
       lines.set(socket, line)
       socket.once('close', () => {
         lines.delete(socket)
-        line.refused = true
-        line.waiting = []
+        closeLine(line)
         if (line.visit) leave(line.visit)
       })
     },
     accept(req, res, expects) {
       const line = lines.get(req.socket)
-      if (line === undefined || line.refused || line.waiting.length >= pipelinedMax)
-        req.socket.destroy()
+      // What comes behind the last request is nobody's; the last answer may still be on its way.
+      if (line?.refused) return
+      if (line === undefined || line.waiting.length >= pipelinedMax) req.socket.destroy()
       else if (line.busy) line.waiting.push([req, res, expects])
       else void run(line, req, res, expects)
     },
@@ -162,6 +168,8 @@ function refusalOf(
     })
   if (httpVersionMajor !== 1)
     return new GatewayError('bad_request', 'Use HTTP/1.1', { status: 505 })
+  if (req.rawHeaders.length > 2 * headersMax)
+    return new GatewayError('bad_request', `Send at most ${headersMax} headers`, { status: 431 })
   // RFC 9112, 3.2 and 6.1: what two readers might understand differently is not guessed at.
   if (httpVersionMinor === 0 ? headers['transfer-encoding'] !== undefined : !oneHost(headers.host))
     return new GatewayError(
@@ -169,6 +177,12 @@ function refusalOf(
       httpVersionMinor === 0
         ? 'A transfer-encoding needs HTTP/1.1'
         : 'The request needs exactly one Host header',
+    )
+  const coding = headers['transfer-encoding']
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+    return new GatewayError(
+      'not_offered',
+      'This transfer-encoding is not supported; use "chunked" or a content-length',
     )
   if (!upgrades && isWebSocket(req))
     return new GatewayError(
@@ -238,6 +252,9 @@ function headerOf(value: unknown): string | undefined {
 /** An IPv4 peer on an IPv6 socket is still an IPv4 peer. */
 const plainAddress = (address: string): string =>
   address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
+
+/** The parser counts the bytes of a head, but not what separates them. */
+const headersMax = 1000
 
 /** Requests of one connection that may wait for the one being answered. */
 const pipelinedMax = 256

@@ -17,17 +17,21 @@ export const object = (value: unknown): JsonObject => (isObject(value) ? value :
 /** Drops keys whose value is undefined, so encoders can be written as one object literal. */
 export function compact<T extends JsonObject>(value: T): JsonObject {
   const out: JsonObject = {}
-  for (const key in value) if (value[key] !== undefined) out[key] = value[key]
+  for (const key of Object.keys(value)) put(out, key, value[key])
   return out
 }
 
 /** The keys of `body` that are not in `known`: what a client or provider said that is not modelled. */
 export function extrasOf(body: JsonObject, known: ReadonlySet<string>): JsonObject | undefined {
-  let out: JsonObject | undefined
-  for (const key in body) {
-    if (known.has(key) || body[key] === undefined) continue
-    out ??= {}
-    out[key] = body[key]
-  }
-  return out
+  const out: JsonObject = {}
+  for (const key of Object.keys(body)) if (!known.has(key)) put(out, key, body[key])
+  return Object.keys(out).length > 0 ? out : undefined
+}
+
+/** As data, also where a client names a field `__proto__`: assigned, it would become the prototype. */
+function put(out: JsonObject, key: string, value: Json | undefined): void {
+  if (value === undefined) return
+  if (key === '__proto__')
+    Object.defineProperty(out, key, { value, enumerable: true, writable: true, configurable: true })
+  else out[key] = value
 }

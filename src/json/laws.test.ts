@@ -105,14 +105,14 @@ function newValues(draw: Draw): Record<string, string> {
 
 test('law: parseJson accepts what JSON.parse accepts and names the place in all else', () => {
   let refused = 0
-  each(1000, (draw) => {
+  each(600, (draw) => {
     const bytes = toUtf8(body(draw))
     for (let i = 0; i < 12; i++) {
       const copy = i === 0 ? bytes : damaged(bytes, draw)
       if (about(copy, isRefused)) refused++
     }
   })
-  assert.ok(refused > 3000, `refused: ${refused}`)
+  assert.ok(refused > 2000, `refused: ${refused}`)
 })
 
 function isRefused(bytes: Uint8Array): boolean {

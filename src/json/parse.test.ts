@@ -58,6 +58,7 @@ const refusals: [name: string, body: string | Uint8Array, message: string][] = [
   ['a colon too few', '{"a" 1}', `expected ':' after the key, found "1" at line 1, column 6`],
   ['a wrong bracket', '{"a":[}]}', `expected a value or ']', found "}" at line 1, column 7`],
   ['something after it', '{} x', `expected nothing more, found "x" at line 1, column 4`],
+  ['two values', '1,2', `expected nothing more, found "," at line 1, column 2`],
   [
     'a bare key',
     '{model: "a"}',

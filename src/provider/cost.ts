@@ -136,10 +136,10 @@ const noAsked: Asked = {}
 
 export function costOf(usage: Usage, price: Price, asked: Asked = noAsked): Cost {
   const { units = noUnits, at, searchSize, fast = false } = asked
-  if (!price.priced) return unpriced
   const told = price.reported && usage.raw ? price.reported(usage.raw) : undefined
   // It says what was charged, not for what: the whole of it is called output.
   if (told !== undefined) return settle({ ...nothing, output: told })
+  if (!price.priced) return unpriced
 
   const read = {
     input: count(usage.input),
@@ -233,7 +233,8 @@ function settle(parts: Parts): Cost {
 
 /** Rates are decimals that floats cannot all hold, so a half is a half within a billionth. */
 function halfEven(value: number): number {
-  if (!(value < Number.MAX_SAFE_INTEGER)) return Number.MAX_SAFE_INTEGER
+  if (!(value > 0)) return 0
+  if (value >= Number.MAX_SAFE_INTEGER) return Number.MAX_SAFE_INTEGER
   const below = Math.floor(value)
   const rest = value - below
   if (Math.abs(rest - 0.5) < 1e-9) return below % 2 === 0 ? below : below + 1

@@ -3,7 +3,8 @@ import { isObject, type Json, type JsonObject, list, number, object, text } from
 import type { Quirks } from '../wire/quirks.ts'
 import type { ProviderWire, Target } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
-import { type Price, priceOf } from './cost.ts'
+import type { AuthRow, Authorize, AuthScheme } from './auth/auth.ts'
+import { type Price, type PriceOptions, priceOf } from './cost.ts'
 import { fillPlaces, type Resolved, specFor } from './resolve.ts'
 import type { Auth, ProviderSpec } from './spec.ts'
 
@@ -22,6 +23,8 @@ export type Deployment = {
   url: { whole: string; stream: string }
   /** Sent with every request: the credential, the row's headers, the content type. */
   headers: Record<string, string>
+  /** Signs each request, where a header is not enough. */
+  authorize: Authorize | undefined
   /** Parameters of the row, used where the client gives none. */
   defaults: JsonObject
   /** `extra_body` of the row: over what the client said. */
@@ -45,6 +48,7 @@ export type Deployment = {
   connection: ConnectionValues | undefined
   info: JsonObject
   price: Price
+  priceOptions: PriceOptions
   /** Settings of the mock provider: the request never leaves the process. */
   mock: JsonObject | undefined
   /** Why it cannot be called, found out beforehand. */
@@ -84,6 +88,8 @@ export type DeploymentDeps = {
   infoOf: (provider: string, model: string, overrides: JsonObject) => JsonObject
   dropParams: boolean
   modifyParams: boolean
+  /** Credentials by the name a provider's row gives them. */
+  schemes: Readonly<Record<string, AuthScheme>>
   /** Reads a PEM named by a row (`ssl_certificate`, `ssl_verify: path`); absent where there are no files. */
   connectionOf?: (params: JsonObject) => ConnectionValues | undefined
 }
@@ -114,13 +120,14 @@ export function createDeployment(row: Row, deps: DeploymentDeps, id: string): De
   }
   const filled =
     base ?? fromEnv(spec.baseUrlEnv, deps.env) ?? fillPlaces(baseUrl ?? spec.baseUrl, params, deps.env)
-  const auth = authorization(spec, params, deps.env, row.unset, base !== undefined)
+  const auth = authorization(spec, { provider, model, params, hasBase: base !== undefined }, deps, row.unset)
   const urlOf = (stream: boolean) =>
     join(filled ?? '', wire.path(target, stream), spec.query, params)
   const problem =
     (resolved.type === 'offered' ? undefined : resolved.error) ??
     (filled === undefined || /[{}]/.test(filled) ? noBase(provider, spec, filled) : undefined) ??
     auth.problem
+  const prices = priceOptionsOf(provider, filled, row)
   return {
     id,
     group: row.modelName,
@@ -138,6 +145,7 @@ export function createDeployment(row: Row, deps: DeploymentDeps, id: string): De
       ...headersOf(params.extra_headers),
       ...auth.headers,
     },
+    authorize: auth.authorize,
     defaults: row.defaults,
     extraBody: isObject(params.extra_body) ? params.extra_body : undefined,
     dropKeys: drops.filter((key) => /^[\w-]+$/.test(key)),
@@ -155,11 +163,21 @@ export function createDeployment(row: Row, deps: DeploymentDeps, id: string): De
     clientSide: list(params.configurable_clientside_auth_params),
     connection: deps.connectionOf?.(params),
     info,
-    price: priceOf(info, {}),
+    price: priceOf(info, prices),
+    priceOptions: prices,
     mock,
     problem: mock ? undefined : problem,
     secrets: auth.secrets,
     row,
+  }
+}
+
+function priceOptionsOf(provider: string, base: string | undefined, row: Row): PriceOptions {
+  return {
+    provider,
+    residency: /^https:\/\/(eu|us)\.api\.openai\.com/.exec(base ?? '')?.[1],
+    location: text(row.params['vertex_location']),
+    ownPrices: Object.keys(row.prices).length > 0,
   }
 }
 
@@ -241,51 +259,62 @@ export function join(
 const withoutDoubled = (front: string, path: string): string =>
   front.endsWith('/v1') && path.startsWith('/v1/') ? path.slice(3) : path
 
-type Authorization = { headers: Record<string, string>; secrets: string[]; problem?: GatewayError }
+type Authorization = {
+  headers: Record<string, string>
+  authorize?: Authorize
+  secrets: readonly string[]
+  problem?: GatewayError
+}
 
+/** A credential that was to come from the environment and is not there is never replaced by another one. */
 function authorization(
   spec: ProviderSpec,
-  params: JsonObject,
-  env: DeploymentDeps['env'],
+  row: AuthRow,
+  { env, schemes }: DeploymentDeps,
   unset: Row['unset'],
-  hasBase: boolean,
 ): Authorization {
-  const auth: Auth = spec.auth
+  const { params, hasBase } = row
   const missing = unset['api_key']
   if (missing !== undefined)
-    return {
-      headers: {},
-      secrets: [],
-      problem: new GatewayError(
-        'authentication',
-        `the API key of this model is os.environ/${missing}, which is not set: set ${missing} and restart`,
-      ),
-    }
-  if ('none' in auth || 'scheme' in auth) return { headers: {}, secrets: secretsOf(params) }
+    return refused(
+      `the API key of this model is os.environ/${missing}, which is not set: set ${missing} and restart`,
+    )
+  const secrets = secretsOf(params)
+  const auth: Auth = spec.auth
+  if ('none' in auth) return { headers: {}, secrets }
+  if ('scheme' in auth) {
+    const scheme = schemes[auth.scheme]
+    if (!scheme) return refused(`${spec.name}: its credentials are not offered by this build`)
+    const opened = scheme.open(row)
+    return { headers: {}, ...opened, secrets: [...secrets, ...opened.secrets] }
+  }
   const names = 'bearer' in auth ? auth.bearer : auth.env
   const key = text(params.api_key) ?? fromEnv(names, env)
-  if (!key) {
-    if (auth.optional || hasBase) return { headers: {}, secrets: secretsOf(params) }
-    return {
-      headers: {},
-      secrets: [],
-      problem: new GatewayError(
-        'authentication',
-        `${spec.name}: no API key. Set ${names.join(' or ') || 'api_key'} in the environment, or api_key in litellm_params`,
-      ),
-    }
-  }
+  if (!key)
+    return auth.optional || hasBase
+      ? { headers: {}, secrets }
+      : refused(
+          `${spec.name}: no API key. Set ${names.join(' or ') || 'api_key'} in the environment, or api_key in litellm_params`,
+        )
   const headers: Record<string, string> =
     'bearer' in auth
       ? { authorization: `Bearer ${key}` }
       : { [auth.header.toLowerCase()]: `${auth.prefix ?? ''}${key}` }
-  return { headers, secrets: [key, ...secretsOf(params)] }
+  return { headers, secrets: [...secrets, ...(key.length >= 8 ? [key] : [])] }
 }
+
+const refused = (message: string): Authorization => ({
+  headers: {},
+  secrets: [],
+  problem: new GatewayError('authentication', message),
+})
 
 /** Whatever in a row looks like a secret by its name. */
 const secretsOf = (params: JsonObject): string[] =>
-  Object.entries(params).flatMap(([key, value]) =>
-    typeof value === 'string' && value.length >= 8 && isSecretKey(key) ? [value] : [],
+  [params, object(params.extra_headers), object(params.headers)].flatMap((values) =>
+    Object.entries(values).flatMap(([key, value]) =>
+      typeof value === 'string' && value.length >= 8 && isSecretKey(key) ? [value] : [],
+    ),
   )
 
 export const isSecretKey = (key: string): boolean =>

@@ -280,6 +280,16 @@ export const providers = {
     docs: 'https://nova.amazon.com/dev',
   },
   // Closed to the public in 2024; the row serves those who still have an endpoint.
+  anthropic: {
+    name: 'Anthropic',
+    wire: 'anthropic',
+    baseUrl: 'https://api.anthropic.com',
+    baseUrlEnv: ['ANTHROPIC_API_BASE', 'ANTHROPIC_BASE_URL'],
+    auth: { header: 'x-api-key', env: ['ANTHROPIC_API_KEY'] },
+    headers: { 'anthropic-version': '2023-06-01' },
+    operations: ['chat', 'messages', 'batch', 'files', 'passthrough', 'skills'],
+    docs: 'https://docs.anthropic.com/en/api/messages',
+  },
   anyscale: {
     name: 'Anyscale Endpoints',
     errorName: 'Anyscale',

@@ -11,16 +11,18 @@ import {
   text,
 } from '../../json/json.ts'
 import { toUtf8, utf8 } from '../../json/latin1.ts'
+import { parseJson } from '../../json/parse.ts'
 
 /** Content of a request or an answer, block by block; what the house has no word for stays as it is. */
-export function decodeBlocks(content: Json | undefined): Part[] {
+export function decodeBlocks(content: Json | undefined, depth = 0): Part[] {
   if (typeof content === 'string') return content === '' ? [] : [{ type: 'text', text: content }]
-  return list(content).map(decodeBlock)
+  return list(content).map((value) => decodeBlock(value, depth))
 }
 
-function decodeBlock(value: Json): Part {
+function decodeBlock(value: Json, depth: number): Part {
   if (typeof value === 'string') return { type: 'text', text: value }
   const block = object(value)
+  if (depth > deepest) return raw(block)
   const cache = decodeCache(block.cache_control)
   const hint = cache && { cache }
   switch (block.type) {
@@ -35,7 +37,7 @@ function decodeBlock(value: Json): Part {
     }
     case 'image':
     case 'document':
-      return decodeMedia(block) ?? raw(block)
+      return decodeMedia(block, depth) ?? raw(block)
     case 'thinking': {
       const signature = text(block.signature)
       return {
@@ -51,14 +53,14 @@ function decodeBlock(value: Json): Part {
         type: 'tool-call',
         id: text(block.id) ?? '',
         name: text(block.name) ?? '',
-        input: JSON.stringify(block.input ?? {}),
+        input: written(block.input ?? {}),
         ...hint,
       }
     case 'tool_result':
       return {
         type: 'tool-result',
         id: text(block.tool_use_id) ?? '',
-        parts: decodeBlocks(block.content),
+        parts: decodeBlocks(block.content, depth + 1),
         failed: block.is_error === true,
         ...hint,
       }
@@ -66,6 +68,9 @@ function decodeBlock(value: Json): Part {
       return raw(block)
   }
 }
+
+/** Blocks hold blocks: a result its content, a document its chunks. No more than this is meant. */
+const deepest = 4
 
 const raw = (value: JsonObject): Part => ({ type: 'raw', wire: 'anthropic', value })
 
@@ -80,9 +85,9 @@ export const encodeCache = (cache: CacheHint | undefined): JsonObject | undefine
 const modelledOfMedia = new Set(['type', 'source', 'title', 'cache_control'])
 
 /** Undefined when the source is one the house cannot say. */
-function decodeMedia(block: JsonObject): MediaPart | undefined {
+function decodeMedia(block: JsonObject, depth: number): MediaPart | undefined {
   const given = object(block.source)
-  const source = decodeSource(given, block.type === 'document')
+  const source = decodeSource(given, block.type === 'document', depth)
   if (source === undefined) return undefined
   const name = text(block.title)
   const cache = decodeCache(block.cache_control)
@@ -101,7 +106,7 @@ function decodeMedia(block: JsonObject): MediaPart | undefined {
   }
 }
 
-function decodeSource(source: JsonObject, isDocument: boolean): Source | undefined {
+function decodeSource(source: JsonObject, isDocument: boolean, depth: number): Source | undefined {
   const mime = text(source.media_type)
   switch (source.type) {
     case 'base64':
@@ -125,7 +130,7 @@ function decodeSource(source: JsonObject, isDocument: boolean): Source | undefin
         base64: toBase64(text(source.data) ?? ''),
       }
     case 'content': {
-      const parts = decodeBlocks(source.content)
+      const parts = decodeBlocks(source.content, depth + 1)
       if (!parts.every((part) => part.type === 'text')) return undefined
       const whole = parts.map((part) => part.text).join('\n')
       return { type: 'bytes', mime: 'text/plain', base64: toBase64(whole) }
@@ -259,12 +264,24 @@ export function parseInput(input: string, kind?: 'function' | 'custom'): JsonObj
 /** A freeform tool is sent as a function with this one parameter. */
 export const customInput = 'input'
 
+/** Undefined for what is no JSON, and for what is nested so deeply that writing it again would end the stack. */
 export function parseOr(json: string): Json | undefined {
   try {
+    if (json.length > shallow) return parseJson(json)
     const value: Json = JSON.parse(json)
     return value
   } catch {
     return undefined
+  }
+}
+/** Text of this length cannot be nested dangerously: looking first would only cost time. */
+const shallow = 4000
+
+function written(value: Json): string {
+  try {
+    return JSON.stringify(value)
+  } catch (cause) {
+    throw new GatewayError('bad_gateway', 'the input of a call is nested too deeply', { cause })
   }
 }
 

@@ -120,7 +120,7 @@ test('whatever order events come in, the client gets lawful blocks and every wor
             ...cuts.map((said): ChatEvent => ({ type: 'tool-input', index, text: said })),
           ]
         })
-        queues.push(others)
+        queues.push([...others])
         const events: ChatEvent[] = [{ type: 'start', id: 'x', model: 'y', created: 0 }]
         for (;;) {
           const left = queues.filter((queue) => queue.length > 0)

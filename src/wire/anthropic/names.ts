@@ -10,7 +10,7 @@ export type ToolNames = {
 }
 
 export function createToolNames(reserved: Iterable<string>): ToolNames {
-  const taken = new Set(reserved)
+  const free = unique(reserved)
   const sent = new Map<string, string>()
   const changed = new Map<string, string>()
   return {
@@ -18,10 +18,12 @@ export function createToolNames(reserved: Iterable<string>): ToolNames {
     of(name) {
       const known = sent.get(name)
       if (known !== undefined) return known
-      const plain = legalName.test(name) ? name : safe(name) || 'tool'
-      let chosen = plain.length > 128 ? `${plain.slice(0, 119)}_${hash(name)}` : plain
-      for (let next = 2; taken.has(chosen); next++) chosen = `${plain.slice(0, 120)}_${next}`
-      taken.add(chosen)
+      const plain = safe(name) || 'tool'
+      const chosen = free(
+        plain.length > (plain === name ? 128 : 120)
+          ? `${plain.slice(0, 111)}_${hash(name)}`
+          : plain,
+      )
       sent.set(name, chosen)
       if (chosen !== name) changed.set(chosen, name)
       return chosen
@@ -29,20 +31,15 @@ export function createToolNames(reserved: Iterable<string>): ToolNames {
   }
 }
 
-const legalName = /^[a-zA-Z0-9_-]{1,128}$/
-
 export type CallIds = { call(id: string): string; result(id: string): string }
 
 /** A result answers the first call of its id that has no result yet. */
 export function createCallIds(): CallIds {
-  const taken = new Set<string>()
+  const free = unique([])
   const waiting = new Map<string, string[]>()
   return {
     call(id) {
-      const plain = idFor(id)
-      let chosen = plain
-      for (let next = 2; taken.has(chosen); next++) chosen = `${plain}_${next}`
-      taken.add(chosen)
+      const chosen = free(idFor(id))
       const queue = waiting.get(id)
       if (queue) queue.push(chosen)
       else waiting.set(id, [chosen])
@@ -52,6 +49,20 @@ export function createCallIds(): CallIds {
       const queue = waiting.get(id)
       return (queue && queue.length > 1 ? queue.shift() : queue?.[0]) ?? idFor(id)
     },
+  }
+}
+
+/** The name itself, or with the first number that makes it new. */
+function unique(reserved: Iterable<string>): (name: string) => string {
+  const taken = new Set(reserved)
+  const numbers = new Map<string, number>()
+  return (name) => {
+    let chosen = name
+    let number = numbers.get(name) ?? 1
+    while (taken.has(chosen)) chosen = `${name}_${++number}`
+    numbers.set(name, number)
+    taken.add(chosen)
+    return chosen
   }
 }
 

@@ -44,12 +44,18 @@ export function strictSchema(schema: JsonObject): StrictSchema | undefined {
   for (const key of ['$defs', 'definitions'])
     for (const [name, value] of Object.entries(object(schema[key])))
       if (isObject(value)) defs.set(`#/${key}/${name}`, value)
-  const walk = (node: Json | undefined, open: readonly string[]): JsonObject | undefined => {
-    if (!isObject(node) || open.length > 60) return undefined
+  const refs = new Map<string, 'open' | 'sound' | 'unsound'>()
+  const walk = (node: Json | undefined, depth: number): JsonObject | undefined => {
+    if (!isObject(node) || depth > 60) return undefined
     if (typeof node.$ref === 'string') {
-      const target = defs.get(node.$ref)
-      if (target === undefined || open.includes(node.$ref)) return undefined
-      return walk(target, [...open, node.$ref]) && { $ref: node.$ref }
+      const ref = node.$ref
+      const seen = refs.get(ref)
+      if (seen === undefined) {
+        refs.set(ref, 'open')
+        refs.set(ref, walk(defs.get(ref), depth + 1) ? 'sound' : 'unsound')
+      }
+      // Met again while it is read: a recursion, which the grammar has not.
+      return refs.get(ref) === 'sound' ? { $ref: ref } : undefined
     }
     const out: JsonObject = {}
     const hints: string[] = []
@@ -64,13 +70,13 @@ export function strictSchema(schema: JsonObject): StrictSchema | undefined {
     if (Array.isArray(out.type)) count.unions++
     for (const key of ['anyOf', 'oneOf', 'allOf']) {
       if (!Array.isArray(node[key])) continue
-      const branches = list(node[key]).map((branch) => walk(branch, [...open, key]))
+      const branches = list(node[key]).map((branch) => walk(branch, depth + 1))
       if (!branches.every((branch) => branch !== undefined)) return undefined
       out[key === 'oneOf' ? 'anyOf' : key] = branches
       if (key !== 'allOf') count.unions++
     }
     if (node.items !== undefined) {
-      const items = walk(node.items, [...open, 'items'])
+      const items = walk(node.items, depth + 1)
       if (items === undefined) return undefined
       out.items = items
     }
@@ -83,10 +89,10 @@ export function strictSchema(schema: JsonObject): StrictSchema | undefined {
       const additional = node.additionalProperties
       const names = Object.keys(object(node.properties))
       if (isObject(additional) || (additional === true && names.length === 0)) return undefined
-      if (names.length === 0 && additional === undefined && open.length > 0) return undefined
+      if (names.length === 0 && additional === undefined && depth > 0) return undefined
       const properties: JsonObject = {}
       for (const name of names) {
-        const property = walk(object(node.properties)[name], [...open, 'properties'])
+        const property = walk(object(node.properties)[name], depth + 1)
         if (property === undefined) return undefined
         Object.defineProperty(properties, name, entry(property))
       }
@@ -104,19 +110,20 @@ export function strictSchema(schema: JsonObject): StrictSchema | undefined {
       out.description = [out.description, `(${hints.join(', ')})`].filter(Boolean).join(' ')
     return out
   }
-  const whole = walk(schema, [])
+  const whole = walk(schema, 0)
   if (whole === undefined) return undefined
+  const counted = { ...count }
   for (const key of ['$defs', 'definitions']) {
     if (!isObject(schema[key])) continue
     const named: JsonObject = {}
     for (const name of Object.keys(object(schema[key]))) {
-      const value = walk(object(schema[key])[name], [`#/${key}/${name}`])
+      const value = walk(object(schema[key])[name], 1)
       if (value === undefined) return undefined
       Object.defineProperty(named, name, entry(value))
     }
     whole[key] = named
   }
-  return { schema: whole, ...count }
+  return { schema: whole, ...counted }
 }
 
 /** What makes a schema invalid in draft 2020-12 although others take it: upper-case types, draft 4, tuples. */

@@ -56,6 +56,7 @@ export function encodeConversation(
   }
   const system: JsonObject[] = []
   const turns: Turn[] = []
+  const follows = rolesAfter(messages)
   messages.forEach((message, at) => {
     const role = roles[message.role]
     const content = encodeParts(message.parts, role, writer)
@@ -63,8 +64,7 @@ export function encodeConversation(
     if (content.length === 0) return
     const last = turns.at(-1)
     if (role === 'system' && last?.role !== 'system') {
-      const next = messages.slice(at + 1).find((later) => roles[later.role] !== 'system')
-      if (!midSystem || last?.role !== 'user' || (next && roles[next.role] === 'user')) {
+      if (!midSystem || last?.role !== 'user' || follows[at] === 'user') {
         system.push(...content)
         return
       }
@@ -89,6 +89,18 @@ export function encodeConversation(
       { param: 'messages' },
     )
   return { system, turns, dropped, called }
+}
+
+/** Who speaks after each message, system messages aside. */
+function rolesAfter(messages: readonly Message[]): (Turn['role'] | undefined)[] {
+  const after: (Turn['role'] | undefined)[] = []
+  let next: Turn['role'] | undefined
+  for (let at = messages.length - 1; at >= 0; at--) {
+    after[at] = next
+    const role = roles[messages[at]?.role ?? 'system']
+    if (role !== 'system') next = role
+  }
+  return after
 }
 
 const roles = {

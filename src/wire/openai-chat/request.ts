@@ -355,7 +355,7 @@ function decodeReasoning(body: JsonObject): ChatRequest['reasoning'] {
 export function encodeRequest(request: ChatRequest, to: Target): Encoded {
   const dropped: string[] = []
   const tools = request.tools.flatMap((tool) => encodeTool(tool, dropped))
-  const { thinking: _, ...extras } = request.extras
+  const extras = extrasFor(request, dropped)
   const body = compact({
     ...extras,
     model: to.model,
@@ -389,6 +389,16 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
   })
   dropped.push(...adaptRequest(body, to))
   return { body, dropped, notes: { model: to.model } }
+}
+
+/** Another dialect's own fields mean nothing here, and OpenAI refuses what it does not know. */
+function extrasFor({ extras, dialect }: ChatRequest, dropped: string[]): JsonObject {
+  if (dialect === undefined || dialect === 'openai-chat') {
+    const { thinking: _, ...others } = extras
+    return others
+  }
+  dropped.push(...Object.keys(extras).filter((key) => key !== 'thinking' && key !== 'metadata'))
+  return {}
 }
 
 /** A budget of another dialect as the nearest effort: the same steps LiteLLM takes the other way. */

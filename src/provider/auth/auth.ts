@@ -1,0 +1,49 @@
+import type { GatewayError } from '../../errors.ts'
+import type { JsonObject } from '../../json/json.ts'
+
+/**
+ * Credentials that are more than a header: signatures over the request, tokens that have to be fetched and renewed.
+ * A scheme is made once per process and keeps its tokens; a deployment asks it for its own way to sign.
+ */
+export interface AuthScheme {
+  /**
+   * How requests of one deployment are signed. `params` are the row's litellm_params (`aws_region_name`,
+   * `vertex_credentials`, `azure_ad_token`, `client_id`…), `env` the process's environment. A `problem` is found without
+   * asking anyone: a missing setting, named.
+   */
+  open(row: AuthRow): { authorize: Authorize; secrets: readonly string[]; problem?: GatewayError }
+}
+
+export type AuthRow = {
+  provider: string
+  model: string
+  params: JsonObject
+  /** Is the base URL the row's own? */
+  hasBase: boolean
+}
+
+/** Adds what proves who we are to `request.headers` (and only there). Waits only when a token is not at hand. */
+export type Authorize = (request: AuthRequest) => void | Promise<void>
+export type AuthRequest = {
+  method: string
+  url: string
+  headers: Record<string, string>
+  body: Uint8Array
+}
+
+/** What schemes need from the runtime, as values: tests and edge runtimes give their own. */
+export type AuthDeps = {
+  env: (name: string) => string | undefined
+  now: () => number
+  /** Token endpoints and metadata services; never follows redirects, gives up after `timeoutMs`. */
+  fetch: (request: AuthFetch) => Promise<{ status: number; body: string }>
+  /** Files named by settings (service accounts, token files); absent where there is no disk. */
+  readFile?: (path: string) => Promise<string>
+}
+export type AuthFetch = {
+  method: 'GET' | 'POST' | 'PUT'
+  url: string
+  headers: Record<string, string>
+  body?: string
+  timeoutMs: number
+}
