@@ -30,7 +30,12 @@ const rooms = [
   'errors',
   'version',
 ]
-const portablePackages = new Set(['zod', 'eventsource-parser'])
+const portablePackages = new Set([
+  'zod',
+  'eventsource-parser',
+  '@smithy/eventstream-codec',
+  '@smithy/signature-v4',
+])
 
 /** `src/index.ts`, `src/node.ts` and `src/gateway.ts` are faces: exports and nothing else. */
 const faces: Record<string, string> = { 'gateway.ts': 'gateway-face', 'index.ts': 'index', 'node.ts': 'node' }

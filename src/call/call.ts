@@ -67,7 +67,11 @@ export async function call(
     const answer = said.stream
       ? await stream(reply, crossing, deps)
       : await whole(reply, crossing, deps)
-    return { deployment: to, dropped, headers: headersBack(reply, to.secrets), ...answer }
+    const back = headersBack(reply, to.secrets)
+    if (answer.type === 'whole')
+      return { type: 'whole', deployment: to, dropped, headers: back, result: answer.result }
+    const { relay, head, rest } = answer
+    return { type: 'stream', deployment: to, dropped, headers: back, relay, head, rest }
   } catch (cause) {
     throw named(cause, to)
   }

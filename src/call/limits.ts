@@ -44,8 +44,8 @@ export function watchLimits(
     if (at >= due) return
     clearTimeout(timer)
     due = at
-    const ms = Math.ceil(at - performance.now())
-    timer = setTimeout(look, Math.min(Math.max(ms, 1), timerMsMax))
+    const ms = Math.max(Math.ceil(at - performance.now()), 1)
+    timer = setTimeout(look, Math.min(ms > 10_000 ? Math.ceil(ms / 1000) * 1000 : ms, timerMsMax))
   }
   const look = () => {
     due = Number.POSITIVE_INFINITY
@@ -85,5 +85,8 @@ const texts: Record<keyof Limits, (ms: number) => string> = {
   totalMs: (ms) => `the upstream's answer was not complete within ${ms} ms (total limit)`,
 }
 
-/** What a timer can hold; a longer wait is looked at again. */
+/**
+ * What a timer can hold; a longer wait is looked at again. Long ones are rounded up to seconds, because Node keeps a
+ * list for each length of time, and making one costs more than a timer.
+ */
 const timerMsMax = 2 ** 31 - 1

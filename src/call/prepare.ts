@@ -6,7 +6,7 @@ import { type Edits as PatchEdits, patch } from '../json/patch.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import type { Inbound } from '../wire/inbound.ts'
 import type { Crossing } from '../wire/relay.ts'
-import type { ClientContext, Target } from '../wire/wire.ts'
+import type { ClientContext, Native, Target } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
 
 /** What the gateway says of a request besides the body: worked out once, used for every deployment that is tried. */
@@ -33,9 +33,9 @@ export type Prepared = {
 export function prepare(said: Inbound, to: Deployment, ask: Ask): Prepared {
   const target: Target =
     ask.dropParams && !to.target.dropParams ? { ...to.target, dropParams: true } : to.target
-  const mine = { ...ask.headers, ...to.headers }
+  const mine = to.authorize || !isEmpty(ask.headers) ? { ...ask.headers, ...to.headers } : to.headers
   if (said.wire !== to.wire || !said.wire.native) return translated(said, to, target, ask, mine)
-  const headers = withHeaders({ ...ask.dialectHeaders, ...mine }, ask.dialectHeaders)
+  const headers = isEmpty(ask.dialectHeaders) ? mine : withHeaders(mine, ask.dialectHeaders)
   const crossing: Crossing = {
     from: to.wire,
     to: said.wire,
@@ -45,12 +45,7 @@ export function prepare(said: Inbound, to: Deployment, ask: Ask): Prepared {
     context: ask.context,
   }
   const edits = editsOf(said, to, ask)
-  const keys = said.wire.native.requestKeys(target)
-  const touched =
-    keys === 'all' ||
-    to.dropPaths.length > 0 ||
-    [...keys].some((key) => said.has(key) || key in edits.set || key in edits.append) ||
-    !!said.wire.native.requestWords?.(target).some((word) => said.glance?.text.includes(word))
+  const touched = to.dropPaths.length > 0 || mustBeRead(said, edits, sightOf(said.wire.native, target))
   if (said.glance && !touched)
     return { body: patch(said.glance, raw(edits)), headers, dropped: [], crossing }
   const body = said.json()
@@ -58,6 +53,31 @@ export function prepare(said: Inbound, to: Deployment, ask: Ask): Prepared {
   for (const path of to.dropPaths) removePath(body, path)
   const dropped = said.wire.native.adaptRequest(body, target)
   return { body: toUtf8(stringify(body)), headers, dropped, crossing }
+}
+
+const isEmpty = (record: Readonly<Record<string, unknown>>): boolean => {
+  for (const _ in record) return false
+  return true
+}
+
+/** What the quirks of a target look at: worked out once, since targets live as long as their deployment. */
+type Sight = { keys: ReadonlySet<string> | 'all'; words: readonly string[] }
+const sights = new WeakMap<Target, Sight>()
+function sightOf(native: Native, target: Target): Sight {
+  let sight = sights.get(target)
+  if (!sight)
+    sights.set(
+      target,
+      (sight = { keys: native.requestKeys(target), words: native.requestWords?.(target) ?? [] }),
+    )
+  return sight
+}
+
+function mustBeRead(said: Inbound, edits: Edits, { keys, words }: Sight): boolean {
+  if (keys === 'all') return true
+  for (const key of keys) if (said.has(key) || key in edits.set || key in edits.append) return true
+  for (const word of words) if (said.glance?.text.includes(word)) return true
+  return false
 }
 
 /** More headers; lists (`anthropic-beta`) are joined, so that what the row asks for and what the client asks for both hold. */
@@ -85,7 +105,8 @@ type Edits = {
 
 function editsOf(said: Inbound, to: Deployment, ask: Ask): Edits {
   const set: Record<string, Json> = { model: to.target.model }
-  const remove = [...ask.remove, ...to.dropKeys.filter((key) => said.has(key))]
+  const drops = to.dropKeys.filter((key) => said.has(key))
+  const remove = drops.length > 0 ? [...ask.remove, ...drops] : ask.remove
   const mine = said.has('extra_body') ? said.field('extra_body') : undefined
   for (const extra of [mine, to.extraBody])
     if (isObject(extra))

@@ -38,10 +38,26 @@ export function headersBack(reply: Reply, secrets: readonly string[]): Record<st
   const headers = reply.headers()
   for (const name in headers) {
     const value = headers[name]
-    if (value === undefined || kept.has(name)) continue
-    if (secrets.some((secret) => secret !== '' && value.includes(secret))) continue
-    out[`llm_provider-${name}`] = value
+    const shown = shownAs(name)
+    if (value === undefined || shown === undefined || holds(value, secrets)) continue
+    out[shown] = value
     if (name.startsWith('x-ratelimit-')) out[name] = value
   }
   return out
 }
+
+function holds(value: string, secrets: readonly string[]): boolean {
+  for (const secret of secrets) if (secret !== '' && value.includes(secret)) return true
+  return false
+}
+
+/** Providers send the same few names again and again: a name put together anew for each answer costs more than all the rest here. */
+function shownAs(name: string): string | undefined {
+  let shown = names.get(name)
+  if (shown === undefined && !kept.has(name)) {
+    if (names.size >= 2000) names.clear()
+    names.set(name, (shown = `llm_provider-${name}`))
+  }
+  return shown
+}
+const names = new Map<string, string>()

@@ -13,7 +13,7 @@ import { unknownModel } from '../router/router.ts'
 import { type Inbound, listen } from '../wire/inbound.ts'
 import type { ClientContext, Wire } from '../wire/wire.ts'
 import { type Controls, readControls, refuseUpstreamElsewhere } from './fields.ts'
-import { answerHeaders, callIdOf, costHeader, dialectHeaders, errorHeaders, forwarded } from './headers.ts'
+import { answerHeaders, callIdOf, costOfAnswer, dialectHeaders, errorHeaders, forwarded } from './headers.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 
@@ -31,7 +31,8 @@ export async function serveChat(
   const receipt = openReceipt(rooms, 'chat', callIdOf(incoming.header('x-litellm-call-id')))
   receipt.keyId = caller.keyId
   try {
-    refuseUpstreamElsewhere(incoming.query, incoming.headers())
+    const sent = incoming.headers()
+    refuseUpstreamElsewhere(incoming.query, sent)
     const said = listen(await incoming.body(), wire, path)
     const controls = readControls(said, rooms.settings.fields, (name) => incoming.header(name))
     const model = rooms.settings.completionModel ?? said.model
@@ -46,8 +47,8 @@ export async function serveChat(
     const ask: Ask = {
       remove: controls.remove,
       dropParams: controls.dropParams,
-      headers: { ...forwarded(incoming.headers(), group, rooms.settings), ...controls.headers },
-      dialectHeaders: wire.id === 'anthropic' ? dialectHeaders(incoming.headers()) : {},
+      headers: { ...forwarded(sent, group, rooms.settings), ...controls.headers },
+      dialectHeaders: wire.id === 'anthropic' ? dialectHeaders(sent) : nothing,
       context,
     }
     const { answer, deployment, retries, fallbacks, release } = await rooms.router.route<Answer>({
@@ -57,7 +58,7 @@ export async function serveChat(
       fallbacks: controls.fallbacks,
       disableFallbacks: controls.disableFallbacks,
       signal: incoming.signal,
-      attempt: async (to) =>
+      attempt: (to) =>
         call(said, brought(to, controls, rooms), ask, rooms.calls, {
           signal: incoming.signal,
           limits: limitsOf(said, controls, to, rooms),
@@ -148,14 +149,12 @@ async function whole(
   const { result, deployment } = answer
   receipt.usage = result.usage ?? (await counted(said, result.text(), deployment, rooms))
   refuseUnpriced(receipt, rooms)
-  const headers = {
-    'content-type': 'application/json',
-    ...answerHeaders(answer, receipt, rooms.now()),
-    ...costHeader(receipt),
-  }
-  const body = result.encode(result.usage ? undefined : receipt.usage)
+  const headers = answerHeaders(answer, receipt)
+  headers['content-type'] = 'application/json'
+  headers['x-litellm-response-cost'] = costOfAnswer(receipt)
+  const { body, encoding } = result.encode(result.usage ? undefined : receipt.usage)
   receipt.settle()
-  return { status: 200, headers, body }
+  return { status: 200, headers, body, encoding }
 }
 
 /** Nobody told the usage: it is counted, so that it is never zero. */
@@ -189,6 +188,7 @@ function refuseUnpriced(receipt: Receipt, { settings, log }: Rooms): void {
 }
 const warned = new Set<string>()
 
+const nothing = {}
 const sse = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache',
@@ -206,7 +206,7 @@ function streamed(
   receipt.firstByteAt = rooms.now()
   return {
     status: 200,
-    headers: { ...sse, ...answerHeaders(answer, receipt, rooms.now()) },
+    headers: { ...sse, ...answerHeaders(answer, receipt) },
     body: streamBody(answer, said, receipt, rooms, release),
   }
 }

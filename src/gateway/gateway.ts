@@ -22,8 +22,7 @@ export function createGateway(rooms: Rooms, more: readonly Route[] = []): Handle
       const { route, params } = found
       dialect = route.dialect ?? dialect
       const caller = rooms.identify(incoming, route.permission)
-      const query = new URLSearchParams(incoming.query)
-      const out = await route.run({ incoming, rooms, caller, params, query })
+      const out = await route.run({ incoming, rooms, caller, params })
       return withCors(out, incoming, route, rooms)
     } catch (cause) {
       const error = GatewayError.from(cause)

@@ -1,31 +1,26 @@
 import type { Answer } from '../call/call.ts'
 import type { GatewayError } from '../errors.ts'
-import { litellmVersion, version } from '../version.ts'
+import { litellmVersion } from '../version.ts'
 import { isPlainHeader } from './fields.ts'
 import { dollars, type Receipt } from './receipt.ts'
 import type { GatewaySettings } from './rooms.ts'
 
 /** LiteLLM's headers of an answer, without the ones that leak: no address of the provider, no hash of the key. */
-export function answerHeaders(answer: Answer, receipt: Receipt, now: number): Record<string, string> {
-  const headers: Record<string, string> = {
-    ...answer.headers,
-    'x-litellm-call-id': receipt.requestId,
-    'x-litellm-model-id': answer.deployment.id,
-    'x-litellm-model-group': headerText(receipt.group),
-    'x-litellm-version': litellmVersion,
-    'x-throughway-version': version,
-    'x-litellm-attempted-retries': String(receipt.retries),
-    'x-litellm-attempted-fallbacks': String(receipt.fallbacks),
-    'x-litellm-response-duration-ms': String(now - receipt.startedAt),
-  }
+export function answerHeaders(answer: Answer, receipt: Receipt): Record<string, string> {
+  // The answer's own object, so that nothing is copied.
+  const { headers } = answer
+  headers['x-litellm-call-id'] = receipt.requestId
+  headers['x-litellm-model-id'] = answer.deployment.id
+  headers['x-litellm-model-group'] = headerText(receipt.group)
+  headers['x-litellm-version'] = litellmVersion
+  headers['x-litellm-attempted-retries'] = String(receipt.retries)
+  headers['x-litellm-attempted-fallbacks'] = String(receipt.fallbacks)
   if (answer.dropped.length > 0) headers['x-throughway-dropped'] = headerText(answer.dropped.join(','))
   return headers
 }
 
 /** Only known for whole answers: a stream's headers leave before its cost is known. */
-export const costHeader = (receipt: Receipt): Record<string, string> => ({
-  'x-litellm-response-cost': dollars(receipt.cost().nanoDollars),
-})
+export const costOfAnswer = (receipt: Receipt): string => dollars(receipt.cost().nanoDollars)
 
 export function errorHeaders(error: GatewayError, requestId: string): Record<string, string> {
   return {
@@ -47,7 +42,8 @@ export function forwarded(
   headers: Record<string, string>,
   group: string,
   settings: GatewaySettings,
-): Record<string, string> {
+): Readonly<Record<string, string>> {
+  if (!settings.forwardOrganization && !settings.forwardHeaders(group)) return nothing
   const out: Record<string, string> = {}
   if (settings.forwardOrganization && headers['openai-organization'])
     out['openai-organization'] = headers['openai-organization']
@@ -59,6 +55,7 @@ export function forwarded(
   }
   return out
 }
+const nothing: Readonly<Record<string, string>> = {}
 /** Written by the proxies in between, about the client's connection to us; and the OpenAI SDK's own bookkeeping. */
 const infrastructure = /^x-(forwarded|real-ip|envoy|amzn|request-start|stainless)/
 

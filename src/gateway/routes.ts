@@ -28,10 +28,11 @@ export type Visit = {
   caller: Caller
   /** What stood for the path's `{…}`, percent-decoding done. */
   params: Readonly<Record<string, string>>
-  query: URLSearchParams
 }
 
 const chat = wires['openai-chat']
+
+const queryOf = ({ query }: Incoming): URLSearchParams => new URLSearchParams(query)
 
 const route = (
   method: Route['method'],
@@ -65,14 +66,14 @@ export const routes: readonly Route[] = [
     ({ incoming, rooms, caller }) => serveChat(incoming, wires.anthropic, rooms, caller),
     wires.anthropic,
   ),
-  ...route('GET', '/v1/models /models', 'info', 'Models the caller may use', ({ rooms, query }) => listModels(rooms, query)),
+  ...route('GET', '/v1/models /models', 'info', 'Models the caller may use', ({ incoming, rooms }) => listModels(rooms, queryOf(incoming))),
   ...route('GET', '/v1/models/{id+} /models/{id+}', 'info', 'One model', ({ rooms, params }) => oneModel(rooms, params['id'] ?? '')),
-  ...route('GET', '/v1/model/info /model/info', 'info', 'Deployments with their facts', ({ rooms, query }) => modelInfo(rooms, query)),
-  ...route('GET', '/model_group/info', 'info', 'Model groups with their facts', ({ rooms, query }) => modelGroupInfo(rooms, query)),
+  ...route('GET', '/v1/model/info /model/info', 'info', 'Deployments with their facts', ({ incoming, rooms }) => modelInfo(rooms, queryOf(incoming))),
+  ...route('GET', '/model_group/info', 'info', 'Model groups with their facts', ({ incoming, rooms }) => modelGroupInfo(rooms, queryOf(incoming))),
   ...route('POST', '/utils/token_counter', 'info', 'Count the tokens of a request', ({ incoming, rooms }) => tokenCounter(incoming, rooms)),
-  ...route('GET', '/utils/supported_openai_params', 'info', 'OpenAI parameters a model takes', ({ rooms, query }) => supportedParams(rooms, query)),
+  ...route('GET', '/utils/supported_openai_params', 'info', 'OpenAI parameters a model takes', ({ incoming, rooms }) => supportedParams(rooms, queryOf(incoming))),
   ...route('GET', '/get/litellm_model_cost_map /public/litellm_model_cost_map /public/model_cost_map', 'info', 'The catalogue of models and prices', ({ rooms }) => costMap(rooms)),
-  ...route('GET', '/health', 'admin', 'Calls every deployment once', ({ incoming, rooms, query }) => health(rooms, query, incoming.signal)),
+  ...route('GET', '/health', 'admin', 'Calls every deployment once', ({ incoming, rooms }) => health(rooms, queryOf(incoming), incoming.signal)),
   ...route('GET', '/health/liveliness /health/liveness', 'public', 'The process runs', () => alive()),
   ...route('GET', '/health/readiness', 'public', 'The gateway can serve', ({ rooms }) => readiness(rooms)),
   ...route('GET', '/routes', 'info', 'Every route', () =>
@@ -80,9 +81,10 @@ export const routes: readonly Route[] = [
   ),
 ]
 
+const none: Readonly<Record<string, string>> = {}
 type Compiled = { route: Route; pattern: RegExp; names: string[] }
 export type Table = {
-  match(method: string, path: string): { route: Route; params: Record<string, string> } | { allowed: string[] }
+  match(method: string, path: string): { route: Route; params: Readonly<Record<string, string>> } | { allowed: string[] }
 }
 
 /** Plain paths by a map, the others by pattern, most specific first. */
@@ -107,7 +109,7 @@ export function compile(all: readonly Route[]): Table {
     match(method, path) {
       const methods = plain.get(path)
       const exact = methods?.get(method) ?? (method === 'HEAD' ? methods?.get('GET') : undefined)
-      if (exact) return { route: exact, params: {} }
+      if (exact) return { route: exact, params: none }
       const allowed = methods ? [...methods.keys()] : []
       for (const { route: one, pattern, names } of patterns) {
         const found = pattern.exec(path)

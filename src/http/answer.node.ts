@@ -44,9 +44,10 @@ export function sendAnswer(
     visit,
     answer,
     options,
-    typeof body === 'string' ? Buffer.byteLength(body) : body.length,
+    typeof body === 'string' ? Buffer.byteLength(body, answer.encoding) : body.length,
   )
-  return finish(visit, isBodiless(visit.req.method ?? '', answer.status) ? '' : body, options)
+  const bytes = isBodiless(visit.req.method ?? '', answer.status) ? '' : body
+  return finish(visit, bytes, options, answer.encoding)
 }
 
 /**
@@ -70,7 +71,7 @@ async function pour(
     if (!visit.gone) writeHead(visit, answer, options, undefined)
     const bodiless = isBodiless(req.method ?? '', answer.status)
     while (!step.done && !bodiless && !visit.gone) {
-      if (step.value.length > 0 && !res.write(step.value)) await room(visit, end, options.stallMs)
+      if (step.value.length > 0 && !res.write(step.value, answer.encoding ?? 'utf8')) await room(visit, end, options.stallMs)
       if (!visit.gone) step = await iterator.next()
     }
     if (!visit.gone) await finish(visit, '', options)
@@ -135,7 +136,7 @@ function writeHead(
     res.strictContentLength = size === undefined
   }
   // Who was too slow is not waited for again.
-  visit.last ||= options.draining || status === 408 || (isUnread(visit) && !isFew(req))
+  visit.last ||= options.draining || (isUnread(visit) && (status === 408 || !isFew(req)))
   if (visit.last) res.shouldKeepAlive = false
   res.writeHead(status, head)
 }
@@ -164,14 +165,15 @@ function finish(
   visit: Visit,
   bytes: Uint8Array | string,
   options: AnswerOptions,
+  encoding: Outgoing['encoding'] = 'utf8',
 ): Promise<void> | undefined {
   const { req, res } = visit
   if (visit.last && isUnread(visit)) {
-    if (bytes.length > 0) res.write(bytes)
+    if (bytes.length > 0) res.write(bytes, encoding)
     else res.flushHeaders()
     return linger(visit, options).then(() => void res.end())
   }
-  res.end(bytes)
+  res.end(bytes, encoding)
   if (!req.complete) req.resume()
   if (req.socket.writableLength > 0) req.socket.setTimeout(options.stallMs)
   return undefined

@@ -214,7 +214,7 @@ async function* decoded(
 
 async function responseOf(
   method: string,
-  { status, headers, body }: Outgoing,
+  { status, headers, body, encoding }: Outgoing,
   abort: AbortController,
   over: () => void,
   onError: (error: unknown) => void,
@@ -222,7 +222,7 @@ async function responseOf(
   const bodiless = isBodiless(method, status)
   if (typeof body === 'string' || body instanceof Uint8Array) {
     over()
-    return new Response(bodiless ? null : new Uint8Array(bytesOf(body)), { status, headers })
+    return new Response(bodiless ? null : new Uint8Array(bytesOf(body, encoding)), { status, headers })
   }
   const iterator = body[Symbol.asyncIterator]()
   let ended: Promise<unknown> | undefined
@@ -284,7 +284,11 @@ function streamOf(
   )
 }
 
-const bytesOf = (chunk: Uint8Array | string): Uint8Array =>
-  typeof chunk === 'string' ? encoder.encode(chunk) : chunk
+function bytesOf(chunk: Uint8Array | string, encoding?: Outgoing['encoding']): Uint8Array {
+  if (typeof chunk !== 'string') return chunk
+  return encoding === 'latin1'
+    ? Uint8Array.from(chunk, (character) => character.charCodeAt(0))
+    : encoder.encode(chunk)
+}
 
 const encoder = new TextEncoder()

@@ -79,25 +79,26 @@ export function createRouter(options: RouterOptions): Router {
   async function routeGroup<T>(
     name: string,
     ask: RouteAsk<T>,
-  ): Promise<Omit<Routed<T>, 'fallbacks'>> {
+    fallbacks: number,
+  ): Promise<Routed<T>> {
     const all = groups.find(name)
     if (all.length === 0) throw unknownModel(name)
-    const failed = new Set<Deployment>()
+    let failed: Set<Deployment> | undefined
     for (let tried = 0; ; tried++) {
       const deployment = pick(name, all, failed, ask.tags)
       health.started(deployment)
       try {
         const answer = await ask.attempt(deployment)
         const release = (error: GatewayError | undefined) => health.ended(deployment, error)
-        return { answer, deployment, retries: tried, release }
+        return { answer, deployment, retries: tried, fallbacks, release }
       } catch (cause) {
         const error = Fault.from(cause)
         health.ended(deployment, error)
-        failed.add(deployment)
-        const others = all.filter((one) => !failed.has(one) && !health.cooling(one))
+        const gone = (failed ??= new Set()).add(deployment)
+        const others = all.filter((one) => !gone.has(one) && !health.cooling(one))
         if (!again(name, deployment, error, tried, all.length, others.length, ask)) throw error
         if (others.length === 0) {
-          failed.clear()
+          failed = undefined
           await sleep(backoffMs(error, tried), ask.signal)
           if (ask.signal.aborted) throw new Fault('canceled', 'the client has gone')
         }
@@ -108,9 +109,13 @@ export function createRouter(options: RouterOptions): Router {
   function pick(
     name: string,
     all: readonly Deployment[],
-    failed: ReadonlySet<Deployment>,
+    failed: ReadonlySet<Deployment> | undefined,
     tags: readonly string[],
   ): Deployment {
+    // The everyday group: one deployment, with nothing to choose.
+    const only = all[0]
+    if (only && all.length === 1 && !settings.tagFiltering && !health.cooling(only) && health.hasSlot(only))
+      return only
     const tagged = settings.tagFiltering ? byTags(all, tags, settings.tagMatchAny) : all
     if (tagged.length === 0)
       throw new Fault('authentication', 'Not allowed to access model due to tags configuration', {
@@ -125,7 +130,7 @@ export function createRouter(options: RouterOptions): Router {
         `Model rate limit exceeded. All deployments of ${name} have max_parallel_requests in use.`,
         { type: 'throttling_error' },
       )
-    const fresh = free.filter((one) => !failed.has(one))
+    const fresh = free.filter((one) => !failed?.has(one))
     const candidates = fresh.length > 0 ? fresh : free
     const first = Math.min(...candidates.map((one) => one.order ?? Number.POSITIVE_INFINITY))
     const level = candidates.filter((one) => (one.order ?? Number.POSITIVE_INFINITY) === first)
@@ -186,13 +191,13 @@ export function createRouter(options: RouterOptions): Router {
     knows: (name) => groups.find(name).length > 0,
     async route(ask) {
       const asked = groups.nameOf(ask.model)
-      const seen = new Set([asked])
       let error: GatewayError
       try {
-        return { ...(await routeGroup(asked, ask)), fallbacks: 0 }
+        return await routeGroup(asked, ask, 0)
       } catch (cause) {
         error = Fault.from(cause)
       }
+      const seen = new Set([asked])
       const queue = [...fallbacksOf(asked, error, ask)]
       for (let depth = 1; queue.length > 0 && depth <= settings.maxFallbacks; depth++) {
         const next = groups.nameOf(queue.shift() ?? '')
@@ -203,7 +208,7 @@ export function createRouter(options: RouterOptions): Router {
         seen.add(next)
         if (groups.find(next).length === 0) continue
         try {
-          return { ...(await routeGroup(next, ask)), fallbacks: depth }
+          return await routeGroup(next, ask, depth)
         } catch (cause) {
           const later = Fault.from(cause)
           if (later.kind === 'canceled') throw later

@@ -11,7 +11,8 @@ export function defaultDataDir(
   home: string = homedir(),
 ): string {
   if (platform === 'darwin') return join(home, 'Library', 'Application Support', 'throughway')
-  if (platform === 'win32') return join(env['LOCALAPPDATA'] ?? join(home, 'AppData', 'Local'), 'throughway')
+  if (platform === 'win32')
+    return join(env['LOCALAPPDATA'] ?? join(home, 'AppData', 'Local'), 'throughway')
   return join(env['XDG_DATA_HOME'] || join(home, '.local', 'share'), 'throughway')
 }
 
@@ -30,9 +31,16 @@ export async function openDataDir(path: string): Promise<void> {
   }
 }
 
+export const adminKeyPath = (dataDir: string): string => join(dataDir, 'admin.key')
+
+/** The generated key of a gateway that has been started with this folder. */
+export async function readAdminKey(dataDir: string): Promise<string | undefined> {
+  return (await readFile(adminKeyPath(dataDir), 'utf8').catch(() => '')).trim() || undefined
+}
+
 /** The key that opens management where no master key is set: made once, readable by its owner only. `created` at the first start. */
 export async function adminKey(dataDir: string): Promise<{ key: string; created: boolean }> {
-  const path = join(dataDir, 'admin.key')
+  const path = adminKeyPath(dataDir)
   try {
     const file = await open(path, 'wx', 0o600)
     const key = `sk-${randomBytes(24).toString('base64url')}`
@@ -48,7 +56,10 @@ export async function adminKey(dataDir: string): Promise<{ key: string; created:
   }
   const key = (await readFile(path, 'utf8')).trim()
   if (key.length < 16)
-    throw new GatewayError('internal', `${path} holds no key: delete it, and the next start makes a new one`)
+    throw new GatewayError(
+      'internal',
+      `${path} holds no key: delete it, and the next start makes a new one`,
+    )
   await chmod(path, 0o600).catch(() => {})
   return { key, created: false }
 }

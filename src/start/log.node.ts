@@ -4,18 +4,30 @@ import type { Rooms } from '../gateway/rooms.ts'
 export type Level = 'error' | 'warn' | 'info' | 'debug'
 const ranks: Record<Level, number> = { error: 0, warn: 1, info: 2, debug: 3 }
 
-export type LogOptions = { level: Level; json: boolean; write?: (line: string) => void; now?: () => Date }
+export type LogOptions = {
+  level: Level
+  json: boolean
+  write?: (line: string) => void
+  now?: () => Date
+}
 
 /**
  * One line an event, on standard error. What comes from outside is quoted, so that a line end in a model's name cannot
  * forge a line of its own; requests and answers are never written.
  */
-export function createLog({ level, json, write = writeError, now = () => new Date() }: LogOptions): Rooms['log'] {
+export function createLog({
+  level,
+  json,
+  write = writeError,
+  now = () => new Date(),
+}: LogOptions): Rooms['log'] {
   return (at, message, more = {}) => {
     if (ranks[at] > ranks[level]) return
     const time = now().toISOString()
     if (json) return write(`${JSON.stringify({ time, level: at, message, ...plain(more) })}\n`)
-    const details = Object.entries(plain(more)).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`)
+    const details = Object.entries(plain(more)).map(
+      ([key, value]) => ` ${key}=${JSON.stringify(value)}`,
+    )
     write(`${time} ${at.toUpperCase().padEnd(5)} ${oneLine(message)}${details.join('')}\n`)
   }
 }

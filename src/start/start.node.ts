@@ -1,23 +1,23 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { connectionFromEnv } from '../call/connection.node.ts'
-import type { Connection } from '../call/transport.ts'
-import { undiciTransport } from '../call/undici.node.ts'
+import type { Connection, Transport } from '../call/transport.ts'
+import type { UndiciOptions } from '../call/undici.node.ts'
 import type { Encoder } from '../chat/bpe.ts'
-import { loadTokenizers } from '../chat/tokenizer.node.ts'
 import { createTokenCounter } from '../chat/tokens.ts'
 import type { EnvSettings } from '../config/environment.ts'
 import type { Config } from '../config/schema.ts'
 import { GatewayError } from '../errors.ts'
 import { createGateway } from '../gateway/gateway.ts'
-import { openRooms } from '../gateway/open.ts'
+import { type OpenDeps, openRooms } from '../gateway/open.ts'
 import type { Rooms, Tokens } from '../gateway/rooms.ts'
 import { createNodeServer } from '../http/serve.node.ts'
 import type { JsonObject } from '../json/json.ts'
 import { createLedger } from '../ledger/ledger.ts'
 import { createIdentify, isLoopbackHost, isWeakKey } from '../policy/identify.ts'
-import { createCatalogueHolder } from '../provider/catalogue.ts'
 import { loadCatalogue, refreshCatalogue, refreshUrl } from '../provider/catalogue.node.ts'
+import { type Catalogue, createCatalogueHolder } from '../provider/catalogue.ts'
+import type { Deployment } from '../provider/deployment.ts'
 import { adminKey, openDataDir } from './data.node.ts'
 
 export type StartOptions = {
@@ -28,7 +28,9 @@ export type StartOptions = {
   /** As asked for on the command line; absent: the environment, then the rule of `addressFor`. */
   host?: string | undefined
   port?: number | undefined
-  tls?: { keyPath: string; certPath: string; ciphers?: string | undefined } | undefined
+  tls?:
+    | { keyPath: string | undefined; certPath: string | undefined; ciphers?: string | undefined }
+    | undefined
   log: Rooms['log']
 }
 
@@ -48,9 +50,7 @@ export type Running = {
 /** From settings to a listening server. Throws GatewayError with one clear line where it cannot start. */
 export async function startServer(options: StartOptions): Promise<Running> {
   const { config, env, settings, log } = options
-  const masterKey = config.general.master_key ?? settings.masterKey
-  const permitWeak =
-    config.general.dangerously_permit_weak_or_unset_master_key === true || settings.permitWeakMasterKey === true
+  const { masterKey, permitWeak } = accessOf(options)
   const at = addressFor({ host: options.host ?? settings.host, masterKey, permitWeak })
   const loopback = isLoopbackHost(at.host)
   const tls = await readTls(options)
@@ -60,15 +60,15 @@ export async function startServer(options: StartOptions): Promise<Running> {
   ])
   const admin = masterKey === undefined ? await adminKey(options.dataDir) : undefined
   const holder = createCatalogueHolder(catalogue)
-  const transport = undiciTransport({
+  const way = lazyTransport({
     env,
     defaults: connectionFor(config, env),
     connectionsMax: 4096,
     waitingMax: 65_536,
   })
   const rooms = openRooms(config, {
-    env: (name) => env[name],
-    transport,
+    ...depsOf(options, holder),
+    transport: way.transport,
     identify: createIdentify({
       masterKey,
       adminKey: admin?.key,
@@ -77,9 +77,80 @@ export async function startServer(options: StartOptions): Promise<Running> {
       headerName: config.general.litellm_key_header_name,
     }),
     ledger: createLedger(
-      [(entry) => log('debug', 'request', { ...entry, usage: undefined, ...entry.usage, raw: undefined })],
+      settings.logLevel === 'DEBUG'
+        ? [
+            (entry) =>
+              log('debug', 'request', {
+                ...entry,
+                usage: undefined,
+                ...entry.usage,
+                raw: undefined,
+              }),
+          ]
+        : [],
       (cause) => log('error', 'a ledger sink failed', { cause }),
     ),
+    // Open by default once a key protects the routes, as LiteLLM's; never without one.
+    corsOrigins: masterKey === undefined ? [] : (settings.corsOrigins ?? ['*']),
+  })
+  const server = createNodeServer(createGateway(rooms), {
+    limits: limitsOf(config, settings),
+    tls,
+    rootPath: settings.rootPath,
+    onError: (cause) => log('error', 'the server failed on a request', { cause }),
+  })
+  const address = await server.listen({
+    host: at.host,
+    port: options.port ?? settings.port ?? 4000,
+  })
+  way
+    .load()
+    .catch((cause: unknown) =>
+      log('error', 'the HTTP client cannot be loaded: install the package again', { cause }),
+    )
+  const background = new AbortController()
+  refreshInBackground(options, holder, background.signal)
+  return {
+    url: address.url,
+    host: address.host,
+    port: address.port,
+    rooms,
+    admin,
+    addressNote: at.note,
+    async close(graceMs = (settings.graceSeconds ?? config.limits.grace_seconds) * 1000) {
+      background.abort()
+      await server.close({ graceMs })
+      await way.close()
+    },
+  }
+}
+
+/** What a start with these settings would serve. Nothing is opened and nothing is sent. */
+export async function planDeployments(
+  options: Pick<StartOptions, 'config' | 'env' | 'settings' | 'dataDir' | 'log'>,
+): Promise<{ deployments: readonly Deployment[]; catalogue: Catalogue }> {
+  const { config, env, dataDir } = options
+  const catalogue = await loadCatalogue({ dataDir, env: (name) => env[name] })
+  const nobody = () => {
+    throw new GatewayError('internal', 'a plan serves nobody')
+  }
+  const rooms = openRooms(config, {
+    ...depsOf(options, createCatalogueHolder(catalogue)),
+    transport: nobody,
+    identify: nobody,
+    ledger: createLedger([], nobody),
+    corsOrigins: [],
+  })
+  return { deployments: rooms.router.groups.all(), catalogue }
+}
+
+/** What rooms need besides those who come in and the way out. */
+function depsOf(
+  { env, settings, log }: Pick<StartOptions, 'env' | 'settings' | 'log'>,
+  holder: ReturnType<typeof createCatalogueHolder>,
+): Omit<OpenDeps, 'transport' | 'identify' | 'ledger' | 'corsOrigins'> {
+  return {
+    env: (name) => env[name],
     catalogue: {
       get current() {
         return holder.current
@@ -98,33 +169,32 @@ export async function startServer(options: StartOptions): Promise<Running> {
       cooldownSeconds: settings.cooldownSeconds ?? 5,
       maxFallbacks: settings.maxFallbacks ?? 5,
     },
-    // Open by default once a key protects the routes, as LiteLLM's; never without one.
-    corsOrigins: masterKey === undefined ? [] : (settings.corsOrigins ?? ['*']),
     docs: settings.noDocs !== true,
-  })
-  const server = createNodeServer(createGateway(rooms), {
-    limits: limitsOf(config, settings),
-    tls,
-    rootPath: settings.rootPath,
-    onError: (cause) => log('error', 'the server failed on a request', { cause }),
-  })
-  const address = await server.listen({ host: at.host, port: options.port ?? settings.port ?? 4000 })
-  const background = new AbortController()
-  refreshInBackground(options, holder, background.signal)
-  return {
-    url: address.url,
-    host: address.host,
-    port: address.port,
-    rooms,
-    admin,
-    addressNote: at.note,
-    async close(graceMs = (settings.graceSeconds ?? config.limits.grace_seconds) * 1000) {
-      background.abort()
-      await server.close({ graceMs })
-      await transport.close()
-    },
   }
 }
+
+/**
+ * Loading undici takes 90 ms, a third of a start, and only calls to providers need it: it is loaded once the port is
+ * open, and a call that comes sooner waits for it.
+ */
+function lazyTransport(options: UndiciOptions) {
+  let opened: (Transport & { close(): Promise<void> }) | undefined
+  let opening: Promise<Transport & { close(): Promise<void> }> | undefined
+  const load = () =>
+    (opening ??= import('../call/undici.node.ts').then(
+      ({ undiciTransport }) => (opened = undiciTransport(options)),
+    ))
+  const transport: Transport = async (request) => (opened ?? (await load()))(request)
+  return { transport, load, close: async () => (await opening)?.close() }
+}
+
+/** The key that opens everything, and whether a bad one is meant. */
+export const accessOf = ({ config, settings }: Pick<StartOptions, 'config' | 'settings'>) => ({
+  masterKey: config.general.master_key ?? settings.masterKey,
+  permitWeak:
+    config.general.dangerously_permit_weak_or_unset_master_key === true ||
+    settings.permitWeakMasterKey === true,
+})
 
 /**
  * Who may reach the port. Without a strong master key it is this machine only; asked to open further, it refuses and
@@ -143,7 +213,10 @@ export function addressFor({
   if (host === undefined) {
     if (masterKey === undefined) return { host: '127.0.0.1', note: undefined }
     if (!weak)
-      return { host: '0.0.0.0', note: 'a master key is set and no --host: listening on all addresses, as LiteLLM does' }
+      return {
+        host: '0.0.0.0',
+        note: 'a master key is set and no --host: listening on all addresses, as LiteLLM does',
+      }
     return {
       host: '127.0.0.1',
       note: 'the master key is weak: listening on this machine only. Set one of 16 characters or more to let others in',
@@ -172,14 +245,22 @@ function limitsOf({ limits, general }: Config, settings: EnvSettings) {
     headMs: limits.head_seconds * 1000,
     bodyIdleMs: limits.body_idle_seconds * 1000,
     connections: limits.connections,
-    ...(settings.keepAliveSeconds !== undefined && { keepAliveMs: settings.keepAliveSeconds * 1000 }),
+    ...(settings.keepAliveSeconds !== undefined && {
+      keepAliveMs: settings.keepAliveSeconds * 1000,
+    }),
   }
 }
 
 async function readTls({ tls, settings }: StartOptions) {
   const keyPath = tls?.keyPath ?? settings.tlsKeyPath
   const certPath = tls?.certPath ?? settings.tlsCertificatePath
-  if (keyPath === undefined || certPath === undefined) return undefined
+  if (keyPath === undefined && certPath === undefined) return undefined
+  // One of them alone must not end in plain HTTP.
+  if (keyPath === undefined || certPath === undefined)
+    throw new GatewayError(
+      'bad_request',
+      `HTTPS needs a key and a certificate: ${keyPath === undefined ? '--ssl_keyfile_path (SSL_KEYFILE_PATH)' : '--ssl_certfile_path (SSL_CERTFILE_PATH)'} is missing`,
+    )
   const read = async (path: string): Promise<string> => {
     try {
       return await readFile(path, 'utf8')
@@ -225,6 +306,7 @@ function lazyTokens(log: Rooms['log']): Tokens {
   let loading: Promise<void> | undefined
   const load = async (): Promise<void> => {
     try {
+      const { loadTokenizers } = await import('../chat/tokenizer.node.ts')
       encoderFor = await loadTokenizers()
     } catch (cause) {
       log('warn', 'the tokenizers cannot be loaded: token counts are estimates', { cause })
@@ -255,5 +337,7 @@ function refreshInBackground(
     })
     if (next) holder.replace(next)
   }
-  refresh().catch((cause: unknown) => log('warn', 'the catalogue could not be refreshed', { cause }))
+  refresh().catch((cause: unknown) =>
+    log('warn', 'the catalogue could not be refreshed', { cause }),
+  )
 }

@@ -39,10 +39,12 @@ export function relayResult(bytes: Uint8Array, crossing: Crossing): PassedResult
   return {
     usage: known ? usage : undefined,
     text: () => result.choices.flatMap((choice) => choice.parts.map(textOfPart)).join('\n'),
-    encode: (counted) =>
-      toUtf8(
-        JSON.stringify(to.encodeResult(!known && counted ? { ...result, usage: counted } : result, context)),
+    encode: (counted) => ({
+      encoding: 'utf8',
+      body: JSON.stringify(
+        to.encodeResult(!known && counted ? { ...result, usage: counted } : result, context),
       ),
+    }),
   }
 }
 

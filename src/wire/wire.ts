@@ -128,13 +128,16 @@ export interface Native {
   passStream(to: Target, context: ClientContext): PassStream
 }
 
+/** Text to send. `latin1`: one character per byte, as it was read, so that what passes is never decoded nor copied. */
+export type Written = { body: string; encoding: 'utf8' | 'latin1' }
+
 export interface PassedResult {
   /** As the provider told it; absent when it did not. */
   readonly usage: Usage | undefined
   /** Everything the model wrote, to be counted when the provider did not. */
   text(): string
-  /** The bytes for the client: public model name, and `usage` put in where the provider gave none. */
-  encode(usage: Usage | undefined): Uint8Array
+  /** For the client: public model name, and `usage` put in where the provider gave none. */
+  encode(usage: Usage | undefined): Written
 }
 
 /**

@@ -20,6 +20,8 @@ export type AuthRow = {
   params: JsonObject
   /** Is the base URL the row's own? */
   hasBase: boolean
+  /** Parameters whose `os.environ/NAME` is not set: parameter → NAME. What they stood for is never taken from elsewhere. */
+  unset?: Readonly<Record<string, string>>
 }
 
 /** Adds what proves who we are to `request.headers` (and only there). Waits only when a token is not at hand. */

@@ -2,8 +2,8 @@ import type { Usage } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { isObject, type JsonObject, list, object, text } from '../../json/json.ts'
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
-import { patch } from '../../json/patch.ts'
 import { peek } from '../../json/peek.ts'
+import { edit, latin1Of } from '../edit.ts'
 import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
 import { parseOr } from './blocks.ts'
 import { decodeFault } from './errors.ts'
@@ -27,18 +27,9 @@ export function passResult(bytes: Uint8Array, _to: Target, context: ClientContex
       const set: Record<string, string> = { model: JSON.stringify(context.model) }
       if (!usage && counted) set['usage'] = JSON.stringify(encodeUsage(counted))
       if (!text(body.id)) set['id'] = JSON.stringify(messageId('', context))
-      return edit(bytes, body, set)
+      return edit(peek(bytes), () => body, set)
     },
   }
-}
-
-/** On the bytes where they are plain, so that untouched fields stay as they were written; on the value otherwise. */
-function edit(bytes: Uint8Array, body: JsonObject, set: Record<string, string>): Uint8Array {
-  const glance = peek(bytes)
-  if (glance) return patch(glance, { set })
-  const changed: JsonObject = { ...body }
-  for (const [key, raw] of Object.entries(set)) changed[key] = parseOr(raw)
-  return toUtf8(JSON.stringify(changed))
 }
 
 /** What a block says, for counting. */
@@ -157,7 +148,7 @@ function begin(
   const span = whole?.keys.get('message')
   if (whole && span) {
     const inner = whole.bytes.subarray(span.valueStart, span.valueEnd)
-    const changed = latin1(edit(inner, message, set))
+    const changed = latin1Of(edit(peek(inner), () => message, set))
     return data.slice(0, span.valueStart) + changed + data.slice(span.valueEnd)
   }
   const changed: JsonObject = { ...message }

@@ -1,5 +1,6 @@
 import { GatewayError } from '../../errors.ts'
 import type { Frame, ProviderWire } from '../wire.ts'
+import { awsFrames } from './aws-events.ts'
 import { lineFrames } from './json-lines.ts'
 import { sseFrames } from './sse.ts'
 
@@ -18,9 +19,7 @@ export function openFrames(framing: ProviderWire['framing'], maxBytes: number): 
 const framers: Record<ProviderWire['framing'], (maxBytes: number) => Framer> = {
   sse: sseFrames,
   'json-lines': lineFrames,
-  'aws-events': () => {
-    throw new GatewayError('not_offered', 'AWS event streams are not offered by this build')
-  },
+  'aws-events': awsFrames,
 }
 
 export const tooLong = (maxBytes: number): GatewayError =>

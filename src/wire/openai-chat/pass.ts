@@ -2,8 +2,8 @@ import type { Usage } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { isObject, type JsonObject, list, object, text } from '../../json/json.ts'
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
-import { patch } from '../../json/patch.ts'
-import { type Glance, peek } from '../../json/peek.ts'
+import { type Glance, peek, value } from '../../json/peek.ts'
+import { edit, latin1Of } from '../edit.ts'
 import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
 import { adaptMessageAnswer } from './adapt.ts'
 import { decodeErrorObject } from './errors.ts'
@@ -15,48 +15,67 @@ import { cutShort } from './stream.ts'
  * else goes by as the provider wrote it.
  */
 export function passResult(bytes: Uint8Array, _to: Target, context: ClientContext): PassedResult {
-  const body = read(bytes)
-  if (!Array.isArray(body.choices)) {
-    if (body.error !== undefined && body.error !== null) throw decodeErrorObject(body.error)
+  const glance = peek(bytes)
+  let parsed: JsonObject | undefined
+  const body = (): JsonObject => (parsed ??= read(bytes))
+  const plain = glance && isPlain(glance)
+  if (!plain && !Array.isArray(body()['choices'])) {
+    const { error } = body()
+    if (error !== undefined && error !== null) throw decodeErrorObject(error)
     throw new GatewayError('bad_gateway', 'the upstream answered without choices')
   }
-  let adapted = false
-  for (const choice of body.choices)
-    if (adaptMessageAnswer(object(object(choice).message))) adapted = true
-  const usage = decodeUsage(body)
+  const adapted = !plain && adaptChoices(list(body()['choices']))
+  const usage = decodeUsage(plain ? { usage: value(glance, 'usage') } : body())
   return {
     usage,
-    text: () => list(body.choices).map((choice) => written(object(object(choice).message))).join('\n'),
+    text: () =>
+      list(body()['choices'])
+        .map((choice) => written(object(object(choice).message)))
+        .join('\n'),
     encode(counted) {
       const set: Record<string, string> = { model: JSON.stringify(context.model) }
-      if (adapted) set['choices'] = JSON.stringify(body.choices)
+      if (adapted) set['choices'] = JSON.stringify(body()['choices'])
       if (!usage && counted) set['usage'] = JSON.stringify(encodeUsage(counted))
-      if (!text(body.id)) set['id'] = JSON.stringify(`chatcmpl-${context.requestId}`)
-      if (body.object === undefined) set['object'] = '"chat.completion"'
-      if (typeof body.created !== 'number') set['created'] = String(context.created)
-      return edit(peek(bytes), body, set)
+      const has = (key: string) => (glance ? glance.keys.has(key) : body()[key] !== undefined)
+      if (!has('id') || fieldOf(glance, body, 'id') === '')
+        set['id'] = JSON.stringify(`chatcmpl-${context.requestId}`)
+      if (!has('object')) set['object'] = '"chat.completion"'
+      if (!has('created')) set['created'] = String(context.created)
+      return edit(glance, body, set)
     },
   }
 }
 
+const fieldOf = (glance: Glance | undefined, body: () => JsonObject, key: string): unknown =>
+  glance ? value(glance, key) : body()[key]
+
+/** An answer nobody has to read: a list of choices, no error, and no thoughts or parts that clients would not find. */
+function isPlain({ text: said, keys }: Glance): boolean {
+  const choices = keys.get('choices')
+  return (
+    choices !== undefined &&
+    said[choices.valueStart] === '[' &&
+    !keys.has('error') &&
+    !/"(?:reasoning|reasoning_text)"\s*:|"content"\s*:\s*\[/.test(said)
+  )
+}
+
+function adaptChoices(choices: readonly unknown[]): boolean {
+  let adapted = false
+  for (const choice of choices)
+    if (adaptMessageAnswer(object(object(choice).message))) adapted = true
+  return adapted
+}
+
 function read(bytes: Uint8Array): JsonObject {
-  let value: unknown
+  let answer: unknown
   try {
-    value = JSON.parse(utf8(bytes))
+    answer = JSON.parse(utf8(bytes))
   } catch {
     throw new GatewayError('bad_gateway', 'the upstream answered with something that is not JSON')
   }
-  if (!isObject(value)) throw new GatewayError('bad_gateway', 'the upstream answered without choices')
-  return value
-}
-
-/** On the bytes where they are plain, so that untouched fields stay as they were written; on the value otherwise. */
-function edit(glance: Glance | undefined, body: JsonObject, set: Record<string, string>, remove: string[] = []): Uint8Array {
-  if (glance) return patch(glance, remove.length > 0 ? { set, remove } : { set })
-  const changed: JsonObject = { ...body }
-  for (const key of remove) delete changed[key]
-  for (const [key, raw] of Object.entries(set)) changed[key] = JSON.parse(raw)
-  return toUtf8(JSON.stringify(changed))
+  if (!isObject(answer)) throw new GatewayError('bad_gateway', 'the upstream answered without choices')
+  return answer
 }
 
 /** Everything a message says, for counting. */
@@ -133,7 +152,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     if (chunk.object === undefined) set['object'] = '"chat.completion.chunk"'
     const glance = peek(bytesOf(data))
     if (glance && Object.keys(set).length === 1 && remove.length === 0) learn(data, glance)
-    return `data: ${latin1(edit(glance, chunk, set, remove))}\n\n`
+    return `data: ${latin1Of(edit(glance, () => chunk, set, remove))}\n\n`
   }
 
   /** Sees to the role, the indices and the thoughts of each choice; answers whether it changed something. */

@@ -1,0 +1,181 @@
+import { flushCompileCache } from 'node:module'
+import { formatNotice } from '../config/notice.ts'
+import { adminKeyPath, openDataDir } from '../start/data.node.ts'
+import { createLog, type Level } from '../start/log.node.ts'
+import {
+  accessOf,
+  addressFor,
+  type Running,
+  type StartOptions,
+  startServer,
+} from '../start/start.node.ts'
+import type { Options } from './flags.ts'
+import { type Greeting, greet } from './greeting.ts'
+import { type Offer, offerOf } from './offer.ts'
+import { noticeLines, type Prepared, prepare } from './settings.node.ts'
+import type { Terminal } from './terminal.node.ts'
+
+/** Starts the gateway. Resolves with an exit code when it has not started; else the process ends by a signal. */
+export async function serve(options: Options, terminal: Terminal): Promise<number | undefined> {
+  // Files add to the environment; what a shell beside us has is what we came with.
+  const shell = { ...process.env }
+  const prepared = await prepare(options, process.env)
+  const { settings, config } = prepared
+  const json = settings.jsonLogs ?? config.settings.json_logs ?? false
+  const log = createLog({ level: levelOf(options, prepared), json })
+  const tell = json ? log : tellOn(terminal)
+  report(prepared, tell)
+  if (prepared.errors.length > 0) return 1
+  const start = startOptions(options, prepared, log)
+  if (options.skip_server_startup === true) return await rehearse(start, prepared, terminal)
+  const running = await startServer(start)
+  closeOnSignals(running, log)
+  process.on('unhandledRejection', (cause) =>
+    log('error', 'a promise failed and nobody listened: please report this', { cause }),
+  )
+  const greeting = await greetingOf(running, prepared, shell)
+  for (const line of problemLines(running)) tell('warn', line)
+  if (json) log('info', 'listening', logged(greeting, running))
+  else terminal.out(greet(greeting, terminal.paint))
+  // Written now, as a process that is killed cannot, but after the first requests.
+  setTimeout(flushCompileCache, 2000).unref()
+  return undefined
+}
+
+export const startOptions = (
+  options: Options,
+  { config, settings, dataDir }: Prepared,
+  log: StartOptions['log'],
+): StartOptions => ({
+  config,
+  env: process.env,
+  settings,
+  dataDir,
+  host: options.host,
+  port: options.port,
+  tls: {
+    keyPath: options.ssl_keyfile_path,
+    certPath: options.ssl_certfile_path,
+    ciphers: options.ciphers,
+  },
+  log,
+})
+
+function levelOf({ debug, detailed_debug }: Options, { settings, config }: Prepared): Level {
+  const { DEBUG, DETAILED_DEBUG } = process.env
+  const asked =
+    debug === true ||
+    detailed_debug === true ||
+    config.settings.set_verbose === true ||
+    [DEBUG, DETAILED_DEBUG].some((said) => /^(true|1)$/i.test(said ?? ''))
+  return asked ? 'debug' : levels[settings.logLevel ?? 'INFO']
+}
+
+const levels = {
+  DEBUG: 'debug',
+  INFO: 'info',
+  WARNING: 'warn',
+  ERROR: 'error',
+  CRITICAL: 'error',
+} as const
+
+type Tell = (level: 'error' | 'warn', line: string) => void
+
+const tellOn =
+  ({ err, paintErr }: Terminal): Tell =>
+  (level, line) =>
+    err(`${level === 'error' ? paintErr.red(line) : paintErr.yellow(line)}\n`)
+
+/** What is wrong with the settings, with its place. Where it cannot start, that is all there is to read. */
+function report({ errors, warnings }: Prepared, tell: Tell): void {
+  for (const line of noticeLines(errors, 'error')) tell('error', line)
+  if (errors.length === 0)
+    for (const line of noticeLines(warnings, 'warning', warningsMax)) tell('warn', line)
+}
+const warningsMax = 20
+
+/** `--skip_server_startup`: whatever can fail before listening. */
+async function rehearse(
+  { host, settings, config, dataDir }: StartOptions,
+  { source }: Prepared,
+  { out }: Terminal,
+) {
+  addressFor({ host: host ?? settings.host, ...accessOf({ config, settings }) })
+  await openDataDir(dataDir)
+  out(
+    `ready to start: ${source.type === 'file' ? source.path : 'the settings'} and the data folder ${dataDir} can be used\n`,
+  )
+  return 0
+}
+
+/** Ends like a server should: running answers may finish. Whoever asks twice does not want to wait. */
+function closeOnSignals(running: Running, log: StartOptions['log']): void {
+  let closing = false
+  const close = (signal: NodeJS.Signals) => {
+    if (closing) process.exit(1)
+    closing = true
+    log('info', `${signal}: no new requests; running ones may finish, a second signal ends them`)
+    running.close().then(
+      () => process.exit(0),
+      (cause: unknown) => {
+        log('error', 'the gateway did not close cleanly', { cause })
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', close)
+  process.on('SIGINT', close)
+}
+
+async function greetingOf(
+  { url, host, rooms, admin, addressNote }: Running,
+  { source, config, settings, dataDir }: Prepared,
+  shell: NodeJS.ProcessEnv,
+): Promise<Greeting> {
+  const { masterKey } = accessOf({ config, settings })
+  const hint = 'hint' in source ? source.hint : undefined
+  const offer: Offer = offerOf(
+    rooms.router.groups.all(),
+    await rooms.catalogue(),
+    new Date().toISOString().slice(0, 10),
+  )
+  return {
+    url,
+    wide: host === '0.0.0.0' || host === '::',
+    source,
+    offer,
+    key:
+      masterKey === undefined
+        ? { needed: false }
+        : { needed: true, variable: Object.keys(shell).find((name) => shell[name] === masterKey) },
+    admin: admin && { ...admin, path: adminKeyPath(dataDir) },
+    notes: [addressNote, hint].filter((note) => note !== undefined),
+  }
+}
+
+/** Rows that cannot be called are known before anybody calls them. Unset variables have been named already. */
+function problemLines({ rooms }: Running): string[] {
+  const groups = new Map<string, string[]>()
+  for (const { problem, group, row } of rooms.router.groups.all()) {
+    if (problem === undefined || row.unset['api_key'] !== undefined) continue
+    groups.set(problem.message, [...(groups.get(problem.message) ?? []), group])
+  }
+  return [...groups].map(([message, models]) => {
+    const more = models.length > 3 ? ` and ${models.length - 3} more` : ''
+    return formatNotice(
+      { file: '', path: `${models.slice(0, 3).join(', ')}${more}`, message },
+      'warning',
+    )
+  })
+}
+
+/** For machines. The admin key is in its file only: logs are kept, and read by many. */
+const logged = ({ url, source, offer, admin, notes }: Greeting, { host, port }: Running) => ({
+  url,
+  host,
+  port,
+  source: source.type,
+  models: JSON.stringify(Object.fromEntries(offer.counts)),
+  ...(admin && { adminKeyFile: admin.path }),
+  ...(notes.length > 0 && { notes: notes.join('; ') }),
+})

@@ -1,0 +1,126 @@
+import { GatewayError } from '../../errors.ts'
+import { type JsonObject, list, text } from '../../json/json.ts'
+import type { AuthDeps, Authorize } from '../../provider/auth/auth.ts'
+import { createAwsReader } from './aws.ts'
+import { createAzureReader } from './azure.ts'
+import { createGoogleReader } from './google.ts'
+import { createVaultReader } from './vault.ts'
+
+/** The secret of that name; undefined where there is none. GatewayError when the manager cannot be asked. */
+export type SecretReader = (name: string) => Promise<string | undefined>
+
+export type SecretDeps = AuthDeps & {
+  /** Signs requests to AWS Secrets Manager; the other managers need none. */
+  authorize?: Authorize
+}
+
+/**
+ * Reads secrets from `general_settings.key_management_system`; `settings` are its key_management_settings. Throws a
+ * GatewayError that says what to do when it is not set up.
+ */
+export function createSecretReader(
+  system: string,
+  settings: JsonObject,
+  deps: SecretDeps,
+): SecretReader {
+  const create = Object.hasOwn(managers, system) ? managers[system] : undefined
+  if (!create)
+    throw new GatewayError(
+      'bad_request',
+      system in refusedManagers
+        ? `key_management_system: ${system} is not offered here: ${refusedManagers[system]}`
+        : `key_management_system: ${JSON.stringify(system.slice(0, 40))} is not known: use one of ${Object.keys(managers).join(', ')}`,
+    )
+  const hosted = Array.isArray(settings.hosted_keys)
+    ? new Set(list(settings.hosted_keys).map(text))
+    : undefined
+  const readable = settings.access_mode !== 'write_only'
+  const read = create(settings, deps)
+  const primary = text(settings.primary_secret_name)
+  const inside = primary === undefined ? read : withinPrimary(primary, read)
+  return async (name) => {
+    if (!readable || (hosted && !hosted.has(name))) return undefined
+    if (!isSafeName(name))
+      throw new GatewayError(
+        'bad_request',
+        `os.environ/${name.slice(0, 100)}: a name of a secret has letters, digits and _ - . / only, and no empty or dotted parts`,
+      )
+    return inside(name)
+  }
+}
+
+/** What the manager knows of `names`, each asked for once; names it does not know are left out. */
+export async function resolveSecrets(
+  names: readonly string[],
+  reader: SecretReader,
+): Promise<Record<string, string>> {
+  const waiting = [...new Set(names)]
+  const found: [name: string, value: string][] = []
+  const worker = async (): Promise<void> => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      const value = await reader(name)
+      if (value !== undefined) found.push([name, value])
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  return Object.fromEntries(found)
+}
+
+/** One secret that holds many, as a JSON object: fetched once. */
+function withinPrimary(primary: string, read: SecretReader): SecretReader {
+  let fetched: Promise<JsonObject> | undefined
+  const open = async (): Promise<JsonObject> => {
+    const content = await read(primary)
+    if (content === undefined)
+      throw new GatewayError('authentication', `primary_secret_name: there is no secret ${primary}`)
+    const values: unknown = safely(content)
+    if (typeof values !== 'object' || values === null || Array.isArray(values))
+      throw new GatewayError(
+        'authentication',
+        `primary_secret_name: the secret ${primary} is not a JSON object of names and values`,
+      )
+    return { ...values }
+  }
+  return async (name) => {
+    fetched ??= open().catch((cause) => {
+      fetched = undefined
+      throw cause
+    })
+    const values = await fetched
+    return Object.hasOwn(values, name) ? text(values[name]) : undefined
+  }
+}
+
+function safely(content: string): unknown {
+  try {
+    return JSON.parse(content)
+  } catch {
+    return undefined
+  }
+}
+
+/** Names become parts of paths, so nothing may step out of them. */
+const isSafeName = (name: string): boolean =>
+  name.length <= 512 && /^[\w.-]+(\/[\w.-]+)*$/.test(name) && !/(^|\/)\.{1,2}(\/|$)/.test(name)
+
+type CreateReader = (settings: JsonObject, deps: SecretDeps) => SecretReader
+
+const managers: Readonly<Record<string, CreateReader>> = {
+  aws_secret_manager: createAwsReader,
+  azure_key_vault: createAzureReader,
+  google_secret_manager: createGoogleReader,
+  hashicorp_vault: createVaultReader,
+  local:
+    (_settings, { env }) =>
+    async (name) =>
+      env(name),
+}
+
+const refusedManagers: Readonly<Record<string, string>> = {
+  aws_kms: 'keep the secrets in AWS Secrets Manager (aws_secret_manager)',
+  google_kms: 'keep the secrets in Google Secret Manager (google_secret_manager)',
+  cyberark: 'let its agent put the secrets into the environment',
+  custom: 'it is Python code; put the secrets into the environment',
+}
+
+const atOnce = 8

@@ -1,0 +1,259 @@
+import { GatewayError } from '../../errors.ts'
+import type { AuthDeps } from './auth.ts'
+import { askJson, hostOf, readToken } from './exchange.ts'
+import { base64Url, derOf, readRsaKey, signJwt } from './jwt.ts'
+import { readNamed, type Settings } from './settings.ts'
+import type { Fetched } from './token.ts'
+
+/** One way to prove to Entra ID (Azure AD) who we are; `key` holds all it depends on. */
+export type AzureIdentity =
+  | { type: 'token'; token: string }
+  | {
+      type: 'fetched'
+      key: string
+      secrets: readonly string[]
+      fetch: () => Promise<Fetched<string>>
+    }
+  | { type: 'wrong'; problem: GatewayError }
+  /** Nothing is set that could be used. */
+  | { type: 'none' }
+
+export type AzureOptions = {
+  scope: string
+  /** May the machine's identity be asked for though nothing in the environment speaks of it? (`enable_azure_ad_token_refresh`) */
+  ambient: boolean
+}
+
+type Asked = { settings: Settings; scope: string; ambient: boolean; deps: AuthDeps }
+
+/** The first that is set up: a token as it is, a secret, a certificate, a password, a federated token, the machine's identity. */
+export function azureIdentity(
+  settings: Settings,
+  { scope, ambient }: AzureOptions,
+  deps: AuthDeps,
+): AzureIdentity {
+  const problem = settings.unset(...azureParameters)
+  if (problem) return { type: 'wrong', problem }
+  const asked = { settings, scope, ambient, deps }
+  for (const way of ways) {
+    const found = way(asked)
+    if (found) return found
+  }
+  return { type: 'none' }
+}
+
+/** Parameters of a row that make up an identity. */
+export const azureParameters = [
+  'azure_ad_token',
+  'tenant_id',
+  'client_id',
+  'client_secret',
+  'azure_username',
+  'azure_password',
+] as const
+
+const ways: readonly ((asked: Asked) => AzureIdentity | undefined)[] = [
+  ({ settings }) => ready(settings.own('azure_ad_token')),
+  clientSecret,
+  certificate,
+  password,
+  ({ settings }) => ready(settings.env('AZURE_AD_TOKEN')),
+  federated,
+  appService,
+  machine,
+]
+
+function ready(token: string | undefined): AzureIdentity | undefined {
+  if (token === undefined) return undefined
+  if (!token.startsWith('oidc/')) return { type: 'token', token: token.replace(/^Bearer /i, '') }
+  return wrong(
+    'azure_ad_token of the form oidc/… is not offered: put the token in a file, name it with AZURE_FEDERATED_TOKEN_FILE, and set AZURE_TENANT_ID and AZURE_CLIENT_ID',
+  )
+}
+
+function clientSecret(asked: Asked): AzureIdentity | undefined {
+  const { tenant, client, settings } = idsOf(asked)
+  const secret = settings.own('client_secret') ?? settings.env('AZURE_CLIENT_SECRET')
+  if (!tenant || !client || !secret) return undefined
+  const form = { grant_type: 'client_credentials', client_id: client, client_secret: secret }
+  return exchange(asked, tenant, ['secret', client, secret], [secret], async () => form)
+}
+
+/** A PEM file or text with the certificate and its private key. */
+function certificate(asked: Asked): AzureIdentity | undefined {
+  const { tenant, client, settings } = idsOf(asked)
+  const said = settings.env(...certificates)
+  if (!tenant || !client || !said) return undefined
+  const from = certificates.find((name) => settings.env(name) === said) ?? ''
+  return exchange(asked, tenant, ['certificate', client, said], [], async (url) => {
+    const pem = said.includes('-----BEGIN') ? said : await readNamed(said, from, asked.deps)
+    return {
+      grant_type: 'client_credentials',
+      client_id: client,
+      client_assertion_type: assertionType,
+      client_assertion: await assertion(pem.replaceAll('\\n', '\n'), from, client, url, asked.deps),
+    }
+  })
+}
+
+/** https://learn.microsoft.com/entra/identity-platform/certificate-credentials (2026-04): `x5t` is how Entra finds the certificate. */
+async function assertion(
+  pem: string,
+  from: string,
+  client: string,
+  audience: string,
+  { now }: AuthDeps,
+): Promise<string> {
+  const der = derOf(pem, 'CERTIFICATE')
+  if (!der)
+    throw new GatewayError(
+      'authentication',
+      `${from} holds no PEM certificate: put the certificate and its private key into one PEM file (openssl pkcs12 -in x.pfx -out x.pem -nodes)`,
+    )
+  const key = await readRsaKey(pem, from)
+  const print = async (hash: string) =>
+    base64Url(new Uint8Array(await crypto.subtle.digest(hash, der)))
+  const header = { x5t: await print('SHA-1'), 'x5t#S256': await print('SHA-256') }
+  const issued = Math.floor(now() / 1000)
+  const claims = { nbf: issued - 60, iat: issued, exp: issued + 600, jti: crypto.randomUUID() }
+  return signJwt(key, { ...claims, aud: audience, iss: client, sub: client }, header)
+}
+
+function password(asked: Asked): AzureIdentity | undefined {
+  const { tenant = 'organizations', client, settings } = idsOf(asked)
+  const username = settings.own('azure_username') ?? settings.env('AZURE_USERNAME')
+  const word = settings.own('azure_password') ?? settings.env('AZURE_PASSWORD')
+  if (!client || !username || !word) return undefined
+  const form = { grant_type: 'password', client_id: client, username, password: word }
+  return exchange(asked, tenant, ['password', client, username, word], [word], async () => form)
+}
+
+/** Workload identity: the cluster renews the file, so it is read for each exchange. */
+function federated(asked: Asked): AzureIdentity | undefined {
+  const { tenant, client, settings } = idsOf(asked)
+  const path = settings.env('AZURE_FEDERATED_TOKEN_FILE')
+  if (!tenant || !client || !path) return undefined
+  return exchange(asked, tenant, ['federated', client, path], [], async () => ({
+    grant_type: 'client_credentials',
+    client_id: client,
+    client_assertion_type: assertionType,
+    client_assertion: (await readNamed(path, 'AZURE_FEDERATED_TOKEN_FILE', asked.deps)).trim(),
+  }))
+}
+
+/** https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference (2026-04); Container Apps too. */
+function appService(asked: Asked): AzureIdentity | undefined {
+  const { client, settings } = idsOf(asked)
+  const endpoint = settings.env('IDENTITY_ENDPOINT')
+  const header = settings.env('IDENTITY_HEADER')
+  if (!endpoint) return undefined
+  if (settings.env('IMDS_ENDPOINT') && !header)
+    return wrong(
+      'the managed identity of Azure Arc is not offered: use a client secret or a certificate',
+    )
+  if (settings.env('IDENTITY_SERVER_THUMBPRINT'))
+    return wrong(
+      'the managed identity of Service Fabric is not offered: use a client secret or a certificate',
+    )
+  if (!header) return wrong('IDENTITY_ENDPOINT is set and IDENTITY_HEADER is not: set both or none')
+  return managed(asked, endpoint, '2019-08-01', client, { 'x-identity-header': header })
+}
+
+/** https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token (2026-04) */
+function machine(asked: Asked): AzureIdentity | undefined {
+  const { client, settings } = idsOf(asked)
+  const host = settings.env('AZURE_POD_IDENTITY_AUTHORITY_HOST')
+  const named = /^(ManagedIdentity|Default|DeploymentIdentity)/i.test(
+    settings.env('AZURE_CREDENTIAL') ?? '',
+  )
+  if (!host && !named && !asked.ambient) return undefined
+  const base = (host ?? 'http://169.254.169.254').replace(/\/$/, '')
+  const url = `${base}/metadata/identity/oauth2/token`
+  return managed(asked, url, '2018-02-01', client, { metadata: 'true' }, imdsMs)
+}
+
+function managed(
+  { scope, deps }: Asked,
+  endpoint: string,
+  version: string,
+  client: string | undefined,
+  headers: Record<string, string>,
+  timeoutMs?: number,
+): AzureIdentity {
+  if (hostOf(endpoint) === undefined)
+    return wrong('the endpoint of the managed identity is not an http or https URL')
+  const url = new URL(endpoint)
+  url.searchParams.set('api-version', version)
+  url.searchParams.set('resource', scope.replace(/\/\.default$/, ''))
+  if (client) url.searchParams.set('client_id', client)
+  const secrets = Object.values(headers).filter((value) => value !== 'true')
+  const question = {
+    who: 'Azure managed identity',
+    url: url.href,
+    headers,
+    secrets,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  }
+  return {
+    type: 'fetched',
+    key: JSON.stringify(['managed', url.href, headers]),
+    secrets,
+    async fetch() {
+      const askedAt = deps.now()
+      const { token, expiresAt } = readToken(await askJson(question, deps), question, askedAt)
+      return { value: token, expiresAt }
+    },
+  }
+}
+
+/** Entra's token endpoint: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow (2026-04) */
+function exchange(
+  { settings, scope, deps }: Asked,
+  tenant: string,
+  key: readonly string[],
+  secrets: readonly string[],
+  form: (url: string) => Promise<Record<string, string>>,
+): AzureIdentity {
+  if (!/^[\w.-]+$/.test(tenant))
+    return wrong('tenant_id (AZURE_TENANT_ID) is neither a tenant id nor a domain name')
+  const authority = authorityOf(settings)
+  if (hostOf(authority) === undefined)
+    return wrong('AZURE_AUTHORITY_HOST is not a host or an https URL')
+  const url = `${authority}/${tenant}/oauth2/v2.0/token`
+  return {
+    type: 'fetched',
+    key: JSON.stringify([...key, url, scope]),
+    secrets,
+    async fetch() {
+      const question = { who: 'Azure', url, form: { ...(await form(url)), scope }, secrets }
+      const askedAt = deps.now()
+      const { token, expiresAt } = readToken(await askJson(question, deps), question, askedAt)
+      return { value: token, expiresAt }
+    },
+  }
+}
+
+/** Sovereign clouds name theirs, with or without `https://`. */
+function authorityOf(settings: Settings): string {
+  const said = settings.env('AZURE_AUTHORITY_HOST') ?? 'https://login.microsoftonline.com'
+  return (said.includes('://') ? said : `https://${said}`).replace(/\/{1,10}$/, '')
+}
+
+const idsOf = ({ settings }: Asked) => ({
+  settings,
+  tenant: settings.own('tenant_id') ?? settings.env('AZURE_TENANT_ID'),
+  client: settings.own('client_id') ?? settings.env('AZURE_CLIENT_ID'),
+})
+
+const wrong = (message: string): AzureIdentity => ({
+  type: 'wrong',
+  problem: new GatewayError('authentication', `Azure: ${message}`),
+})
+
+const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+const certificates = [
+  'AZURE_CERTIFICATE',
+  'AZURE_CERTIFICATE_PATH',
+  'AZURE_CLIENT_CERTIFICATE_PATH',
+] as const
+const imdsMs = 5000

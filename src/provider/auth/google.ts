@@ -1,0 +1,88 @@
+import { type Json, type JsonObject, object, text } from '../../json/json.ts'
+import type { AuthDeps, AuthScheme } from './auth.ts'
+import { ask } from './exchange.ts'
+import { findCredentials, sourceOf } from './google-credentials.ts'
+import {
+  cloudPlatform,
+  fetchGoogleToken,
+  type GoogleToken,
+  metadataBase,
+  metadataHeaders,
+  metadataMs,
+} from './google-tokens.ts'
+import { refused, secretsOf, settingsOf } from './settings.ts'
+import { createTokenCache } from './token.ts'
+
+/**
+ * `google`: a bearer token of Google Cloud. Credentials are looked for as Google's libraries do, the row's own first:
+ * https://cloud.google.com/docs/authentication/application-default-credentials (2026-05).
+ */
+export function createGoogleScheme(deps: AuthDeps): AuthScheme {
+  const cache = createTokenCache<GoogleToken>(deps)
+  return {
+    open(row) {
+      const problem = settingsOf(row, deps).unset('vertex_credentials', 'vertex_ai_credentials')
+      if (problem) return refused(problem)
+      const source = sourceOf(row.params, deps.env)
+      if (source.type === 'wrong') return refused(source.problem)
+      const key = JSON.stringify(source)
+      const fetch = async () =>
+        fetchGoogleToken(await findCredentials(source, deps), cloudPlatform, deps)
+      return {
+        secrets: source.type === 'json' ? secretsIn(source.content) : [],
+        authorize({ headers }) {
+          const sign = ({ token, quotaProject }: GoogleToken): void => {
+            headers['authorization'] = `Bearer ${token}`
+            if (quotaProject !== undefined) headers['x-goog-user-project'] = quotaProject
+          }
+          const held = cache.get(key, fetch)
+          return held instanceof Promise ? held.then(sign) : sign(held)
+        },
+      }
+    },
+  }
+}
+
+/** The project a row means, as far as the row and the environment say: for the open places of a URL. */
+export function projectSaid(params: JsonObject, env: AuthDeps['env']): string | undefined {
+  const source = sourceOf(params, env)
+  return (
+    named(params.vertex_project) ??
+    named(params.vertex_ai_project) ??
+    variables.map((name) => named(env(name))).find((name) => name !== undefined) ??
+    (source.type === 'json' ? projectIn(source.content) : undefined)
+  )
+}
+
+/** The same, files read and the machine asked; undefined when nobody knows. */
+export async function projectOf(params: JsonObject, deps: AuthDeps): Promise<string | undefined> {
+  const said = projectSaid(params, deps.env)
+  if (said !== undefined) return said
+  const found = await findCredentials(sourceOf(params, deps.env), deps)
+  if (found) return projectIn(found.content)
+  const url = `${metadataBase(deps.env)}/project/project-id`
+  const question = { who: 'Google', url, headers: metadataHeaders, timeoutMs: metadataMs }
+  const told = await ask(question, deps).catch(() => undefined)
+  return told?.status === 200 ? named(told.body) : undefined
+}
+
+/** A user's file names only the project that pays. */
+const projectIn = (content: JsonObject): string | undefined =>
+  named(content.project_id) ?? named(content.quota_project_id) ?? named(projectInSource(content))
+const projectInSource = ({ source_credentials }: JsonObject): Json | undefined =>
+  object(source_credentials).project_id
+
+/** Nothing that could change the path it is put into. */
+const named = (value: unknown): string | undefined => {
+  const name = text(value)?.trim()
+  return name && /^[\w.:-]+$/.test(name) ? name : undefined
+}
+
+const secretsIn = (content: JsonObject, depth = 0): string[] => [
+  ...secretsOf(text(content.private_key), text(content.client_secret), text(content.refresh_token)),
+  ...(content.source_credentials && depth < 3
+    ? secretsIn(object(content.source_credentials), depth + 1)
+    : []),
+]
+
+const variables = ['VERTEXAI_PROJECT', 'VERTEX_PROJECT', 'GOOGLE_CLOUD_PROJECT', 'GCLOUD_PROJECT']

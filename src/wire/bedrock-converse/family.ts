@@ -1,0 +1,105 @@
+import { bool, number, text } from '../../json/json.ts'
+import { type Abilities, abilitiesOf, versionOf } from '../anthropic/abilities.ts'
+import type { Target } from '../wire.ts'
+
+/** Whose model it is: Converse says the messages for all, each has its own words for the rest. */
+export type Family =
+  | 'claude'
+  | 'nova'
+  | 'nova-2'
+  | 'gpt-oss'
+  | 'openai'
+  | 'deepseek'
+  | 'kimi'
+  | 'mistral'
+  | 'other'
+  /** An ARN that does not tell. */
+  | 'unnamed'
+
+const families: [match: RegExp, family: Family][] = [
+  [/claude/, 'claude'],
+  [/nova-2/, 'nova-2'],
+  [/nova/, 'nova'],
+  [/gpt-oss/, 'gpt-oss'],
+  [/openai\./, 'openai'],
+  [/deepseek/, 'deepseek'],
+  [/kimi/, 'kimi'],
+  [/mistral|magistral|mixtral|pixtral/, 'mistral'],
+  [/^arn:/, 'unnamed'],
+]
+
+export function familyOf(model: string): Family {
+  const name = model.toLowerCase()
+  return families.find(([match]) => match.test(name))?.[1] ?? 'other'
+}
+
+/** What one model takes on Converse: the catalogue's word first, then its family's. */
+export type Powers = {
+  family: Family
+  claude: Abilities
+  /** Is the model in the catalogue? What is not said of a listed model, it cannot do. */
+  listed: boolean
+  cache: boolean
+  /** `cachePoint.ttl` */
+  cacheHour: boolean
+  cacheTools: boolean
+  /** `toolChoice` any and tool. */
+  forcedTools: boolean
+  /** Anthropic's `disable_parallel_tool_use`. */
+  serialTools: boolean
+  strictTools: boolean
+  /** `outputConfig.textFormat` */
+  schemas: boolean
+  /** An assistant's words at the end are continued. */
+  prefill: boolean
+  /** `toolResult.status` */
+  resultStatus: boolean
+  resultImages: boolean
+  /** Thoughts of the history may go back. */
+  thoughts: boolean
+  system: boolean
+}
+
+export function powersOf(to: Target): Powers {
+  const { info, model } = to
+  const says = (flag: string): boolean | undefined => bool(info[flag])
+  const family = familyOf(model)
+  const listed = text(info.litellm_provider) !== undefined
+  const known = family === 'claude' || family === 'nova' || family === 'nova-2'
+  const abilities = abilitiesOf(to)
+  const ceiling = text(info.bedrock_output_config_effort_ceiling)
+  return {
+    family,
+    claude: {
+      ...abilities,
+      effort: abilities.effort || says('supports_output_config') === true,
+      xhigh: abilities.xhigh && ceiling !== 'high',
+      max: abilities.max && ceiling !== 'high' && ceiling !== 'xhigh',
+    },
+    listed,
+    cache: says('supports_prompt_caching') ?? !listed,
+    cacheHour:
+      number(info.cache_creation_input_token_cost_above_1hr) !== undefined ||
+      (!listed && (versionOf(model) ?? 5) >= 4.05),
+    cacheTools: family === 'claude' || family === 'unnamed',
+    forcedTools: says('supports_tool_choice') !== false && abilities.forcedTools,
+    serialTools: family === 'claude' && (says('supports_parallel_tool_use_config') ?? !listed),
+    strictTools:
+      says('bedrock_converse_supports_strict_tools') ??
+      says('supports_native_structured_output') ??
+      false,
+    schemas:
+      says('supports_bedrock_native_structured_output') ??
+      says('supports_native_structured_output') ??
+      false,
+    prefill: says('supports_assistant_prefill') ?? true,
+    resultStatus: known || family === 'unnamed',
+    resultImages: says('supports_bedrock_converse_tool_result_images') ?? true,
+    thoughts: known || family === 'unnamed',
+    system: !withoutSystem.test(model),
+  }
+}
+
+/** By AWS's table of Converse features (2026-11). */
+const withoutSystem =
+  /titan-text|mistral-7b-instruct|mixtral-8x7b|ai21\.j2|cohere\.command-(?:light-)?text/i

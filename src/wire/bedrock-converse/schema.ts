@@ -1,0 +1,56 @@
+import { isObject, type Json, type JsonObject, object } from '../../json/json.ts'
+import { toolSchema } from '../anthropic/schema.ts'
+import type { Family } from './family.ts'
+
+/**
+ * A tool's schema as Bedrock takes it: an object at the root. Claude reads references and all keywords; of the others
+ * some refuse references, and Nova anything at the root but `type`, `properties` and `required` (Nova's user guide,
+ * "Tool use", 2026-11).
+ */
+export function encodeSchema(schema: JsonObject | undefined, family: Family): JsonObject {
+  const sound = toolSchema(schema)
+  if (family === 'claude' || family === 'unnamed') return sound
+  const { $schema: _, $defs: __, definitions: ___, ...whole } = object(withoutRefs(sound))
+  if (family !== 'nova' && family !== 'nova-2') return whole
+  const { properties, required } = whole
+  return {
+    type: 'object',
+    properties: object(properties),
+    ...(Array.isArray(required) && { required }),
+  }
+}
+
+/** References replaced by what they mean; one that leads back to itself, or is too much, becomes any object. */
+function withoutRefs(root: JsonObject): Json {
+  const defs = new Map<string, Json>()
+  for (const key of ['$defs', 'definitions'])
+    for (const [name, value] of Object.entries(object(root[key])))
+      if (value !== undefined) defs.set(`#/${key}/${name}`, value)
+  if (!JSON.stringify(root).includes('"$ref"')) return root
+  let left = 5000
+  const walk = (node: Json, open: readonly string[]): Json => {
+    if (Array.isArray(node)) return node.map((item) => walk(item, open))
+    if (!isObject(node)) return node
+    if (--left < 0 || open.length > 40) return { type: 'object' }
+    const { $ref, ...rest } = node
+    if (typeof $ref === 'string') {
+      const meant = defs.get($ref)
+      if (meant === undefined || open.includes($ref)) return { type: 'object', ...rest }
+      return { ...object(walk(meant, [...open, $ref])), ...rest }
+    }
+    const out: JsonObject = {}
+    for (const [key, value] of Object.entries(node)) {
+      if (value === undefined || (node === root && (key === '$defs' || key === 'definitions')))
+        continue
+      // Assigning would lose a property called `__proto__`.
+      Object.defineProperty(out, key, {
+        value: walk(value, open),
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      })
+    }
+    return out
+  }
+  return walk(root, [])
+}

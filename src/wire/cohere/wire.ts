@@ -1,0 +1,16 @@
+import type { ProviderWire } from '../wire.ts'
+import { decodeError } from './errors.ts'
+import { encodeRequest } from './request.ts'
+import { decodeResult } from './response.ts'
+import { decodeStream } from './stream.ts'
+
+/** Cohere's chat, version 2. */
+export const cohere: ProviderWire = {
+  id: 'cohere',
+  framing: 'sse',
+  path: () => '/v2/chat',
+  encodeRequest,
+  decodeResult,
+  decodeStream,
+  decodeError,
+}

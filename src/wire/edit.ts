@@ -1,0 +1,52 @@
+import type { JsonObject } from '../json/json.ts'
+import { latin1, toUtf8 } from '../json/latin1.ts'
+import { patch } from '../json/patch.ts'
+import type { Glance } from '../json/peek.ts'
+import type { Written } from './wire.ts'
+
+/**
+ * A whole answer with other top-level members. `set` is raw JSON by key. On the text it came as where that is plain, so
+ * that untouched members stay as they were written; on the value otherwise.
+ */
+export function edit(
+  glance: Glance | undefined,
+  value: () => JsonObject,
+  set: Readonly<Record<string, string>>,
+  remove: readonly string[] = [],
+): Written {
+  if (!glance) return { body: JSON.stringify(changed(value(), set, remove)), encoding: 'utf8' }
+  const body = remove.length === 0 ? replaced(glance, set) : undefined
+  return { body: body ?? latin1(patch(glance, { set, remove })), encoding: 'latin1' }
+}
+
+/** The everyday edit: values replaced where they stand, in one pass over the text. */
+function replaced({ text, keys }: Glance, set: Readonly<Record<string, string>>): string | undefined {
+  let out = ''
+  let from = 0
+  let left = Object.keys(set).length
+  for (const [key, { valueStart, valueEnd }] of keys) {
+    const raw = Object.hasOwn(set, key) ? set[key] : undefined
+    if (raw === undefined) continue
+    out += text.slice(from, valueStart) + bytewise(raw)
+    from = valueEnd
+    if (--left === 0) return out + text.slice(from)
+  }
+  return left === 0 ? text : undefined
+}
+
+const bytewise = (raw: string): string => (/^[\x00-\x7f]*$/.test(raw) ? raw : latin1(toUtf8(raw)))
+
+function changed(
+  value: JsonObject,
+  set: Readonly<Record<string, string>>,
+  remove: readonly string[],
+): JsonObject {
+  const out: JsonObject = { ...value }
+  for (const key of remove) delete out[key]
+  for (const [key, raw] of Object.entries(set)) out[key] = JSON.parse(raw)
+  return out
+}
+
+/** What was written as text of one character per byte, whatever way it was written. */
+export const latin1Of = ({ body, encoding }: Written): string =>
+  encoding === 'latin1' ? body : bytewise(body)

@@ -1,0 +1,16 @@
+import type { ProviderWire } from '../wire.ts'
+import { decodeError } from './errors.ts'
+import { encodeRequest } from './request.ts'
+import { decodeResult } from './response.ts'
+import { decodeStream } from './stream.ts'
+
+/** Ollama's own chat. Under LiteLLM's other name (`ollama/`, its prompt route) a request is a conversation just as well, so both are asked here. */
+export const ollama: ProviderWire = {
+  id: 'ollama',
+  framing: 'json-lines',
+  path: () => '/api/chat',
+  encodeRequest,
+  decodeResult,
+  decodeStream,
+  decodeError,
+}

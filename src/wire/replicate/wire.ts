@@ -1,0 +1,16 @@
+import { decodeError } from '../openai-chat/errors.ts'
+import type { ProviderWire } from '../wire.ts'
+import { encodeRequest, path } from './request.ts'
+import { decodeResult } from './response.ts'
+import { decodeStream } from './stream.ts'
+
+/** Replicate's predictions, of language models. Errors are `{title, detail, status}`, which the usual reader knows. */
+export const replicate: ProviderWire = {
+  id: 'replicate',
+  framing: 'sse',
+  path,
+  encodeRequest,
+  decodeResult,
+  decodeStream,
+  decodeError,
+}
