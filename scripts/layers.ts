@@ -38,7 +38,11 @@ const portablePackages = new Set([
 ])
 
 /** `src/index.ts`, `src/node.ts` and `src/gateway.ts` are faces: exports and nothing else. */
-const faces: Record<string, string> = { 'gateway.ts': 'gateway-face', 'index.ts': 'index', 'node.ts': 'node' }
+const faces: Record<string, string> = {
+  'gateway.ts': 'gateway-face',
+  'index.ts': 'index',
+  'node.ts': 'node',
+}
 const roomOf = (path: string): string => {
   const [, first = '', second] = path.split('/')
   if (second === undefined) return faces[first] ?? first.replace('.ts', '')
@@ -50,11 +54,14 @@ const broken: string[] = []
 for (const file of globSync('src/**/*.ts').filter((name) => !name.endsWith('.test.ts'))) {
   const room = roomOf(file)
   const nodeOnly = file.endsWith('.node.ts') || file === 'src/node.ts'
-  if (depth(room) === -1) broken.push(`${file}: room "${room}" is not on the map in scripts/layers.ts`)
+  if (depth(room) === -1)
+    broken.push(`${file}: room "${room}" is not on the map in scripts/layers.ts`)
   const source = readFileSync(file, 'utf8')
   for (const [, from = ''] of source.matchAll(/(?:\bfrom |^import |\bimport\()'([^'\n]+)'\)?$/gm)) {
     if (!from.startsWith('.')) {
-      const name = from.startsWith('@') ? from.split('/').slice(0, 2).join('/') : (from.split('/')[0] ?? '')
+      const name = from.startsWith('@')
+        ? from.split('/').slice(0, 2).join('/')
+        : (from.split('/')[0] ?? '')
       if (!nodeOnly && !portablePackages.has(name))
         broken.push(`${file}: imports ${from}; only *.node.ts may leave the house`)
       continue

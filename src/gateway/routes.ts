@@ -1,12 +1,24 @@
+import type * as z from 'zod'
 import { GatewayError } from '../errors.ts'
 import type { Incoming, Outgoing } from '../http/http.ts'
+import type { JsonObject } from '../json/json.ts'
 import type { Caller, Permission } from '../policy/identify.ts'
 import type { Wire } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
 import { serveChat } from './chat.ts'
+import { docsPage } from './docs.ts'
 import { alive, health, readiness } from './health.ts'
 import { json, listModels, modelGroupInfo, modelInfo, oneModel } from './models.ts'
+import { openapi } from './openapi.ts'
 import type { Rooms } from './rooms.ts'
+import {
+  chatAnswer,
+  chatRequest,
+  messagesRequest,
+  modelList,
+  tokenCount,
+  tokenCountRequest,
+} from './schemas.ts'
 import { costMap, supportedParams, tokenCounter } from './utilities.ts'
 
 /** One row per method and path. A row without a permission does not compile; what is not here is not served. */
@@ -19,6 +31,9 @@ export type Route = {
   dialect?: Wire
   /** One line for /openapi.json. */
   summary: string
+  /** Body and answer, for /openapi.json. */
+  input?: z.ZodType
+  output?: z.ZodType
   run(visit: Visit): Promise<Outgoing> | Outgoing
 }
 
@@ -34,57 +49,134 @@ const chat = wires['openai-chat']
 
 const queryOf = ({ query }: Incoming): URLSearchParams => new URLSearchParams(query)
 
-const route = (
-  method: Route['method'],
-  paths: string,
-  permission: Permission,
-  summary: string,
-  run: Route['run'],
-  dialect?: Wire,
-): Route[] =>
-  paths
-    .split(' ')
-    .map((path) => ({ method, path, permission, summary, run, ...(dialect && { dialect }) }))
+type Row = Omit<Route, 'method' | 'path'>
+
+/** Several paths of one route, spaces between. */
+const route = (method: Route['method'], paths: string, row: Row): Route[] =>
+  paths.split(' ').map((path) => ({ ...row, method, path }))
 
 export const routes: readonly Route[] = [
-  ...route('POST', '/v1/chat/completions /chat/completions', 'llm', 'Chat completion', ({ incoming, rooms, caller }) =>
-    serveChat(incoming, chat, rooms, caller),
-  ),
+  ...route('POST', '/v1/chat/completions /chat/completions', {
+    permission: 'llm',
+    summary: 'Chat completion',
+    input: chatRequest,
+    output: chatAnswer,
+    run: ({ incoming, rooms, caller }) => serveChat(incoming, chat, rooms, caller),
+  }),
   ...route(
     'POST',
     '/openai/deployments/{model+}/chat/completions /engines/{model+}/chat/completions',
-    'llm',
-    'Chat completion of the model in the path (Azure clients)',
-    ({ incoming, rooms, caller, params }) =>
-      serveChat(incoming, chat, rooms, caller, { model: params['model'] ?? '' }),
+    {
+      permission: 'llm',
+      summary: 'Chat completion of the model in the path (Azure clients)',
+      input: chatRequest,
+      output: chatAnswer,
+      run: ({ incoming, rooms, caller, params }) =>
+        serveChat(incoming, chat, rooms, caller, { model: params['model'] ?? '' }),
+    },
   ),
+  ...route('POST', '/v1/messages /anthropic/v1/messages', {
+    permission: 'llm',
+    summary: "Anthropic's Messages",
+    dialect: wires.anthropic,
+    input: messagesRequest,
+    run: ({ incoming, rooms, caller }) => serveChat(incoming, wires.anthropic, rooms, caller),
+  }),
+  ...route('GET', '/v1/models /models', {
+    permission: 'info',
+    summary: 'Models the caller may use',
+    output: modelList,
+    run: ({ incoming, rooms }) => listModels(rooms, queryOf(incoming)),
+  }),
+  ...route('GET', '/v1/models/{id+} /models/{id+}', {
+    permission: 'info',
+    summary: 'One model',
+    run: ({ rooms, params }) => oneModel(rooms, params['id'] ?? ''),
+  }),
+  ...route('GET', '/v1/model/info /model/info', {
+    permission: 'info',
+    summary: 'Deployments with their facts',
+    run: ({ incoming, rooms }) => modelInfo(rooms, queryOf(incoming)),
+  }),
+  ...route('GET', '/model_group/info', {
+    permission: 'info',
+    summary: 'Model groups with their facts',
+    run: ({ incoming, rooms }) => modelGroupInfo(rooms, queryOf(incoming)),
+  }),
+  ...route('POST', '/utils/token_counter', {
+    permission: 'info',
+    summary: 'Count the tokens of a request',
+    input: tokenCountRequest,
+    output: tokenCount,
+    run: ({ incoming, rooms }) => tokenCounter(incoming, rooms),
+  }),
+  ...route('GET', '/utils/supported_openai_params', {
+    permission: 'info',
+    summary: 'OpenAI parameters a model takes',
+    run: ({ incoming, rooms }) => supportedParams(rooms, queryOf(incoming)),
+  }),
   ...route(
-    'POST',
-    '/v1/messages /anthropic/v1/messages',
-    'llm',
-    "Anthropic's Messages",
-    ({ incoming, rooms, caller }) => serveChat(incoming, wires.anthropic, rooms, caller),
-    wires.anthropic,
+    'GET',
+    '/get/litellm_model_cost_map /public/litellm_model_cost_map /public/model_cost_map',
+    {
+      permission: 'info',
+      summary: 'The catalogue of models and prices',
+      run: ({ rooms }) => costMap(rooms),
+    },
   ),
-  ...route('GET', '/v1/models /models', 'info', 'Models the caller may use', ({ incoming, rooms }) => listModels(rooms, queryOf(incoming))),
-  ...route('GET', '/v1/models/{id+} /models/{id+}', 'info', 'One model', ({ rooms, params }) => oneModel(rooms, params['id'] ?? '')),
-  ...route('GET', '/v1/model/info /model/info', 'info', 'Deployments with their facts', ({ incoming, rooms }) => modelInfo(rooms, queryOf(incoming))),
-  ...route('GET', '/model_group/info', 'info', 'Model groups with their facts', ({ incoming, rooms }) => modelGroupInfo(rooms, queryOf(incoming))),
-  ...route('POST', '/utils/token_counter', 'info', 'Count the tokens of a request', ({ incoming, rooms }) => tokenCounter(incoming, rooms)),
-  ...route('GET', '/utils/supported_openai_params', 'info', 'OpenAI parameters a model takes', ({ incoming, rooms }) => supportedParams(rooms, queryOf(incoming))),
-  ...route('GET', '/get/litellm_model_cost_map /public/litellm_model_cost_map /public/model_cost_map', 'info', 'The catalogue of models and prices', ({ rooms }) => costMap(rooms)),
-  ...route('GET', '/health', 'admin', 'Calls every deployment once', ({ incoming, rooms }) => health(rooms, queryOf(incoming), incoming.signal)),
-  ...route('GET', '/health/liveliness /health/liveness', 'public', 'The process runs', () => alive()),
-  ...route('GET', '/health/readiness', 'public', 'The gateway can serve', ({ rooms }) => readiness(rooms)),
-  ...route('GET', '/routes', 'info', 'Every route', () =>
-    json({ routes: routes.map(({ path, method, summary }) => ({ path, methods: [method], name: summary })) }),
-  ),
+  ...route('GET', '/health', {
+    permission: 'admin',
+    summary: 'Calls every deployment once',
+    run: ({ incoming, rooms }) => health(rooms, queryOf(incoming), incoming.signal),
+  }),
+  ...route('GET', '/health/liveliness /health/liveness', {
+    permission: 'public',
+    summary: 'The process runs',
+    run: () => alive(),
+  }),
+  ...route('GET', '/health/readiness', {
+    permission: 'public',
+    summary: 'The gateway can serve',
+    run: ({ rooms }) => readiness(rooms),
+  }),
+  ...route('GET', '/routes', {
+    permission: 'info',
+    summary: 'Every route',
+    run: () =>
+      json({
+        routes: routes.map(({ path, method, summary }) => ({
+          path,
+          methods: [method],
+          name: summary,
+        })),
+      }),
+  }),
+  ...route('GET', '/openapi.json', {
+    permission: 'public',
+    summary: 'This document',
+    run: ({ rooms }) => (rooms.settings.docs ? json((document ??= openapi(routes))) : noDocs()),
+  }),
+  ...route('GET', '/docs /', {
+    permission: 'public',
+    summary: 'The same for people',
+    run: ({ rooms }) => (rooms.settings.docs ? docsPage() : noDocs()),
+  }),
 ]
+
+/** Made when first asked for: turning schemas into JSON costs more than a start should. */
+let document: JsonObject | undefined
+
+function noDocs(): never {
+  throw new GatewayError('not_found', 'the API docs are switched off (NO_DOCS)')
+}
 
 const none: Readonly<Record<string, string>> = {}
 type Compiled = { route: Route; pattern: RegExp; names: string[] }
 export type Table = {
-  match(method: string, path: string): { route: Route; params: Readonly<Record<string, string>> } | { allowed: string[] }
+  match(
+    method: string,
+    path: string,
+  ): { route: Route; params: Readonly<Record<string, string>> } | { allowed: string[] }
 }
 
 /** Plain paths by a map, the others by pattern, most specific first. */
@@ -99,10 +191,12 @@ export function compile(all: readonly Route[]): Table {
       continue
     }
     const names: string[] = []
-    const source = one.path.replace(/[.*?^$()|[\]\\]/g, '\\$&').replace(/\{(\w+)(\+?)\}/g, (_, name: string, more: string) => {
-      names.push(name)
-      return more ? '(.+)' : '([^/]+)'
-    })
+    const source = one.path
+      .replace(/[.*?^$()|[\]\\]/g, '\\$&')
+      .replace(/\{(\w+)(\+?)\}/g, (_, name: string, more: string) => {
+        names.push(name)
+        return more ? '(.+)' : '([^/]+)'
+      })
     patterns.push({ route: one, pattern: new RegExp(`^${source}$`), names })
   }
   return {

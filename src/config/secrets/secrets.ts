@@ -1,6 +1,7 @@
 import { GatewayError } from '../../errors.ts'
-import { type JsonObject, list, text } from '../../json/json.ts'
+import { isObject, type Json, type JsonObject, list, text } from '../../json/json.ts'
 import type { AuthDeps, Authorize } from '../../provider/auth/auth.ts'
+import { parsed } from '../../provider/auth/exchange.ts'
 import { createAwsReader } from './aws.ts'
 import { createAzureReader } from './azure.ts'
 import { createGoogleReader } from './google.ts'
@@ -27,7 +28,7 @@ export function createSecretReader(
   if (!create)
     throw new GatewayError(
       'bad_request',
-      system in refusedManagers
+      Object.hasOwn(refusedManagers, system)
         ? `key_management_system: ${system} is not offered here: ${refusedManagers[system]}`
         : `key_management_system: ${JSON.stringify(system.slice(0, 40))} is not known: use one of ${Object.keys(managers).join(', ')}`,
     )
@@ -39,12 +40,7 @@ export function createSecretReader(
   const primary = text(settings.primary_secret_name)
   const inside = primary === undefined ? read : withinPrimary(primary, read)
   return async (name) => {
-    if (!readable || (hosted && !hosted.has(name))) return undefined
-    if (!isSafeName(name))
-      throw new GatewayError(
-        'bad_request',
-        `os.environ/${name.slice(0, 100)}: a name of a secret has letters, digits and _ - . / only, and no empty or dotted parts`,
-      )
+    if (!readable || (hosted && !hosted.has(name)) || !isSafeName(name)) return undefined
     return inside(name)
   }
 }
@@ -58,7 +54,10 @@ export async function resolveSecrets(
   const found: [name: string, value: string][] = []
   const worker = async (): Promise<void> => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-      const value = await reader(name)
+      const value = await reader(name).catch((cause) => {
+        waiting.length = 0 // the others need not be asked any more
+        throw cause
+      })
       if (value !== undefined) found.push([name, value])
     }
   }
@@ -73,13 +72,13 @@ function withinPrimary(primary: string, read: SecretReader): SecretReader {
     const content = await read(primary)
     if (content === undefined)
       throw new GatewayError('authentication', `primary_secret_name: there is no secret ${primary}`)
-    const values: unknown = safely(content)
-    if (typeof values !== 'object' || values === null || Array.isArray(values))
+    const values = parsed(content)
+    if (!isObject(values))
       throw new GatewayError(
         'authentication',
         `primary_secret_name: the secret ${primary} is not a JSON object of names and values`,
       )
-    return { ...values }
+    return values
   }
   return async (name) => {
     fetched ??= open().catch((cause) => {
@@ -87,21 +86,19 @@ function withinPrimary(primary: string, read: SecretReader): SecretReader {
       throw cause
     })
     const values = await fetched
-    return Object.hasOwn(values, name) ? text(values[name]) : undefined
+    return Object.hasOwn(values, name) ? plain(values[name]) : undefined
   }
 }
 
-function safely(content: string): unknown {
-  try {
-    return JSON.parse(content)
-  } catch {
-    return undefined
-  }
-}
+/** A manager's console makes numbers of what looks like one. */
+const plain = (value: Json | undefined): string | undefined =>
+  typeof value === 'number' || typeof value === 'boolean' ? String(value) : text(value)
 
-/** Names become parts of paths, so nothing may step out of them. */
+/** Names become parts of paths, so nothing may step out of them; no manager has a secret of another name. */
 const isSafeName = (name: string): boolean =>
-  name.length <= 512 && /^[\w.-]+(\/[\w.-]+)*$/.test(name) && !/(^|\/)\.{1,2}(\/|$)/.test(name)
+  name.length <= 512 &&
+  /^[\w.+=@-]+(\/[\w.+=@-]+)*$/.test(name) &&
+  !/(^|\/)\.{1,2}(\/|$)/.test(name)
 
 type CreateReader = (settings: JsonObject, deps: SecretDeps) => SecretReader
 

@@ -28,7 +28,7 @@ export function createVaultReader(_settings: JsonObject, deps: SecretDeps): Secr
     const held = await token()
     const question: Question = {
       who: 'Vault',
-      url: `${base}/${name}`,
+      url: `${base}/${name.split('/').map(encodeURIComponent).join('/')}`,
       headers: { 'x-vault-token': held },
       secrets: [held],
     }

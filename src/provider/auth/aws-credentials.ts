@@ -38,13 +38,12 @@ export async function findCredentials(
 ): Promise<AwsCredentials> {
   const { role, webIdentityToken, profile, keys } = settings
   if (role !== undefined && webIdentityToken !== undefined)
-    return assumeByWebIdentity(
-      { ...settings, role },
-      await readToken(webIdentityToken, deps),
-      deps,
-    )
+    return assumeByWebIdentity({ ...settings, role }, await readToken(webIdentityToken, deps), deps)
   const own = async (): Promise<AwsCredentials> =>
-    keys ?? (profile === undefined ? fromSurroundings(settings, deps) : fromProfile(profile, settings, deps))
+    keys ??
+    (profile === undefined
+      ? fromSurroundings(settings, deps)
+      : fromProfile(profile, settings, deps))
   // A pod that already runs as this role must not assume it again.
   if (role === undefined || (keys === undefined && profile === undefined && isOurRole(role, deps)))
     return own()
@@ -100,7 +99,10 @@ async function fromProfile(
       `there is no AWS profile ${name}: add it to ~/.aws/config or ~/.aws/credentials, or name another in aws_profile_name`,
     )
   const found = await inProfile(name, settings, deps, files, [])
-  return found ?? refuse(`the AWS profile ${name} names no credentials: give it keys, a role or an SSO session`)
+  return (
+    found ??
+    refuse(`the AWS profile ${name} names no credentials: give it keys, a role or an SSO session`)
+  )
 }
 
 /** Undefined when the profile says nothing of credentials. `seen` are the profiles that led here. */
@@ -112,7 +114,8 @@ async function inProfile(
   seen: readonly string[],
 ): Promise<AwsCredentials | undefined> {
   const profile = files.profiles.get(name)
-  if (!profile) throw refused(`the AWS profile ${seen.at(-1)} refers to ${name}, which does not exist`)
+  if (!profile)
+    throw refused(`the AWS profile ${seen.at(-1)} refers to ${name}, which does not exist`)
   const own = keysOf(profile)
   if (seen.includes(name)) {
     // A profile may be its own source: its keys then assume its role.
@@ -150,7 +153,9 @@ async function sourceOf(
   seen: readonly string[],
 ): Promise<{ token: string } | { credentials: AwsCredentials }> {
   if (profile.mfa_serial)
-    throw refused(`the AWS profile ${name} wants a code from a device (mfa_serial), which nobody can type here`)
+    throw refused(
+      `the AWS profile ${name} wants a code from a device (mfa_serial), which nobody can type here`,
+    )
   if (profile.web_identity_token_file)
     return { token: await readTokenFile(profile.web_identity_token_file, deps) }
   const { source_profile: source, credential_source: service } = profile
@@ -201,7 +206,9 @@ async function fromSso(
   const token = text(cached.accessToken)
   const until = Date.parse(text(cached.expiresAt)?.replace(/UTC$/, 'Z') ?? '')
   if (token === undefined || !(until > deps.now()))
-    throw refused(`the SSO session of the AWS profile ${name} has expired: run \`aws sso login --profile ${name}\``)
+    throw refused(
+      `the SSO session of the AWS profile ${name} has expired: run \`aws sso login --profile ${name}\``,
+    )
   const base =
     endpoint('SSO', deps) ?? `https://portal.sso.${safeRegion(region)}.${domainOf(region)}`
   const query = new URLSearchParams({ role_name: role, account_id: account })
@@ -216,8 +223,7 @@ async function fromSso(
     deps,
   )
   const said = parse(answer.body)
-  if (answer.status !== 200)
-    throw failure('AWS SSO', answer.status, text(said.message) ?? '')
+  if (answer.status !== 200) throw failure('AWS SSO', answer.status, text(said.message) ?? '')
   const given = object(said.roleCredentials)
   return complete('AWS SSO', {
     accessKeyId: text(given.accessKeyId),
@@ -324,7 +330,10 @@ const entities: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'
 async function readToken(said: string, deps: CredentialDeps): Promise<string> {
   if (said.startsWith('oidc/env/')) {
     const name = said.slice('oidc/env/'.length)
-    return deps.env(name) ?? refuse(`aws_web_identity_token names the environment variable ${name}, which is not set`)
+    return (
+      deps.env(name) ??
+      refuse(`aws_web_identity_token names the environment variable ${name}, which is not set`)
+    )
   }
   if (said.startsWith('oidc/file/')) return readTokenFile(said.slice('oidc/file/'.length), deps)
   if (said.startsWith('oidc/'))
@@ -347,7 +356,9 @@ async function readTokenFile(path: string, { readFile }: CredentialDeps): Promis
 async function fromContainer(deps: CredentialDeps): Promise<AwsCredentials | undefined> {
   const { env } = deps
   const relative = env('AWS_CONTAINER_CREDENTIALS_RELATIVE_URI')
-  const url = relative ? `http://169.254.170.2${relative}` : env('AWS_CONTAINER_CREDENTIALS_FULL_URI')
+  const url = relative
+    ? `http://169.254.170.2${relative}`
+    : env('AWS_CONTAINER_CREDENTIALS_FULL_URI')
   if (!url) return undefined
   if (!isContainerService(url))
     throw refused(
@@ -357,7 +368,12 @@ async function fromContainer(deps: CredentialDeps): Promise<AwsCredentials | und
   const token = file ? await readTokenFile(file, deps) : env('AWS_CONTAINER_AUTHORIZATION_TOKEN')
   const who = 'the container credential service'
   const answer = await ask(
-    { method: 'GET', url, headers: token ? { authorization: token } : {}, timeoutMs: metadataTimeoutMs },
+    {
+      method: 'GET',
+      url,
+      headers: token ? { authorization: token } : {},
+      timeoutMs: metadataTimeoutMs,
+    },
     who,
     deps,
   )
@@ -373,7 +389,9 @@ function isContainerService(text: string): boolean {
     protocol === 'https:' ||
     (protocol === 'http:' &&
       (/^127\.\d+\.\d+\.\d+$/.test(hostname) ||
-        ['localhost', '[::1]', '169.254.170.2', '169.254.170.23', '[fd00:ec2::23]'].includes(hostname)))
+        ['localhost', '[::1]', '169.254.170.2', '169.254.170.23', '[fd00:ec2::23]'].includes(
+          hostname,
+        )))
   )
 }
 
@@ -436,7 +454,9 @@ async function ask(request: AuthFetch, who: string, { fetch }: CredentialDeps) {
     const { status, body } = await fetch(request)
     return { status, body: body.slice(0, 65_536) }
   } catch (cause) {
-    throw new GatewayError('unavailable', `${who} could not be reached for AWS credentials`, { cause })
+    throw new GatewayError('unavailable', `${who} could not be reached for AWS credentials`, {
+      cause,
+    })
   }
 }
 
@@ -451,8 +471,7 @@ function complete(
   said: { [K in keyof Required<AwsCredentials>]: AwsCredentials[K] | undefined },
 ): AwsCredentials {
   const { accessKeyId, secretAccessKey, sessionToken, expires } = said
-  if (!accessKeyId || !secretAccessKey)
-    throw refused(`${who} answered without AWS credentials`)
+  if (!accessKeyId || !secretAccessKey) throw refused(`${who} answered without AWS credentials`)
   return checked({
     accessKeyId,
     secretAccessKey,
@@ -465,7 +484,9 @@ function complete(
 export function checked(keys: AwsCredentials): AwsCredentials {
   for (const value of [keys.accessKeyId, keys.secretAccessKey, keys.sessionToken])
     if (value !== undefined && !isPlain(value))
-      throw refused('an AWS key or token holds a space, a line end or another character that none has')
+      throw refused(
+        'an AWS key or token holds a space, a line end or another character that none has',
+      )
   return keys
 }
 const isPlain = (value: string): boolean => value.length < 16_384 && /^[\x21-\x7e]+$/.test(value)

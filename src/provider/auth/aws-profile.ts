@@ -28,7 +28,8 @@ export async function readShared(
   const profiles = new Map<string, Settings>()
   const ssoSessions = new Map<string, Settings>()
   for (const [title, settings] of sections(config)) {
-    const { kind, name } = /^(?:(?<kind>profile|sso-session)\s+)?(?<name>.*)$/.exec(title)?.groups ?? {}
+    const { kind, name } =
+      /^(?:(?<kind>profile|sso-session)\s+)?(?<name>.*)$/.exec(title)?.groups ?? {}
     if (name === undefined) continue
     if (kind === 'sso-session') ssoSessions.set(unquoted(name), settings)
     else if (kind === 'profile' || name === 'default') profiles.set(unquoted(name), settings)
@@ -64,7 +65,11 @@ function sections(source: string): Map<string, Settings> {
     if (at <= 0 || settings === undefined) continue
     const name = line.slice(0, at).trim().toLowerCase()
     Object.defineProperty(settings, name, {
-      value: line.slice(at + 1).trim().replace(/\s[#;].*$/, '').trim(),
+      value: line
+        .slice(at + 1)
+        .trim()
+        .replace(/\s[#;].*$/, '')
+        .trim(),
       enumerable: true,
       configurable: true,
       writable: true,

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { toUtf8 } from '../../json/latin1.ts'
 import { NodeHash } from './aws-hash.node.ts'
-import { sha1Hex, WebHash } from './aws-hash.ts'
+import { type HashClass, sha1Hex, WebHash } from './aws-hash.ts'
 import { createSign } from './aws-sign.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
@@ -15,11 +15,25 @@ const credentials = {
 }
 const at = Date.parse('2015-08-30T12:36:00Z')
 
+type Options = {
+  headers?: Record<string, string>
+  region?: string
+  service?: string
+  hash?: HashClass
+  token?: string
+}
+
 async function signature(
   method: string,
   url: string,
   body = '',
-  { headers = {}, region = 'us-east-1', service = 'service', hash = NodeHash, token = '' } = {},
+  {
+    headers = {},
+    region = 'us-east-1',
+    service = 'service',
+    hash = NodeHash,
+    token = '',
+  }: Options = {},
 ): Promise<string> {
   const request = { method, url, headers: { ...headers }, body: toUtf8(body) }
   await createSign({ hash, now: () => at })(request, {
@@ -31,22 +45,64 @@ async function signature(
 }
 
 const form = { headers: { 'content-type': 'application/x-www-form-urlencoded' } }
-const published: [name: string, method: string, url: string, body: string, options: object, signature: string][] = [
-  ['get-vanilla', 'GET', 'https://example.amazonaws.com/', '', {}, '5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31'],
-  ['get-vanilla-query-order-key-case', 'GET', 'https://example.amazonaws.com/?Param2=value2&Param1=value1', '', {}, 'b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500'],
-  ['post-vanilla', 'POST', 'https://example.amazonaws.com/', '', {}, '5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b'],
-  ['post-x-www-form-urlencoded', 'POST', 'https://example.amazonaws.com/', 'Param1=value1', form, 'ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a'],
+const published: [
+  name: string,
+  method: string,
+  url: string,
+  body: string,
+  options: object,
+  signature: string,
+][] = [
+  [
+    'get-vanilla',
+    'GET',
+    'https://example.amazonaws.com/',
+    '',
+    {},
+    '5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31',
+  ],
+  [
+    'get-vanilla-query-order-key-case',
+    'GET',
+    'https://example.amazonaws.com/?Param2=value2&Param1=value1',
+    '',
+    {},
+    'b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500',
+  ],
+  [
+    'post-vanilla',
+    'POST',
+    'https://example.amazonaws.com/',
+    '',
+    {},
+    '5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b',
+  ],
+  [
+    'post-x-www-form-urlencoded',
+    'POST',
+    'https://example.amazonaws.com/',
+    'Param1=value1',
+    form,
+    'ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a',
+  ],
 ]
 
 describe('Signature Version 4', () => {
   for (const [name, method, url, body, options, expected] of published)
     it(`published: ${name}`, async () =>
-      assert.match(await signature(method, url, body, options), new RegExp(`Signature=${expected}$`)))
+      assert.match(
+        await signature(method, url, body, options),
+        new RegExp(`Signature=${expected}$`),
+      ))
 
   it('the path of a model id is escaped again, and neither host nor foreign headers can be confused', async () => {
     const url = 'https://bedrock-runtime.us-east-1.amazonaws.com/model/a.b-v1%3A0/converse'
     const options = {
-      headers: { 'content-type': 'application/json', 'accept-encoding': 'gzip', 'x-amzn-other': '1' },
+      headers: {
+        'content-type': 'application/json',
+        'accept-encoding': 'gzip',
+        'x-amzn-other': '1',
+      },
       service: 'bedrock',
     }
     const plain = await signature('POST', url, '{}', options)
@@ -55,7 +111,10 @@ describe('Signature Version 4', () => {
       /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/20150830\/us-east-1\/bedrock\/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature=[0-9a-f]{64}$/,
     )
     assert.notEqual(plain, await signature('POST', url.replace('%3A', ':'), '{}', options))
-    assert.notEqual(plain, await signature('POST', url.replace('us-east', 'us-west'), '{}', options))
+    assert.notEqual(
+      plain,
+      await signature('POST', url.replace('us-east', 'us-west'), '{}', options),
+    )
   })
 
   it('a signature made with Python’s botocore 1.44 is ours too', async () => {

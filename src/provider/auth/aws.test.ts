@@ -12,13 +12,20 @@ import { sha1Hex } from './aws-hash.ts'
 type Seen = { method: string; path: string; headers: IncomingMessage['headers']; body: string }
 let base = ''
 let seen: Seen[] = []
-let answer: (seen: Seen) => { status?: number; body: string; delayMs?: number } = () => ({ body: '' })
+let answer: (seen: Seen) => { status?: number; body: string; delayMs?: number } = () => ({
+  body: '',
+})
 
 /** AWS's services, all of them on one port of this machine. */
 const server = createServer(async (request, response) => {
   let body = ''
   for await (const chunk of request) body += chunk
-  const one = { method: request.method ?? '', path: request.url ?? '', headers: request.headers, body }
+  const one = {
+    method: request.method ?? '',
+    path: request.url ?? '',
+    headers: request.headers,
+    body,
+  }
   seen.push(one)
   const { status = 200, body: said, delayMs = 0 } = answer(one)
   if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs))
@@ -31,7 +38,12 @@ before(async () => {
 after(() => server.close())
 
 const loopback = async ({ method, url, headers, body, timeoutMs }: AuthFetch) => {
-  const init = { method, headers, redirect: 'manual' as const, signal: AbortSignal.timeout(timeoutMs) }
+  const init = {
+    method,
+    headers,
+    redirect: 'manual' as const,
+    signal: AbortSignal.timeout(timeoutMs),
+  }
   const response = await fetch(url, body === undefined ? init : { ...init, body })
   return { status: response.status, body: await response.text() }
 }
@@ -47,7 +59,15 @@ type World = {
 }
 const start = Date.parse('2026-01-02T03:04:05Z')
 
-function open({ params = {}, env = {}, files, now = () => start, unset = {}, model = 'm', service = 'bedrock' }: World) {
+function open({
+  params = {},
+  env = {},
+  files,
+  now = () => start,
+  unset = {},
+  model = 'm',
+  service = 'bedrock',
+}: World) {
   seen = []
   const all: Record<string, string> = { AWS_EC2_METADATA_DISABLED: 'true', ...env }
   const scheme = awsScheme(
@@ -69,7 +89,12 @@ function open({ params = {}, env = {}, files, now = () => start, unset = {}, mod
 async function signed(
   { authorize }: ReturnType<typeof open>,
   url = 'http://127.0.0.1/model/m/converse',
-): Promise<{ key: string; region: string; token: string | undefined; all: Record<string, string> }> {
+): Promise<{
+  key: string
+  region: string
+  token: string | undefined
+  all: Record<string, string>
+}> {
   const headers: Record<string, string> = { 'content-type': 'application/json' }
   await authorize({ method: 'POST', url, headers, body: new Uint8Array() })
   const said = /Credential=([^/]+)\/\d{8}\/([^/]+)\//.exec(headers.authorization ?? '')
@@ -93,11 +118,15 @@ const document = (key: string): string =>
   })
 const keys = { aws_access_key_id: 'AKROW', aws_secret_access_key: 'row-secret' }
 const surrounding = { AWS_ACCESS_KEY_ID: 'AKENV', AWS_SECRET_ACCESS_KEY: 'env-secret' }
-const form = (at: number): Record<string, string> => Object.fromEntries(new URLSearchParams(seen[at]?.body))
+const form = (at: number): Record<string, string> =>
+  Object.fromEntries(new URLSearchParams(seen[at]?.body))
 
 describe('AWS credentials', () => {
   it('keys of the row', async () => {
-    const opened = open({ params: { ...keys, aws_session_token: 'row-token', aws_region_name: 'eu-west-3' }, env: surrounding })
+    const opened = open({
+      params: { ...keys, aws_session_token: 'row-token', aws_region_name: 'eu-west-3' },
+      env: surrounding,
+    })
     const { key, region, token, all } = await signed(opened)
     assert.deepEqual([key, region, token], ['AKROW', 'eu-west-3', 'row-token'])
     assert.equal(all['x-amz-date'], '20260102T030405Z')
@@ -105,13 +134,18 @@ describe('AWS credentials', () => {
   })
 
   it('keys of the environment', async () => {
-    const { key, region, token } = await signed(open({ env: { ...surrounding, AWS_SESSION_TOKEN: 'st', AWS_REGION: 'sa-east-1' } }))
+    const { key, region, token } = await signed(
+      open({ env: { ...surrounding, AWS_SESSION_TOKEN: 'st', AWS_REGION: 'sa-east-1' } }),
+    )
     assert.deepEqual([key, region, token], ['AKENV', 'sa-east-1', 'st'])
   })
 
   it('a Bedrock API key is a bearer token, and nothing is signed', async () => {
     const { all } = await signed(open({ params: { api_key: 'bedrock-api-key-1' } }))
-    assert.deepEqual(all, { 'content-type': 'application/json', authorization: 'Bearer bedrock-api-key-1' })
+    assert.deepEqual(all, {
+      'content-type': 'application/json',
+      authorization: 'Bearer bedrock-api-key-1',
+    })
     const fromEnv = open({ env: { AWS_BEARER_TOKEN_BEDROCK: 'bedrock-api-key-2' } })
     assert.equal((await signed(fromEnv)).all.authorization, 'Bearer bedrock-api-key-2')
     assert.deepEqual(fromEnv.secrets, ['bedrock-api-key-2'])
@@ -133,10 +167,16 @@ describe('AWS credentials', () => {
       env: { AWS_ENDPOINT_URL_STS: 'BASE' },
     })
     const all = await Promise.all([signed(opened), signed(opened), signed(opened)])
-    assert.deepEqual(all.map(({ key }) => key), ['AKROLE', 'AKROLE', 'AKROLE'])
+    assert.deepEqual(
+      all.map(({ key }) => key),
+      ['AKROLE', 'AKROLE', 'AKROLE'],
+    )
     assert.equal(all[0]?.token, 'token==&x')
     assert.equal(seen.length, 1)
-    assert.match(seen[0]?.headers.authorization ?? '', /^AWS4-HMAC-SHA256 Credential=AKROW\/20260102\/eu-central-1\/sts\/aws4_request/)
+    assert.match(
+      seen[0]?.headers.authorization ?? '',
+      /^AWS4-HMAC-SHA256 Credential=AKROW\/20260102\/eu-central-1\/sts\/aws4_request/,
+    )
     assert.deepEqual(form(0), {
       Action: 'AssumeRole',
       Version: '2011-06-15',
@@ -169,7 +209,11 @@ describe('AWS credentials', () => {
       ['MY_TOKEN', 'from-env'],
       ['ey.itself', 'ey.itself'],
     ]) {
-      const params = { aws_web_identity_token: token, aws_role_name: 'arn:aws:iam::1:role/r', aws_sts_endpoint: base }
+      const params = {
+        aws_web_identity_token: token,
+        aws_role_name: 'arn:aws:iam::1:role/r',
+        aws_sts_endpoint: base,
+      }
       await signed(open({ params, env: { MY_TOKEN: 'from-env' }, files }))
       assert.equal(form(0).WebIdentityToken, sent)
     }
@@ -177,7 +221,8 @@ describe('AWS credentials', () => {
 
   it('profiles: keys, roles over other profiles, SSO', async () => {
     const files: Record<string, string> = {
-      '/home/u/.aws/credentials': '[base]\naws_access_key_id = AKBASE\naws_secret_access_key=s/+=\n\n[default]\r\naws_access_key_id=AKDEF\r\naws_secret_access_key=s # note\r\n',
+      '/home/u/.aws/credentials':
+        '[base]\naws_access_key_id = AKBASE\naws_secret_access_key=s/+=\n\n[default]\r\naws_access_key_id=AKDEF\r\naws_secret_access_key=s # note\r\n',
       '/home/u/.aws/config': [
         '# comment',
         '[profile role]',
@@ -216,7 +261,10 @@ describe('AWS credentials', () => {
 
     assert.equal((await by('base')).key, 'AKBASE')
     assert.equal((await signed(open({ env, files }))).key, 'AKDEF')
-    assert.equal((await signed(open({ env: { ...env, AWS_PROFILE: 'base' }, files }))).key, 'AKBASE')
+    assert.equal(
+      (await signed(open({ env: { ...env, AWS_PROFILE: 'base' }, files }))).key,
+      'AKBASE',
+    )
     assert.equal((await signed(open({ env: { ...env, ...surrounding }, files }))).key, 'AKENV')
 
     answer = () => ({ body: sts('AssumeRole', 'AKROLE') })
@@ -228,7 +276,12 @@ describe('AWS credentials', () => {
 
     answer = () => ({
       body: JSON.stringify({
-        roleCredentials: { accessKeyId: 'AKSSO', secretAccessKey: 's', sessionToken: 't', expiration: start + 3_600_000 },
+        roleCredentials: {
+          accessKeyId: 'AKSSO',
+          secretAccessKey: 's',
+          sessionToken: 't',
+          expiration: start + 3_600_000,
+        },
       }),
     })
     assert.equal((await by('sso')).key, 'AKSSO')
@@ -238,7 +291,12 @@ describe('AWS credentials', () => {
     await refusesWith(by('circle'), /circle → circle2 → circle/)
     await refusesWith(by('process'), /credential_process/)
     await refusesWith(by('nobody'), /no AWS profile nobody/)
-    const later = open({ params: { aws_profile_name: 'sso' }, env, files, now: () => start + 7_200_000 })
+    const later = open({
+      params: { aws_profile_name: 'sso' },
+      env,
+      files,
+      now: () => start + 7_200_000,
+    })
     await refusesWith(signed(later), /aws sso login --profile sso/)
   })
 
@@ -294,7 +352,8 @@ describe('AWS credentials', () => {
     time += 6 * 60_000
     assert.equal((await signed(opened)).key, 'AK1')
     while (count < 2) await new Promise((resolve) => setTimeout(resolve, 5))
-    while ((await signed(opened)).key !== 'AK2') await new Promise((resolve) => setTimeout(resolve, 5))
+    while ((await signed(opened)).key !== 'AK2')
+      await new Promise((resolve) => setTimeout(resolve, 5))
     assert.equal(count, 2)
   })
 
@@ -304,11 +363,20 @@ describe('AWS credentials', () => {
       status: 403,
       body: '<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized</Message></Error></ErrorResponse>',
     })
-    const denied = await refusesWith(signed(open(row)), /AWS STS AssumeRole gave no AWS credentials: AccessDenied: not authorized/)
+    const denied = await refusesWith(
+      signed(open(row)),
+      /AWS STS AssumeRole gave no AWS credentials: AccessDenied: not authorized/,
+    )
     assert.equal(denied.kind, 'authentication')
     answer = () => ({ status: 503, body: 'no' })
     assert.equal((await refusesWith(signed(open(row)), /HTTP 503/)).kind, 'unavailable')
-    for (const body of ['', '{}', '<AccessKeyId>', '<AccessKeyId>a b</AccessKeyId><SecretAccessKey>x</SecretAccessKey>', sts('AssumeRole', 'A\nB')]) {
+    for (const body of [
+      '',
+      '{}',
+      '<AccessKeyId>',
+      '<AccessKeyId>a b</AccessKeyId><SecretAccessKey>x</SecretAccessKey>',
+      sts('AssumeRole', 'A\nB'),
+    ]) {
       answer = () => ({ body })
       await refusesWith(signed(open(row)), /AWS/)
     }
@@ -326,7 +394,11 @@ const problems: [name: string, world: World, said: RegExp | undefined][] = [
   ['an API key with a space', { params: { api_key: 'a b' } }, /character/],
   ['a token without a role', { params: { aws_web_identity_token: 't' } }, /aws_role_name/],
   ['nothing at all', {}, /^no AWS credentials/],
-  ['an environment variable that is not set', { params: {}, env: surrounding, unset: { aws_access_key_id: 'MY_KEY' } }, /os\.environ\/MY_KEY/],
+  [
+    'an environment variable that is not set',
+    { params: {}, env: surrounding, unset: { aws_access_key_id: 'MY_KEY' } },
+    /os\.environ\/MY_KEY/,
+  ],
   ['files may hold some', { files: {} }, undefined],
   ['a machine may give some', { env: { AWS_EC2_METADATA_DISABLED: 'false' } }, undefined],
 ]
@@ -342,12 +414,45 @@ describe('what is known before anyone is asked', () => {
 })
 
 const regions: [name: string, world: World, url: string, region: string][] = [
-  ['the row', { params: { aws_region_name: 'eu-north-1' }, env: { AWS_REGION: 'us-east-2' } }, 'http://127.0.0.1/', 'eu-north-1'],
-  ['AWS’s own host', { params: { aws_region_name: 'eu-north-1' } }, 'https://bedrock-runtime.ap-southeast-2.amazonaws.com/', 'ap-southeast-2'],
-  ['a private endpoint', {}, 'https://vpce-1-a.bedrock-runtime.us-gov-west-1.vpce.amazonaws.com/', 'us-gov-west-1'],
-  ['the ARN', { model: 'arn:aws:bedrock:ca-central-1:1:inference-profile/x', env: { AWS_REGION: 'us-east-2' } }, 'http://127.0.0.1/', 'ca-central-1'],
-  ['AWS_REGION_NAME', { env: { AWS_REGION_NAME: 'us-east-1', AWS_REGION: 'us-east-2' } }, 'http://127.0.0.1/', 'us-east-1'],
-  ['AWS_DEFAULT_REGION', { env: { AWS_DEFAULT_REGION: 'us-east-2' } }, 'http://127.0.0.1/', 'us-east-2'],
+  [
+    'the row',
+    { params: { aws_region_name: 'eu-north-1' }, env: { AWS_REGION: 'us-east-2' } },
+    'http://127.0.0.1/',
+    'eu-north-1',
+  ],
+  [
+    'AWS’s own host',
+    { params: { aws_region_name: 'eu-north-1' } },
+    'https://bedrock-runtime.ap-southeast-2.amazonaws.com/',
+    'ap-southeast-2',
+  ],
+  [
+    'a private endpoint',
+    {},
+    'https://vpce-1-a.bedrock-runtime.us-gov-west-1.vpce.amazonaws.com/',
+    'us-gov-west-1',
+  ],
+  [
+    'the ARN',
+    {
+      model: 'arn:aws:bedrock:ca-central-1:1:inference-profile/x',
+      env: { AWS_REGION: 'us-east-2' },
+    },
+    'http://127.0.0.1/',
+    'ca-central-1',
+  ],
+  [
+    'AWS_REGION_NAME',
+    { env: { AWS_REGION_NAME: 'us-east-1', AWS_REGION: 'us-east-2' } },
+    'http://127.0.0.1/',
+    'us-east-1',
+  ],
+  [
+    'AWS_DEFAULT_REGION',
+    { env: { AWS_DEFAULT_REGION: 'us-east-2' } },
+    'http://127.0.0.1/',
+    'us-east-2',
+  ],
   ['nobody', {}, 'http://127.0.0.1/', 'us-west-2'],
 ]
 describe('who tells the region', () => {

@@ -61,11 +61,7 @@ const refusing = (problem: GatewayError): ReturnType<AuthScheme['open']> => ({
   problem,
 })
 
-function bearerOf(
-  { params }: AuthRow,
-  service: string,
-  env: AuthDeps['env'],
-): string | undefined {
+function bearerOf({ params }: AuthRow, service: string, env: AuthDeps['env']): string | undefined {
   const key = text(params.api_key)
   if (key) return key
   if (service !== 'bedrock' || ownCredentials.some((name) => params[name])) return undefined
@@ -152,7 +148,10 @@ function findProblem(
   { env, readFile }: AwsDeps,
 ): GatewayError | undefined {
   if (webIdentityToken !== undefined && role === undefined)
-    return new GatewayError('authentication', 'aws_web_identity_token needs an aws_role_name to assume')
+    return new GatewayError(
+      'authentication',
+      'aws_web_identity_token needs an aws_role_name to assume',
+    )
   if (keys || webIdentityToken !== undefined || profile !== undefined) return undefined
   try {
     if (keysInEnvironment(env)) return undefined

@@ -26,8 +26,7 @@ export function encodeMedia(part: MediaPart, names: DocumentNames): JsonObject |
       name: names(part.name),
       source: where,
       context: text(extras.context),
-      citations:
-        object(extras.citations).enabled === true ? { enabled: true } : undefined,
+      citations: object(extras.citations).enabled === true ? { enabled: true } : undefined,
     }),
   }
 }

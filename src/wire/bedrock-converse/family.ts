@@ -1,4 +1,4 @@
-import { bool, number, text } from '../../json/json.ts'
+import { bool, type JsonObject, number, text } from '../../json/json.ts'
 import { type Abilities, abilitiesOf, versionOf } from '../anthropic/abilities.ts'
 import type { Target } from '../wire.ts'
 
@@ -61,28 +61,23 @@ export type Powers = {
 }
 
 export function powersOf(to: Target): Powers {
-  const { info, model } = to
+  const { model } = to
+  const info = cappedInfo(to.info)
   const says = (flag: string): boolean | undefined => bool(info[flag])
   const family = familyOf(model)
   const listed = text(info.litellm_provider) !== undefined
   const known = family === 'claude' || family === 'nova' || family === 'nova-2'
-  const abilities = abilitiesOf(to)
-  const ceiling = text(info.bedrock_output_config_effort_ceiling)
+  const claude = abilitiesOf({ ...to, info })
   return {
     family,
-    claude: {
-      ...abilities,
-      effort: abilities.effort || says('supports_output_config') === true,
-      xhigh: abilities.xhigh && ceiling !== 'high',
-      max: abilities.max && ceiling !== 'high' && ceiling !== 'xhigh',
-    },
+    claude,
     listed,
     cache: says('supports_prompt_caching') ?? !listed,
     cacheHour:
       number(info.cache_creation_input_token_cost_above_1hr) !== undefined ||
       (!listed && (versionOf(model) ?? 5) >= 4.05),
     cacheTools: family === 'claude' || family === 'unnamed',
-    forcedTools: says('supports_tool_choice') !== false && abilities.forcedTools,
+    forcedTools: says('supports_tool_choice') !== false && claude.forcedTools,
     serialTools: family === 'claude' && (says('supports_parallel_tool_use_config') ?? !listed),
     strictTools:
       says('bedrock_converse_supports_strict_tools') ??
@@ -98,6 +93,14 @@ export function powersOf(to: Target): Powers {
     thoughts: known || family === 'unnamed',
     system: !withoutSystem.test(model),
   }
+}
+
+/** Claude's highest efforts come to Bedrock later than to Anthropic; the catalogue tells how far it goes there. */
+export function cappedInfo(info: JsonObject): JsonObject {
+  const ceiling = text(info.bedrock_output_config_effort_ceiling)
+  if (ceiling !== 'high' && ceiling !== 'xhigh') return info
+  const capped = { ...info, supports_max_reasoning_effort: false }
+  return ceiling === 'high' ? { ...capped, supports_xhigh_reasoning_effort: false } : capped
 }
 
 /** By AWS's table of Converse features (2026-11). */

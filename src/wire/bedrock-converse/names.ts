@@ -42,7 +42,9 @@ export function createCallIds(): CallIds {
     },
     result(id) {
       const queue = waiting.get(id)
-      return (queue && queue.length > 1 ? queue.shift() : queue?.[0]) ?? fitting(id || 'tooluse_call')
+      return (
+        (queue && queue.length > 1 ? queue.shift() : queue?.[0]) ?? fitting(id || 'tooluse_call')
+      )
     },
   }
 }

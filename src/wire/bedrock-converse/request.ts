@@ -1,5 +1,5 @@
 import type { ChatRequest } from '../../chat/chat.ts'
-import { compact, isObject, type Json, type JsonObject, list, object, text } from '../../json/json.ts'
+import { compact, isObject, type Json, type JsonObject, object, text } from '../../json/json.ts'
 import { unsupported } from '../openai-chat/adapt.ts'
 import type { Encoded, Target } from '../wire.ts'
 import { type Powers, powersOf } from './family.ts'
@@ -29,8 +29,8 @@ export function encodeRequest(asked: ChatRequest, to: Target): Encoded {
     dropFinalThoughts(talk.turns)
   const dropped = [...refused.dropped, ...talk.dropped]
   const toolConfig = encodeToolConfig(request, box, talk.usesTools ? talk.called : undefined)
-  const sampling = encodeSampling(request, powers, plan)
-  const own = ownExtras(request.extras, dropped)
+  const sampling = encodeSampling(request, powers, plan, to.allowedParams ?? [])
+  const own = ownExtras(request.extras, powers.family, dropped)
   const lacking = [
     ...lacks(request),
     ...box.unsupported,
@@ -119,7 +119,12 @@ type Sampling = { config: JsonObject; fields: JsonObject; dropped: string[]; uns
  * temperature, top_p from 0.95 and no top_k; newer models take temperature or top_p; the newest take none of them.
  * Nova takes none of them with high effort.
  */
-function encodeSampling(request: ChatRequest, powers: Powers, plan: ReasoningPlan): Sampling {
+function encodeSampling(
+  request: ChatRequest,
+  powers: Powers,
+  plan: ReasoningPlan,
+  allowed: readonly string[],
+): Sampling {
   const { temperature, topP, topK } = request
   const { sampling, oneSampler } = powers.claude
   const isClaude = powers.family === 'claude'
@@ -130,8 +135,10 @@ function encodeSampling(request: ChatRequest, powers: Powers, plan: ReasoningPla
     top_k: topK,
   }
   const names = Object.keys(said).filter((name) => said[name] !== undefined)
-  if (!sampling) return { config: {}, fields: {}, dropped: [], unsupported: names }
+  const unsupported = sampling ? [] : names.filter((name) => !allowed.includes(name))
+  for (const name of unsupported) said[name] = undefined
   const dropped = names.filter((name) => {
+    if (said[name] === undefined || allowed.includes(name)) return false
     if (!isClaude) return plan.thinks
     if (name === 'temperature') return plan.thinks && temperature !== 1
     if (name === 'top_p')
@@ -144,7 +151,7 @@ function encodeSampling(request: ChatRequest, powers: Powers, plan: ReasoningPla
     config: compact({ temperature: said.temperature, topP: said.top_p }),
     fields: spelt ?? {},
     dropped,
-    unsupported: spelt ? [] : ['top_k'],
+    unsupported: spelt ? unsupported : [...unsupported, 'top_k'],
   }
 }
 
@@ -225,7 +232,10 @@ function withoutRefused(
   return { request: kept, refused: { dropped: names } }
 }
 
-type Said = Exclude<keyof ChatRequest, 'messages' | 'model' | 'stream' | 'extras' | 'tools' | 'toolChoice' | 'output' | 'reasoning'>
+type Said = Exclude<
+  keyof ChatRequest,
+  'messages' | 'model' | 'stream' | 'extras' | 'tools' | 'toolChoice' | 'output' | 'reasoning'
+>
 const keyOf: Record<string, Said | undefined> = {
   n: 'n',
   seed: 'seed',
@@ -263,6 +273,7 @@ const spoken = new Set([
 /** Converse's own fields stand where they belong; what no dialect is known to mean is the model's. */
 function ownExtras(
   extras: JsonObject,
+  family: Powers['family'],
   dropped: string[],
 ): { body: JsonObject; fields: JsonObject } {
   const body: JsonObject = {}
@@ -271,7 +282,10 @@ function ownExtras(
     if (value === undefined || value === null || silent.has(key)) continue
     if (key === 'additionalModelRequestFields') fields = merge(fields, object(value))
     else if (bodyFields.has(key)) body[key] = value
-    else if (foreign.has(key)) {
+    else if (
+      foreign.has(key) ||
+      (claudes.has(key) && family !== 'claude' && family !== 'unnamed')
+    ) {
       if (isSaid(value)) dropped.push(key)
     } else fields = merge(fields, { [key]: value })
   }
@@ -305,9 +319,16 @@ const foreign = new Set([
   'stream_options',
   'container',
   'mcp_servers',
+  'cache_control',
+  'inference_geo',
+  'speed',
+  'fallbacks',
+  'thread',
 ])
+/** Only Claude knows them. */
+const claudes = new Set(['context_management', 'output_config'])
 const isSaid = (value: Json): boolean =>
-  value !== false && !(isObject(value) && Object.keys(value).length === 0) && list(value).length === (Array.isArray(value) ? value.length : 0)
+  value !== false && !(isObject(value) && Object.keys(value).length === 0)
 
 /** Objects are joined, whatever else is replaced. */
 function merge(into: JsonObject, from: JsonObject): JsonObject {
@@ -315,7 +336,12 @@ function merge(into: JsonObject, from: JsonObject): JsonObject {
   for (const [key, value] of Object.entries(from)) {
     const had = out[key]
     const joined = isObject(had) && isObject(value) ? { ...had, ...value } : value
-    Object.defineProperty(out, key, { value: joined, enumerable: true, writable: true, configurable: true })
+    Object.defineProperty(out, key, {
+      value: joined,
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    })
   }
   return out
 }

@@ -52,8 +52,7 @@ export function encodeTools(request: ChatRequest, powers: Powers): Toolbox {
   for (const tool of request.tools) {
     if (tool.type === 'server') addServerTool(tool, box, powers)
     else if (only && !only.has(tool.name)) continue
-    else if (tool.type === 'function')
-      box.tools.push(...encodeFunction(tool, box, powers, strict))
+    else if (tool.type === 'function') box.tools.push(...encodeFunction(tool, box, powers, strict))
     else {
       const name = box.names.of(tool.name)
       customTools.add(name)
@@ -86,7 +85,10 @@ export const isForced = (choice: JsonObject | undefined): boolean =>
   choice?.any !== undefined || choice?.tool !== undefined
 
 /** `none` has no spelling: the tools are left out then, by whoever knows whether the history needs them. */
-function encodeChoice(choice: ToolChoice | undefined, { tools, names }: Toolbox): JsonObject | undefined {
+function encodeChoice(
+  choice: ToolChoice | undefined,
+  { tools, names }: Toolbox,
+): JsonObject | undefined {
   if (choice === undefined || choice === 'none' || tools.length === 0) return undefined
   if (choice === 'auto') return { auto: {} }
   if (choice === 'required') return { any: {} }
@@ -211,7 +213,9 @@ function addServerTool(
   else box.dropped.push(`tools.${type || Object.keys(value)[0] || wire}`)
 }
 
-const claudeTool = /^(?:computer|bash|text_editor|memory|tool_search_tool_(?:regex|bm25))_20\d{6}$/
+/** Those that run on the client's side; Anthropic's servers are not there to run the others. */
+export const claudeTool =
+  /^(?:computer|bash|text_editor|memory|tool_search_tool_(?:regex|bm25))_20\d{6}$/
 const searches = /^web_search(?:_preview)?(?:_\d{4}_\d{2}_\d{2}|_20\d{6})?$/
 
 /** Nova searches by itself; nobody else on Bedrock does. */

@@ -70,10 +70,12 @@ export function encodeConversation(
     else if (last?.role === role) last.units.push(...units)
     else sides.push({ role, units })
   }
-  const turns = sides.map(({ role, units }): Turn => ({
-    role,
-    content: (role === 'user' ? units.sort(resultsFirst) : units).flat(),
-  }))
+  const turns = sides.map(
+    ({ role, units }): Turn => ({
+      role,
+      content: (role === 'user' ? units.sort(resultsFirst) : units).flat(),
+    }),
+  )
   trimPrefill(turns)
   if (!options.powers.system) sayAsUser(system.splice(0), turns)
   if (options.repair) repair(turns, options.powers)
@@ -148,10 +150,7 @@ function encodePart(part: Part, role: Turn['role'] | 'system', writer: Writer): 
 }
 
 /** Models that read no pictures in a result get them behind it. */
-function encodeToolResult(
-  part: Extract<Part, { type: 'tool-result' }>,
-  writer: Writer,
-): Unit[] {
+function encodeToolResult(part: Extract<Part, { type: 'tool-result' }>, writer: Writer): Unit[] {
   const { powers } = writer
   const apart = powers.resultImages ? [] : part.parts.filter(({ type }) => type === 'media')
   const within = part.parts.filter((inner) => !apart.includes(inner))
@@ -159,7 +158,11 @@ function encodeToolResult(
     .flatMap((inner) => encodePart(inner, 'user', writer))
     .flat()
     // Of the blocks a turn may hold, a result takes these.
-    .filter((block) => ['text', 'image', 'document', 'video', 'json', 'searchResult'].some((kind) => block[kind] !== undefined))
+    .filter((block) =>
+      ['text', 'image', 'document', 'video', 'json', 'searchResult'].some(
+        (kind) => block[kind] !== undefined,
+      ),
+    )
   const words = part.failed ? 'error' : apart.length > 0 ? 'see below' : 'no output'
   const block = {
     toolResult: compact({
@@ -179,9 +182,7 @@ function encodeThought(part: Extract<Part, { type: 'reasoning' }>): Unit[] {
   if (part.redacted !== undefined)
     return [[{ reasoningContent: { redactedContent: part.redacted } }]]
   if (!part.signature) return []
-  return [
-    [{ reasoningContent: { reasoningText: { text: part.text, signature: part.signature } } }],
-  ]
+  return [[{ reasoningContent: { reasoningText: { text: part.text, signature: part.signature } } }]]
 }
 
 function encodeRaw({ wire, value }: Extract<Part, { type: 'raw' }>, writer: Writer): JsonObject[] {
@@ -189,7 +190,13 @@ function encodeRaw({ wire, value }: Extract<Part, { type: 'raw' }>, writer: Writ
   if (value.type === 'search_result') return [encodeSearchResult(value)]
   // LiteLLM's spelling of a text that the guardrail shall look at.
   if (value.type === 'guarded_text')
-    return [{ guardContent: { text: compact({ text: text(value.text) ?? '', qualifiers: value.qualifiers }) } }]
+    return [
+      {
+        guardContent: {
+          text: compact({ text: text(value.text) ?? '', qualifiers: value.qualifiers }),
+        },
+      },
+    ]
   writer.drop(`messages.${text(value.type) ?? wire}`)
   return []
 }

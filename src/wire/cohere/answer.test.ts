@@ -220,3 +220,26 @@ test('an error where an answer was expected is one', () => {
     ['fault'],
   )
 })
+
+test('a call that has ended is told once, with or without parameters', () => {
+  const at = (type: string, index: number, tool_calls?: JsonObject): JsonObject => ({
+    type,
+    index,
+    ...(tool_calls && { delta: { message: { tool_calls } } }),
+  })
+  const events = [
+    at('tool-call-start', 0, { id: 'a', function: { name: 'now', arguments: '' } }),
+    at('tool-call-end', 0),
+    at('tool-call-start', 1, { id: 'b', function: { name: 'sh', arguments: '{"input":"ls"}' } }),
+    at('tool-call-end', 1),
+    { type: 'message-end', delta: { finish_reason: 'TOOL_CALL' } },
+  ]
+  const text = events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join('')
+  assert.deepEqual(
+    partsOf(heard(cohere, text, [9], { model: 'm', customTools: new Set(['sh']) })),
+    [
+      { type: 'tool-call', id: 'a', name: 'now', input: '{}' },
+      { type: 'tool-call', id: 'b', name: 'sh', input: 'ls', kind: 'custom' },
+    ],
+  )
+})

@@ -24,7 +24,8 @@ const event = (type: string, payload: string): Uint8Array =>
     payload,
   )
 
-const join = (parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(parts.flatMap((part) => [...part]))
+const join = (parts: readonly Uint8Array[]): Uint8Array =>
+  new Uint8Array(parts.flatMap((part) => [...part]))
 
 function read(chunks: readonly Uint8Array[], maxBytes = 1_000_000): Frame[] {
   const framer = openFrames('aws-events', maxBytes)
@@ -37,7 +38,9 @@ function read(chunks: readonly Uint8Array[], maxBytes = 1_000_000): Frame[] {
 
 /** Cut anywhere, as often as there are places. */
 function cut(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
-  const at = [0, ...places.map((place) => place % (bytes.length + 1)), bytes.length].sort((a, b) => a - b)
+  const at = [0, ...places.map((place) => place % (bytes.length + 1)), bytes.length].sort(
+    (a, b) => a - b,
+  )
   return at.slice(1).map((to, index) => bytes.slice(at[index], to))
 }
 
@@ -53,13 +56,20 @@ const published: [name: string, hex: string, frames: Frame[]][] = [
 
 describe('AWS event streams', () => {
   for (const [name, hex, frames] of published)
-    it(`published: ${name}`, () => assert.deepEqual(read([Uint8Array.from(Buffer.from(hex, 'hex'))]), frames))
+    it(`published: ${name}`, () =>
+      assert.deepEqual(read([Uint8Array.from(Buffer.from(hex, 'hex'))]), frames))
 
   it('events, exceptions and errors are named', () => {
     const bytes = join([
       event('messageStart', '{"role":"assistant"}'),
-      message({ ':message-type': 'exception', ':exception-type': 'throttlingException' }, '{"message":"slow é"}'),
-      message({ ':message-type': 'error', ':error-code': 'Internal', ':error-message': 'oh ✓' }, ''),
+      message(
+        { ':message-type': 'exception', ':exception-type': 'throttlingException' },
+        '{"message":"slow é"}',
+      ),
+      message(
+        { ':message-type': 'error', ':error-code': 'Internal', ':error-message': 'oh ✓' },
+        '',
+      ),
     ])
     assert.deepEqual(read([bytes]), [
       { event: 'messageStart', data: '{"role":"assistant"}' },
@@ -69,7 +79,9 @@ describe('AWS event streams', () => {
   })
 
   it('a stream means the same however it is cut', () => {
-    const payloads = fc.array(fc.tuple(fc.string({ maxLength: 20 }), fc.string({ unit: 'binary', maxLength: 60 })))
+    const payloads = fc.array(
+      fc.tuple(fc.string({ maxLength: 20 }), fc.string({ unit: 'binary', maxLength: 60 })),
+    )
     fc.assert(
       fc.property(payloads, fc.array(fc.nat(), { maxLength: 30 }), (events, places) => {
         const bytes = join(events.map(([type, data]) => event(type, data)))

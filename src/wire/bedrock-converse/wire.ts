@@ -1,0 +1,17 @@
+import type { ProviderWire } from '../wire.ts'
+import { decodeError } from './errors.ts'
+import { encodeRequest } from './request.ts'
+import { decodeResult } from './response.ts'
+import { decodeStream } from './stream.ts'
+
+/** Amazon Bedrock's Converse: one form of messages for every model family. Only providers speak it. */
+export const bedrockConverse: ProviderWire = {
+  id: 'bedrock-converse',
+  framing: 'aws-events',
+  path: ({ model }, stream) =>
+    `/model/${encodeURIComponent(model)}/${stream ? 'converse-stream' : 'converse'}`,
+  encodeRequest,
+  decodeResult,
+  decodeStream,
+  decodeError,
+}

@@ -1,0 +1,17 @@
+import { decodeError } from '../bedrock-converse/errors.ts'
+import type { ProviderWire } from '../wire.ts'
+import { encodeRequest } from './request.ts'
+import { decodeResult } from './response.ts'
+import { decodeStream } from './stream.ts'
+
+/** Amazon Bedrock's InvokeModel for Claude: Anthropic's own body and answers, in AWS's envelope. */
+export const bedrockInvoke: ProviderWire = {
+  id: 'bedrock-invoke',
+  framing: 'aws-events',
+  path: ({ model }, stream) =>
+    `/model/${encodeURIComponent(model)}/${stream ? 'invoke-with-response-stream' : 'invoke'}`,
+  encodeRequest,
+  decodeResult,
+  decodeStream,
+  decodeError,
+}
