@@ -12,8 +12,22 @@ async function start(words: string[]): Promise<void> {
     return
   }
   await keepCompiled()
-  const { main } = await import('../src/cli/main.node.ts')
+  const { main } = await program()
   await main(words)
+}
+
+type Program = { main(words: string[]): Promise<void> }
+
+/** Few files start faster than many: see bundle.ts. The published package carries them beside its modules. */
+async function program(): Promise<Program> {
+  if (!import.meta.url.endsWith('.ts')) {
+    const bundled = '../bundle/server/main.node.mjs'
+    return import(bundled).catch(() => import('../src/cli/main.node.ts'))
+  }
+  const { bundleOfClone } = await import('./bundle.ts')
+  const { dirname } = await import('node:path')
+  const bundle = await bundleOfClone(dirname(import.meta.dirname))
+  return bundle === undefined ? import('../src/cli/main.node.ts') : import(bundle)
 }
 
 /**

@@ -98,16 +98,13 @@ export async function headersOf(
 }
 
 /** Lets what runs in the background come to an end. */
-export const settled = (until: () => boolean): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const started = Date.now()
-    const look = (): void => {
-      if (until()) resolve()
-      else if (Date.now() - started > 2000) reject(new Error('it did not happen within 2 s'))
-      else setTimeout(look, 2)
-    }
-    look()
-  })
+export async function settled(until: () => boolean | Promise<boolean>): Promise<void> {
+  const started = Date.now()
+  while (!(await until())) {
+    if (Date.now() - started > 5000) throw new Error('it did not happen within 5 s')
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
 
 /** A fresh RSA key as PEM. */
 export async function rsaKey(): Promise<{ pem: string; verify: CryptoKey; pair: CryptoKeyPair }> {

@@ -104,7 +104,11 @@ export function createDeployment(row: Row, deps: DeploymentDeps, id: string): De
     wire: wireId,
     quirks,
     baseUrl,
-  } = specFor(provider, model) ?? { wire: spec.wire, quirks: {}, baseUrl: undefined }
+  } = specFor(provider, shapedLike(model, row)) ?? {
+    wire: spec.wire,
+    quirks: {},
+    baseUrl: undefined,
+  }
   const mock = mockOf(provider, params)
   const wire = mock ? wires['openai-chat'] : wires[wireId]
   const info = deps.infoOf(provider, model, { ...row.info, ...row.prices })
@@ -121,8 +125,12 @@ export function createDeployment(row: Row, deps: DeploymentDeps, id: string): De
   const filled =
     base ?? fromEnv(spec.baseUrlEnv, deps.env) ?? fillPlaces(baseUrl ?? spec.baseUrl, params, deps.env)
   const auth = authorization(spec, { provider, model, params, hasBase: base !== undefined }, deps, row.unset)
-  const urlOf = (stream: boolean) =>
-    join(filled ?? '', wire.path(target, stream), spec.query, params)
+  const special = spec.bases?.find(({ match }) => new RegExp(match).test(filled ?? ''))
+  const asked = special
+    ? { ...target, quirks: { ...target.quirks, chatPath: special.chatPath } }
+    : target
+  const query = queryOf(special ? special.query : spec.query, params, deps.env)
+  const urlOf = (stream: boolean) => join(filled ?? '', wire.path(asked, stream), query)
   const problem =
     (resolved.type === 'offered' ? undefined : resolved.error) ??
     (filled === undefined || /[{}]/.test(filled) ? noBase(provider, spec, filled) : undefined) ??
@@ -181,6 +189,23 @@ function priceOptionsOf(provider: string, base: string | undefined, row: Row): P
   }
 }
 
+/** A deployment's own name says little where the operator chose it (Azure); `base_model` says what it is. */
+const shapedLike = (model: string, row: Row): string =>
+  (text(row.info['base_model']) ?? model).replace(/^azure(_ai)?\//, '')
+
+function queryOf(
+  query: ProviderSpec['query'],
+  params: JsonObject,
+  env: DeploymentDeps['env'],
+): Record<string, string> {
+  const out: Record<string, string> = {}
+  for (const [name, places] of Object.entries(query ?? {})) {
+    const value = fillPlaces(places, params, env)
+    if (value !== undefined && value !== '' && !value.includes('{')) out[name] = value
+  }
+  return out
+}
+
 /** A number, or a number in a string, as config files have both. */
 const seconds = (value: Json | undefined): number | undefined => {
   const read = typeof value === 'string' && value.trim() !== '' ? Number(value) : number(value)
@@ -236,16 +261,12 @@ function fromEnv(
 export function join(
   base: string,
   path: string,
-  query: Readonly<Record<string, string>> | undefined,
-  params: JsonObject,
+  query: Readonly<Record<string, string>> = {},
 ): string {
   const at = base.indexOf('?')
   const front = (at === -1 ? base : base.slice(0, at)).replace(/\/+$/, '')
   const search = new URLSearchParams(at === -1 ? '' : base.slice(at + 1))
-  for (const [name, value] of Object.entries(query ?? {})) {
-    const filled = value.replace(/\{(\w+)\}/g, (_, key: string) => text(params[key]) ?? '')
-    if (filled !== '' && !search.has(name)) search.set(name, filled)
-  }
+  for (const [name, value] of Object.entries(query)) if (!search.has(name)) search.set(name, value)
   const asked = path.indexOf('?')
   if (asked !== -1) {
     for (const [name, value] of new URLSearchParams(path.slice(asked + 1))) search.set(name, value)

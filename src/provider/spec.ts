@@ -21,8 +21,10 @@ export type ProviderSpec = {
   auth: Auth
   /** Sent with every request. */
   headers?: Readonly<Record<string, string>>
-  /** Added to the query of every request. */
+  /** Added to the query of every request; places as in `baseUrl`, and one nobody fills is left out. */
   query?: Readonly<Record<string, string>>
+  /** Bases that are spoken to otherwise: the first whose `match` (a regular expression) fits the base in use. */
+  bases?: readonly { match: string; chatPath: string; query?: Readonly<Record<string, string>> }[]
   quirks?: Quirks
   /** Models of this provider that differ: the first whose `match` is found in the model's name (case-insensitive). */
   variants?: readonly Variant[]

@@ -59,6 +59,6 @@ export type Quirks = {
   effortNoneAsThinkingOff?: boolean
   /** A tool message must stand right after an assistant's call: parallel calls and their results are sent pair by pair. */
   splitToolCalls?: boolean
-  /** Path of chat below the base URL, where it is not `/chat/completions`. */
+  /** Path of chat below the base URL, where it is not `/chat/completions`; `{model}` stands for the model's name. */
   chatPath?: string
 }

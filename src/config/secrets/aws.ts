@@ -6,7 +6,7 @@ import { fromBase64 } from '../../provider/auth/jwt.ts'
 import type { SecretDeps, SecretReader } from './secrets.ts'
 import { signed } from './signed.ts'
 
-/** AWS Secrets Manager: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html (2026-04). */
+/** AWS Secrets Manager: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html. */
 export function createAwsReader(settings: JsonObject, deps: SecretDeps): SecretReader {
   const { env, authorize } = deps
   if (!authorize)

@@ -5,7 +5,7 @@ import { ask, hostOf, parsed, refusal } from '../../provider/auth/exchange.ts'
 import type { SecretDeps, SecretReader } from './secrets.ts'
 import { signed } from './signed.ts'
 
-/** Azure Key Vault: https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret (2026-04). */
+/** Azure Key Vault: https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret. */
 export function createAzureReader(_settings: JsonObject, deps: SecretDeps): SecretReader {
   const vault = deps.env('AZURE_KEY_VAULT_URI')?.replace(/\/{1,10}$/, '')
   if (!vault || hostOf(vault) === undefined)

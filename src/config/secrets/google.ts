@@ -7,7 +7,7 @@ import { fromBase64 } from '../../provider/auth/jwt.ts'
 import type { SecretDeps, SecretReader } from './secrets.ts'
 import { signed } from './signed.ts'
 
-/** Google Secret Manager, the latest version: https://cloud.google.com/secret-manager/docs/reference/rest (2026-05). */
+/** Google Secret Manager, the latest version: https://cloud.google.com/secret-manager/docs/reference/rest. */
 export function createGoogleReader(_settings: JsonObject, deps: SecretDeps): SecretReader {
   const project = deps.env('GOOGLE_SECRET_MANAGER_PROJECT_ID')
   if (!project || !/^[\w.:-]+$/.test(project))

@@ -13,7 +13,7 @@ import type { SecretDeps, SecretReader } from './secrets.ts'
 
 /**
  * HashiCorp Vault, KV version 2: the field `key` of /v1/{namespace}/{mount}/data/{prefix}/{name}
- * (https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2, 2026-04).
+ * (https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2).
  */
 export function createVaultReader(_settings: JsonObject, deps: SecretDeps): SecretReader {
   const { env } = deps

@@ -4,7 +4,7 @@ import { refused, secretsOf, settingsOf } from './settings.ts'
 
 /**
  * `anthropic`: API keys go as `x-api-key`; tokens of a subscription's login (`sk-ant-oat…`) and ANTHROPIC_AUTH_TOKEN as a
- * bearer. The former are taken only with the beta that names them (https://docs.claude.com/en/api/overview, 2026-05).
+ * bearer. The former are taken only with the beta that names them (https://docs.claude.com/en/api/overview).
  */
 export function createAnthropicScheme(deps: AuthDeps): AuthScheme {
   return {

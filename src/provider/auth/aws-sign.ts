@@ -1,6 +1,6 @@
 import type { AuthRequest } from './auth.ts'
-import type { AwsCredentials } from './aws-credentials.ts'
 import type { HashClass } from './aws-hash.ts'
+import type { AwsCredentials } from './aws-keys.ts'
 
 export type Sign = (
   request: AuthRequest,

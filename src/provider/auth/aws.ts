@@ -1,16 +1,10 @@
 import { GatewayError } from '../../errors.ts'
 import { isObject, type JsonObject, list, text } from '../../json/json.ts'
 import type { AuthDeps, AuthRow, AuthScheme } from './auth.ts'
-import {
-  type AwsCredentials,
-  type AwsSettings,
-  checked,
-  findCredentials,
-  isMetadataOff,
-  keysInEnvironment,
-  nothingFound,
-} from './aws-credentials.ts'
+import { findCredentials, keysInEnvironment, nothingFound } from './aws-credentials.ts'
 import { type HashClass, WebHash } from './aws-hash.ts'
+import { type AwsCredentials, type AwsSettings, checked } from './aws-keys.ts'
+import { isMetadataOff } from './aws-platform.ts'
 import { createSign } from './aws-sign.ts'
 import { createTokenCache } from './token.ts'
 

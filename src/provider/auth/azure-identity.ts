@@ -96,7 +96,7 @@ function certificate(asked: Asked): AzureIdentity | undefined {
   })
 }
 
-/** https://learn.microsoft.com/entra/identity-platform/certificate-credentials (2026-04): `x5t` is how Entra finds the certificate. */
+/** https://learn.microsoft.com/entra/identity-platform/certificate-credentials: `x5t` is how Entra finds the certificate. */
 async function assertion(
   pem: string,
   from: string,
@@ -141,7 +141,7 @@ function federated(asked: Asked): AzureIdentity | undefined {
   }))
 }
 
-/** https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference (2026-04); Container Apps too. */
+/** https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference; Container Apps too. */
 function appService(asked: Asked): AzureIdentity | undefined {
   const { client, settings } = idsOf(asked)
   const endpoint = settings.env('IDENTITY_ENDPOINT')
@@ -159,7 +159,7 @@ function appService(asked: Asked): AzureIdentity | undefined {
   return managed(asked, endpoint, '2019-08-01', client, { 'x-identity-header': header })
 }
 
-/** https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token (2026-04) */
+/** https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token */
 function machine(asked: Asked): AzureIdentity | undefined {
   const { client, settings } = idsOf(asked)
   const host = settings.env('AZURE_POD_IDENTITY_AUTHORITY_HOST')
@@ -206,7 +206,7 @@ function managed(
   }
 }
 
-/** Entra's token endpoint: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow (2026-04) */
+/** Entra's token endpoint: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow */
 function exchange(
   { settings, scope, deps }: Asked,
   tenant: string,

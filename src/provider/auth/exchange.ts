@@ -98,11 +98,11 @@ export function readToken(
 
 function endOf(said: JsonObject, askedAt: number): number {
   const life = digits(said.expires_in)
-  if (life !== undefined) return askedAt + life * 1000
+  if (life !== undefined) return askedAt + Math.min(life * 1000, lifeMsMax)
   const at = digits(said.expires_on) ?? digits(said.expires_at) ?? digits(said.expiration)
-  if (at !== undefined) return at > 1e11 ? at : at * 1000
+  if (at !== undefined) return Math.min(at > 1e11 ? at : at * 1000, askedAt + lifeMsMax)
   const date = Date.parse(text(said.expireTime) ?? '')
-  return Number.isNaN(date) ? askedAt + unsaidMs : date
+  return Number.isNaN(date) ? askedAt + unsaidMs : Math.min(date, askedAt + lifeMsMax)
 }
 
 /** A number, or digits in a string: Azure has both. */
@@ -146,7 +146,8 @@ function wordsOf(said: unknown): string {
 /** One line without secrets and control characters. The secrets go first: a text cut short could end in half of one. */
 export function cleaned(said: string, secrets: readonly string[]): string {
   let out = said
-  for (const secret of secrets) {
+  // The long ones first: one that is part of another would leave the rest of it standing.
+  for (const secret of [...secrets].sort((a, b) => b.length - a.length)) {
     if (secret.length < 4) continue
     for (const spelling of new Set([
       secret,
@@ -173,3 +174,5 @@ function whyOf(cause: unknown): string {
 
 /** For a token whose endpoint does not say how long it lives. */
 const unsaidMs = 5 * 60_000
+/** Whatever an endpoint says: nobody's token is good for longer without a new look. */
+const lifeMsMax = 7 * 24 * 3600_000

@@ -47,7 +47,7 @@ const grants: Readonly<Record<string, Grant>> = {
   impersonated_service_account: impersonated,
 }
 
-/** https://developers.google.com/identity/protocols/oauth2/service-account#httprest (2026-04) */
+/** https://developers.google.com/identity/protocols/oauth2/service-account#httprest */
 async function serviceAccount(content: JsonObject, how: Granting): Promise<Plain> {
   const email = needed(content, 'client_email', how)
   const key = await readRsaKey(needed(content, 'private_key', how), `private_key of ${how.from}`)
@@ -84,7 +84,7 @@ async function externalUser(content: JsonObject, how: Granting): Promise<Plain> 
   return readToken(said, { who, url }, askedAt)
 }
 
-/** https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token (2026-05) */
+/** https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token */
 async function externalAccount(content: JsonObject, how: Granting): Promise<Plain> {
   const url = needed(content, 'token_url', how)
   const impersonation = text(content.service_account_impersonation_url)
@@ -163,7 +163,7 @@ async function impersonated(content: JsonObject, how: Granting): Promise<Plain> 
   return impersonate(token, url, content, how)
 }
 
-/** https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken (2026-05) */
+/** https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken */
 async function impersonate(
   token: string,
   url: string,
@@ -182,7 +182,7 @@ async function impersonate(
   return readToken(await askJson(question, deps), question, askedAt)
 }
 
-/** https://cloud.google.com/compute/docs/access/authenticate-workloads#applications (2026-05) */
+/** https://cloud.google.com/compute/docs/access/authenticate-workloads#applications */
 async function ofMachine(scope: string, deps: AuthDeps): Promise<Plain> {
   const url = `${metadataBase(deps.env)}/instance/service-accounts/default/token?scopes=${encodeURIComponent(scope)}`
   const askedAt = deps.now()

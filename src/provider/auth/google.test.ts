@@ -73,9 +73,8 @@ test('its token is renewed early, and never sent after its end', async (t) => {
   assert.equal(await sent(), 'Bearer t1')
   deps.clock.now += 56 * minute
   assert.equal(await sent(), 'Bearer t1')
-  await settled(() => count === 2)
-  await new Promise((resolve) => setTimeout(resolve, 10))
-  assert.equal(await sent(), 'Bearer t2')
+  await settled(async () => (await sent()) === 'Bearer t2')
+  assert.equal(count, 2)
   deps.clock.now += 61 * minute
   assert.equal(await sent(), 'Bearer t3')
 })
@@ -198,6 +197,32 @@ test('where credentials come from: the row, then the environment, then the file 
     /^\/computeMetadata\/v1\/instance\/service-accounts\/default\/token\?scopes=https%3A/,
   )
 })
+
+const lives: [name: string, said: JsonObject, goodForMs: number][] = [
+  ['seconds in a text', { expires_in: '120' }, 2 * minute],
+  [
+    'its end, in seconds',
+    { expires_on: String(Date.parse('2026-06-01T12:02:00Z') / 1000) },
+    2 * minute,
+  ],
+  ['its end, in milliseconds', { expires_at: Date.parse('2026-06-01T12:02:00Z') }, 2 * minute],
+  ['a life comes before an end', { expires_in: 120, expires_on: 1 }, 2 * minute],
+  ['nothing', {}, 5 * minute],
+  ['longer than anyone should', { expires_in: 1e300 }, 7 * 24 * 60 * minute],
+]
+for (const [name, said, goodForMs] of lives)
+  test(`how long a token lives: ${name}`, async (t) => {
+    const { url, asked } = await startEndpoint(t, () => ({ json: { access_token: 'a', ...said } }))
+    const deps = depsOf({})
+    const opened = createGoogleScheme(deps).open(row({ vertex_credentials: account(url) }))
+    await headersOf(opened)
+    deps.clock.now += goodForMs * 0.8
+    await headersOf(opened)
+    assert.equal(asked.length, 1)
+    deps.clock.now += goodForMs * 0.2
+    await headersOf(opened)
+    assert.equal(asked.length, 2)
+  })
 
 test('two rows of one identity share its token; two identities do not', async (t) => {
   let count = 0

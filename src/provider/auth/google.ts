@@ -15,7 +15,7 @@ import { createTokenCache } from './token.ts'
 
 /**
  * `google`: a bearer token of Google Cloud. Credentials are looked for as Google's libraries do, the row's own first:
- * https://cloud.google.com/docs/authentication/application-default-credentials (2026-05).
+ * https://cloud.google.com/docs/authentication/application-default-credentials.
  */
 export function createGoogleScheme(deps: AuthDeps): AuthScheme {
   const cache = createTokenCache<GoogleToken>(deps)

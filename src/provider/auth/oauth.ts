@@ -4,8 +4,7 @@ import { base64 } from './jwt.ts'
 import { asBearer, exchanged, type Plan, type Planner } from './plan.ts'
 
 /**
- * Databricks: a personal token, or a service principal (https://docs.databricks.com/aws/en/dev-tools/auth/oauth-m2m,
- * 2026-05). A row's own key comes first, then the principal, as in LiteLLM.
+ * Databricks: a personal token, or a service principal (https://docs.databricks.com/aws/en/dev-tools/auth/oauth-m2m). A row's own key comes first, then the principal, as in LiteLLM.
  */
 export const databricks: Planner = (settings, _row, deps) => {
   const own = settings.own('api_key')
@@ -44,7 +43,7 @@ export const databricks: Planner = (settings, _row, deps) => {
   }
 }
 
-/** GigaChat: https://developers.sber.ru/docs/ru/gigachat/api/reference/rest/post-token (2026-03). The key is a login in base64 already. */
+/** GigaChat: https://developers.sber.ru/docs/ru/gigachat/api/reference/rest/post-token. The key is a login in base64 already. */
 export const gigachat: Planner = (settings, _row, deps) => {
   const ready = settings.own('gigachat_access_token') ?? settings.env('GIGACHAT_ACCESS_TOKEN')
   const own = settings.own('api_key', 'gigachat_credentials')
@@ -75,7 +74,7 @@ export const gigachat: Planner = (settings, _row, deps) => {
   }
 }
 
-/** IBM watsonx: a token as it is, a Zen key of an installation of one's own, or an API key for IBM Cloud's IAM (https://cloud.ibm.com/docs/account?topic=account-iamtoken_from_apikey, 2026-04). */
+/** IBM watsonx: a token as it is, a Zen key of an installation of one's own, or an API key for IBM Cloud's IAM (https://cloud.ibm.com/docs/account?topic=account-iamtoken_from_apikey). */
 export const watsonx: Planner = (settings, _row, deps) => {
   const token = settings.own('token', 'watsonx_token')
   if (token) return asBearer(token.replace(/^Bearer /i, ''))

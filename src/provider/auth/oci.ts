@@ -5,7 +5,7 @@ import { createTokenCache } from './token.ts'
 
 /**
  * `oci`: each request is signed with the API key of a user of Oracle Cloud
- * (https://docs.oracle.com/en-us/iaas/Content/API/Concepts/signingrequests.htm, 2026-04).
+ * (https://docs.oracle.com/en-us/iaas/Content/API/Concepts/signingrequests.htm).
  */
 export function createOciScheme(deps: AuthDeps): AuthScheme {
   const keys = createTokenCache<CryptoKey>(deps)

@@ -5,7 +5,7 @@ import { exchanged, type Planner } from './plan.ts'
 import { settingsOf } from './settings.ts'
 
 /**
- * SAP AI Core: client credentials out of a service key (https://help.sap.com/docs/sap-ai-core, 2026-04). Each value is
+ * SAP AI Core: client credentials out of a service key (https://help.sap.com/docs/sap-ai-core). Each value is
  * taken from the first place that has it: the row, the service key, AICORE_… in the environment, VCAP_SERVICES.
  */
 export const sap: Planner = (settings, row, deps) => {

@@ -6,7 +6,7 @@ import { readNamed } from './settings.ts'
 /**
  * Snowflake: `pat/…` is a programmatic access token, any other key a JWT of one's own; or the private key of a user,
  * with which the JWT is made here, as Snowflake accepts none older than an hour
- * (https://docs.snowflake.com/en/developer-guide/sql-api/authenticating, 2026-05).
+ * (https://docs.snowflake.com/en/developer-guide/sql-api/authenticating).
  */
 export const snowflake: Planner = (settings, _row, deps) => {
   const own = settings.own('api_key')

@@ -1,4 +1,5 @@
 import { isObject, type Json, type JsonObject, object } from '../../json/json.ts'
+import { isRawNumber } from '../../json/parse.ts'
 import { toolSchema } from '../anthropic/schema.ts'
 import type { Family } from './family.ts'
 
@@ -26,17 +27,17 @@ function withoutRefs(root: JsonObject): Json {
   for (const key of ['$defs', 'definitions'])
     for (const [name, value] of Object.entries(object(root[key])))
       if (value !== undefined) defs.set(`#/${key}/${name}`, value)
-  if (!JSON.stringify(root).includes('"$ref"')) return root
+  if (!hasRef(root, 0)) return root
   let left = 5000
-  const walk = (node: Json, open: readonly string[]): Json => {
-    if (Array.isArray(node)) return node.map((item) => walk(item, open))
-    if (!isObject(node)) return node
-    if (--left < 0 || open.length > 40) return { type: 'object' }
+  const walk = (node: Json, open: readonly string[], depth = 0): Json => {
+    if (typeof node !== 'object' || node === null || isRawNumber(node)) return node
+    if (--left < 0 || depth > deepest) return { type: 'object' }
+    if (Array.isArray(node)) return node.map((item) => walk(item, open, depth + 1))
     const { $ref, ...rest } = node
     if (typeof $ref === 'string') {
       const meant = defs.get($ref)
       if (meant === undefined || open.includes($ref)) return { type: 'object', ...rest }
-      return { ...object(walk(meant, [...open, $ref])), ...rest }
+      return { ...object(walk(meant, [...open, $ref], depth + 1)), ...rest }
     }
     const out: JsonObject = {}
     for (const [key, value] of Object.entries(node)) {
@@ -44,7 +45,7 @@ function withoutRefs(root: JsonObject): Json {
         continue
       // Assigning would lose a property called `__proto__`.
       Object.defineProperty(out, key, {
-        value: walk(value, open),
+        value: walk(value, open, depth + 1),
         enumerable: true,
         writable: true,
         configurable: true,
@@ -53,4 +54,15 @@ function withoutRefs(root: JsonObject): Json {
     return out
   }
   return walk(root, [])
+}
+
+const deepest = 100
+
+function hasRef(node: Json | undefined, depth: number): boolean {
+  if (typeof node !== 'object' || node === null || depth > deepest) return false
+  const values = Array.isArray(node) ? node : Object.values(node)
+  return (
+    (isObject(node) && typeof node.$ref === 'string') ||
+    values.some((value) => hasRef(value, depth + 1))
+  )
 }

@@ -9,6 +9,7 @@ import {
   object,
   text,
 } from '../../json/json.ts'
+import { isRawNumber } from '../../json/parse.ts'
 import { encodeRequest as encodeMessages } from '../anthropic/request-out.ts'
 import { cappedInfo, powersOf } from '../bedrock-converse/family.ts'
 import { readBetas } from '../bedrock-converse/reasoning.ts'
@@ -83,9 +84,11 @@ function isOffered(tool: Tool, dropped: string[]): boolean {
 }
 
 /** Only newer models keep a prompt for an hour; the others refuse the word. */
-function withoutTtl(value: Json): Json {
-  if (Array.isArray(value)) return value.map(withoutTtl)
-  if (!isObject(value)) return value
+function withoutTtl(value: Json, depth = 0): Json {
+  // Marks stand in the system's blocks, in messages' and in results', and no deeper.
+  if (depth > 10) return value
+  if (Array.isArray(value)) return value.map((item) => withoutTtl(item, depth + 1))
+  if (!isObject(value) || isRawNumber(value)) return value
   const out: JsonObject = {}
   for (const [key, said] of Object.entries(value)) {
     if (said === undefined) continue
@@ -93,7 +96,7 @@ function withoutTtl(value: Json): Json {
       key === 'cache_control' && isObject(said) ? compact({ ...said, ttl: undefined }) : said
     // Assigning would lose a property called `__proto__`.
     Object.defineProperty(out, key, {
-      value: notPrompt.has(key) ? kept : withoutTtl(kept),
+      value: notPrompt.has(key) ? kept : withoutTtl(kept, depth + 1),
       enumerable: true,
       writable: true,
       configurable: true,

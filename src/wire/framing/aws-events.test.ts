@@ -90,7 +90,7 @@ describe('AWS event streams', () => {
         assert.deepEqual(read(cut(bytes, places)), whole)
         assert.deepEqual(read([...bytes].map((byte) => Uint8Array.of(byte))), whole)
       }),
-      { numRuns: 25 },
+      { numRuns: 12 },
     )
   })
 

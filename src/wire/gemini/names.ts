@@ -14,6 +14,7 @@ export function createToolNames(reserved: Iterable<string> = []): ToolNames {
   const taken = new Set(reserved)
   const sent = new Map<string, string>()
   const changed = new Map<string, string>()
+  const counts = new Map<string, number>()
   return {
     changed,
     of(name) {
@@ -21,7 +22,11 @@ export function createToolNames(reserved: Iterable<string> = []): ToolNames {
       if (known !== undefined) return known
       const plain = legal.test(name) ? name : safe(name)
       let chosen = plain.length > 128 ? `${plain.slice(0, 119)}_${hash(name)}` : plain
-      for (let next = 2; taken.has(chosen); next++) chosen = `${plain.slice(0, 120)}_${next}`
+      const stem = plain.slice(0, 120)
+      for (let next = counts.get(stem) ?? 2; taken.has(chosen); next++) {
+        chosen = `${stem}_${next}`
+        counts.set(stem, next + 1)
+      }
       taken.add(chosen)
       sent.set(name, chosen)
       if (chosen !== name) changed.set(chosen, name)

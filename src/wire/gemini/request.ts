@@ -167,17 +167,18 @@ function joinTexts(parts: Part[]): Part[] {
  */
 function createCalls(): { call: IdOfCall; result: IdOfResult } {
   type Call = { id: string; answered: boolean }
-  const byId = new Map<string, Call[]>()
-  const byName = new Map<string, Call[]>()
+  type Queue = { calls: Call[]; next: number }
+  const byId = new Map<string, Queue>()
+  const byName = new Map<string, Queue>()
   let count = 0
-  const put = (map: Map<string, Call[]>, key: string, call: Call): void => {
+  const put = (map: Map<string, Queue>, key: string, call: Call): void => {
     const queue = map.get(key)
-    if (queue) queue.push(call)
-    else map.set(key, [call])
+    if (queue) queue.calls.push(call)
+    else map.set(key, { calls: [call], next: 0 })
   }
-  const next = (queue: Call[] | undefined): Call | undefined => {
-    while (queue?.[0]?.answered) queue.shift()
-    return queue?.[0]
+  const next = (queue: Queue | undefined): Call | undefined => {
+    while (queue?.calls[queue.next]?.answered) queue.next++
+    return queue?.calls[queue.next]
   }
   return {
     call({ id = `call_${count}`, name }) {

@@ -15,25 +15,25 @@ export type EncodedSchema = {
  * The client's copy is never changed.
  */
 export function encodeSchema(schema: JsonObject, room: Room = createRoom()): EncodedSchema {
-  const walk: Walk = { root: schema, exact: true, left: perSchema, room, open: [] }
+  const walk = walkOf(schema, room)
   return { schema: encodeNode(schema, walk, 0), exact: walk.exact }
 }
 
-/** Nodes that may still be written for one request: references inside references multiply. */
+/** Keywords and properties that may still be read for one request: references inside references multiply. */
 export type Room = { left: number }
-export const createRoom = (): Room => ({ left: 100_000 })
-const perSchema = 5000
+export const createRoom = (): Room => ({ left: 500_000 })
+const perSchema = 40_000
 
 /** A function's parameters: one object, whatever unions stand at its root. */
 export function encodeParameters(schema: JsonObject, room: Room = createRoom()): EncodedSchema {
-  const encoded = encodeSchema(schema, room)
-  const whole = encoded.schema ?? {}
+  const walk = walkOf(schema, room)
+  const whole = encodeNode(schema, walk, 0)
   const branches = list(whole.anyOf).map(object)
   const node =
     branches.length > 0 && branches.every((branch) => branch.type === 'OBJECT')
-      ? mergeBranches(branches)
+      ? mergeBranches(branches, walk)
       : whole
-  const exact = encoded.exact && node.type === 'OBJECT'
+  const exact = walk.exact && node.type === 'OBJECT'
   if (node.type !== 'OBJECT' || !isObject(node.properties)) return { schema: undefined, exact }
   return { schema: node, exact }
 }
@@ -47,6 +47,14 @@ type Walk = {
   readonly open: string[]
 }
 
+const walkOf = (root: JsonObject, room: Room): Walk => ({
+  root,
+  exact: true,
+  left: perSchema,
+  room,
+  open: [],
+})
+
 const deepest = 48
 
 function encodeNode(value: Json | undefined, walk: Walk, depth: number): JsonObject {
@@ -55,15 +63,14 @@ function encodeNode(value: Json | undefined, walk: Walk, depth: number): JsonObj
     walk.exact = false
     return { type: 'OBJECT' }
   }
-  walk.left--
-  walk.room.left--
+  spend(walk, value)
   if (typeof value.$ref === 'string') return encodeReference(value, value.$ref, walk, depth)
   if (Array.isArray(value.allOf)) {
     const { allOf, ...rest } = value
     const parts = list(allOf)
       .filter(isObject)
       .map((part) => followed(part, walk))
-    return encodeNode(merged([rest, ...parts]), walk, depth + 1)
+    return encodeNode(merged([rest, ...parts], walk), walk, depth + 1)
   }
   const branches = [...list(value.anyOf), ...list(value.oneOf)]
   return branches.length > 0
@@ -73,13 +80,20 @@ function encodeNode(value: Json | undefined, walk: Walk, depth: number): JsonObj
 
 const isFull = (walk: Walk): boolean => walk.left <= 0 || walk.room.left <= 0
 
+function spend(walk: Walk, node: JsonObject): void {
+  const size = 1 + Object.keys(node).length
+  walk.left -= size
+  walk.room.left -= size
+}
+
 function encodeReference(value: JsonObject, ref: string, walk: Walk, depth: number): JsonObject {
   const target = walk.open.includes(ref) ? undefined : resolve(walk.root, ref)
   const { $ref: _, ...beside } = value
-  if (target === undefined) {
+  if (target === undefined || isFull(walk)) {
     walk.exact = false
     return withWords({ type: 'OBJECT' }, beside, [])
   }
+  spend(walk, target)
   walk.open.push(ref)
   const node = encodeNode({ ...target, ...beside }, walk, depth + 1)
   walk.open.pop()
@@ -94,10 +108,11 @@ function followed(part: JsonObject, walk: Walk): JsonObject {
     seen.add(node.$ref)
     const { $ref: _, ...beside } = node
     const target = walk.open.includes(node.$ref) ? undefined : resolve(walk.root, node.$ref)
-    if (target === undefined) {
+    if (target === undefined || isFull(walk)) {
       walk.exact = false
       return beside
     }
+    spend(walk, target)
     node = { ...target, ...beside }
   }
   return node
@@ -106,7 +121,7 @@ function followed(part: JsonObject, walk: Walk): JsonObject {
 /** `#/$defs/name` and other pointers into the same document. */
 function resolve(root: JsonObject, ref: string): JsonObject | undefined {
   if (ref === '#') return root
-  if (!ref.startsWith('#/')) return undefined
+  if (!ref.startsWith('#/') || ref.length > 1000) return undefined
   let node: Json | undefined = root
   for (const step of ref.slice(2).split('/')) {
     const key = decodeStep(step)
@@ -135,11 +150,11 @@ function encodeUnion(value: JsonObject, all: Json[], walk: Walk, depth: number):
   if (telling.length === 0 || (own && telling.length < branches.length))
     return encodeTyped(given, walk, depth)
   const only = telling[0]
-  if (telling.length === 1 && only) return encodeNode(merged([given, only]), walk, depth + 1)
+  if (telling.length === 1 && only) return encodeNode(merged([given, only], walk), walk, depth + 1)
   const { default: _default, ...shared } = given
   const encoded = telling.flatMap((branch) => {
     if (isFull(walk)) return []
-    const node = encodeNode(merged([shared, branch]), walk, depth + 1)
+    const node = encodeNode(merged([shared, branch], walk), walk, depth + 1)
     return Array.isArray(node.anyOf) ? node.anyOf.map(object) : [node]
   })
   if (encoded.length > 0) return joinEnums(encoded) ?? { anyOf: encoded }
@@ -178,15 +193,19 @@ function joinEnums(branches: JsonObject[]): JsonObject | undefined {
   return { ...first, enum: [...new Set(branches.flatMap((branch) => list(branch.enum)))] }
 }
 
-/** All of them at once, as far as one node can say it. */
-function merged(nodes: readonly JsonObject[]): JsonObject {
+/** All of them at once, as far as one node can say it. Merging is work too, so it is paid from the room there is. */
+function merged(nodes: readonly JsonObject[], walk: Walk): JsonObject {
   const whole: JsonObject = {}
   const properties: JsonObject = {}
   const required = new Set<Json>()
   for (const node of nodes) {
+    if (isFull(walk)) break
     for (const [key, value] of Object.entries(node))
       if (value !== undefined) setOwn(whole, key, value)
-    for (const [name, value] of Object.entries(object(node.properties)))
+    const own = object(node.properties)
+    spend(walk, node)
+    spend(walk, own)
+    for (const [name, value] of Object.entries(own))
       if (value !== undefined) setOwn(properties, name, value)
     for (const name of list(node.required)) required.add(name)
   }
@@ -196,8 +215,8 @@ function merged(nodes: readonly JsonObject[]): JsonObject {
 }
 
 /** The fields of any branch; wanted is what every branch wants. */
-function mergeBranches(branches: readonly JsonObject[]): JsonObject {
-  const { required: _, ...whole } = merged(branches)
+function mergeBranches(branches: readonly JsonObject[], walk: Walk): JsonObject {
+  const { required: _, ...whole } = merged(branches, walk)
   const wanted = branches.map((branch) => new Set(list(branch.required)))
   const required = [...(wanted[0] ?? [])].filter((name) => wanted.every((set) => set.has(name)))
   return { ...whole, ...(required.length > 0 && { required }) }

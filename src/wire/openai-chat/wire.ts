@@ -10,7 +10,8 @@ import { decodeStream, encodeStream } from './stream.ts'
 export const openaiChat: Wire = {
   id: 'openai-chat',
   framing: 'sse',
-  path: ({ quirks }) => quirks.chatPath ?? '/chat/completions',
+  path: ({ quirks, model }) =>
+    quirks.chatPath?.replace('{model}', encodeURIComponent(model)) ?? '/chat/completions',
   decodeRequest,
   encodeRequest,
   decodeResult,

@@ -1,0 +1,155 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { gunzipSync } from 'node:zlib'
+import { type Route, routes } from '../src/gateway/routes.ts'
+import { type JsonObject, object, text } from '../src/json/json.ts'
+import { providers } from '../src/provider/providers.ts'
+import type { ProviderSpec } from '../src/provider/spec.ts'
+import { version } from '../src/version.ts'
+
+/**
+ * Whatever a table can write, written by it: docs/config.md, data/config.schema.json, docs/providers.md and two blocks of
+ * README.md. With `--check` nothing is written, and what is out of date, or says of itself what is not so, is an error.
+ */
+const root = join(import.meta.dirname, '..')
+const writers = ['scripts/config-docs.ts', 'scripts/provider-docs.ts']
+
+const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
+const problems: string[] = []
+
+for (const writer of writers) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    values.check ? [writer, '--check'] : [writer],
+    { cwd: root, encoding: 'utf8' },
+  )
+  if (status !== 0) problems.push(`${stdout}${stderr}`.trim() || `${writer} failed`)
+}
+
+const readme = read('README.md')
+const written = withBlocks(readme, { endpoints: endpoints(), providers: providerCounts() })
+if (!values.check) writeFileSync(join(root, 'README.md'), written)
+else if (written !== readme) problems.push('README.md is out of date: run npm run docs')
+
+problems.push(...catalogueProblems(), ...versionProblems(), ...linkProblems())
+for (const problem of problems) console.error(problem)
+process.exitCode = problems.length === 0 ? 0 : 1
+
+function read(name: string): string {
+  return readFileSync(join(root, name), 'utf8')
+}
+
+/** Puts each text between `<!-- name: … -->` and `<!-- /name -->`. */
+function withBlocks(page: string, blocks: Record<string, string>): string {
+  let out = page
+  for (const [name, content] of Object.entries(blocks)) {
+    const start = out.indexOf(`<!-- ${name}: `)
+    const from = out.indexOf('-->\n', start) + 4
+    const to = out.indexOf(`<!-- /${name} -->`, from)
+    if (start === -1 || from === 3 || to === -1)
+      throw new Error(`README.md has no block "${name}": <!-- ${name}: … --> and <!-- /${name} -->`)
+    out = `${out.slice(0, from)}${content}${out.slice(to)}`
+  }
+  return out
+}
+
+/** One row for routes that do the same, in the order of the table of routes. */
+function endpoints(): string {
+  const rows = new Map<string, { paths: string[]; permission: Route['permission'] }>()
+  for (const { method, path, summary, permission } of routes) {
+    const row = rows.get(summary) ?? { paths: [], permission }
+    row.paths.push(`\`${method} ${path}\``)
+    rows.set(summary, row)
+  }
+  return [
+    '| Endpoint | What | Who |',
+    '| --- | --- | --- |',
+    ...[...rows].map(
+      ([summary, { paths, permission }]) =>
+        `| ${paths.join('<br>')} | ${summary} | ${who[permission]} |`,
+    ),
+    '',
+  ].join('\n')
+}
+
+const who: Record<Route['permission'], string> = {
+  llm: 'callers',
+  info: 'callers',
+  admin: 'the admin key',
+  public: 'anyone',
+}
+
+/** How many providers there are, by the API they are spoken to in. */
+function providerCounts(): string {
+  const counts = new Map<string, string[]>()
+  for (const [id, { wire }] of Object.entries<ProviderSpec>(providers))
+    counts.set(wire, [...(counts.get(wire) ?? []), id])
+  const known = [...counts].sort(([, a], [, b]) => b.length - a.length)
+  const all = Object.keys(providers).length
+  return [
+    `${all} providers, each with its address, key and differences: [docs/providers.md](docs/providers.md).`,
+    '',
+    '| Spoken to in | Providers |',
+    '| --- | --- |',
+    ...known.map(([wire, ids]) => `| \`${wire}\` | ${some(ids.sort())} |`),
+    '',
+  ].join('\n')
+}
+
+/** All of a few; of many the ones people look for first. */
+function some(ids: readonly string[]): string {
+  if (ids.length <= 12) return ids.map((id) => `\`${id}\``).join(', ')
+  const shown = ids.filter((id) => wellKnown.has(id))
+  return `${ids.length}, among them ${shown.map((id) => `\`${id}\``).join(', ')}`
+}
+
+const wellKnown = new Set(
+  `azure azure_ai cerebras databricks deepseek fireworks_ai github groq huggingface hosted_vllm lm_studio mistral
+  moonshot nvidia_nim openai openrouter perplexity together_ai vercel_ai_gateway vllm xai`.split(/\s+/),
+)
+
+/** data/models.meta.json counts what data/models.json.gz holds. */
+function catalogueProblems(): string[] {
+  const zipped = readFileSync(join(root, 'data', 'models.json.gz'))
+  const models = object(JSON.parse(gunzipSync(zipped).toString('utf8')))
+  const meta = object(JSON.parse(read('data/models.meta.json')))
+  const infos = Object.entries(models).filter(([name]) => name !== 'fallback_generalizations')
+  const counted: JsonObject = {
+    models: infos.length,
+    providers: new Set(infos.flatMap(([, info]) => text(object(info).litellm_provider) ?? [])).size,
+    fields: new Set(infos.flatMap(([, info]) => Object.keys(object(info)))).size,
+  }
+  const wrong = Object.keys(counted).filter((key) => counted[key] !== meta[key])
+  const notice = read('data/LICENSE-models.txt')
+  return [
+    ...wrong.map(
+      (key) =>
+        `data/models.meta.json says ${key}: ${meta[key]}, and models.json.gz has ${counted[key]}: run npm run catalogue`,
+    ),
+    ...(notice.includes(`LiteLLM ${meta.version}`)
+      ? []
+      : ['data/LICENSE-models.txt is of another release than models.meta.json: run npm run catalogue']),
+  ]
+}
+
+/** The version stands in three places, since a start must not read package.json. */
+function versionProblems(): string[] {
+  const said = object(JSON.parse(read('package.json'))).version
+  const locked = object(JSON.parse(read('package-lock.json'))).version
+  return [
+    ...(said === version ? [] : [`package.json says ${said}, src/version.ts ${version}`]),
+    ...(said === locked ? [] : [`package.json says ${said}, package-lock.json ${locked}: run npm i`]),
+  ]
+}
+
+/** A page that is pointed to must be there. */
+function linkProblems(): string[] {
+  const pages = ['README.md', 'AGENTS.md', 'CHANGELOG.md', 'docs/architecture.md']
+  return pages.flatMap((page) =>
+    [...read(page).matchAll(/\]\(([^)#\s:]+)(?:#[^)]*)?\)/g)].flatMap(([, target = '']) =>
+      existsSync(join(root, page, '..', target)) ? [] : `${page} points to ${target}, which is not there`,
+    ),
+  )
+}
