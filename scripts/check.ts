@@ -44,7 +44,13 @@ const steps: readonly Step[] = [
   { name: 'types', args: program('typescript/bin/tsc', '--noEmit', '-p', '.') },
   {
     name: 'lint and format',
-    args: program('@biomejs/biome/bin/biome', 'ci', '--colors=off', '--diagnostic-level=error', '.'),
+    args: program(
+      '@biomejs/biome/bin/biome',
+      'ci',
+      '--colors=off',
+      '--diagnostic-level=error',
+      '.',
+    ),
   },
   { name: 'written docs', args: ['scripts/docs.ts', '--check'] },
   { name: 'layers', args: ['scripts/layers.ts'] },

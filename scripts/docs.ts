@@ -19,24 +19,6 @@ const writers = ['scripts/config-docs.ts', 'scripts/provider-docs.ts']
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
 const problems: string[] = []
 
-for (const writer of writers) {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    values.check ? [writer, '--check'] : [writer],
-    { cwd: root, encoding: 'utf8' },
-  )
-  if (status !== 0) problems.push(`${stdout}${stderr}`.trim() || `${writer} failed`)
-}
-
-const readme = read('README.md')
-const written = withBlocks(readme, { endpoints: endpoints(), providers: providerCounts() })
-if (!values.check) writeFileSync(join(root, 'README.md'), written)
-else if (written !== readme) problems.push('README.md is out of date: run npm run docs')
-
-problems.push(...catalogueProblems(), ...versionProblems(), ...linkProblems())
-for (const problem of problems) console.error(problem)
-process.exitCode = problems.length === 0 ? 0 : 1
-
 function read(name: string): string {
   return readFileSync(join(root, name), 'utf8')
 }
@@ -107,7 +89,9 @@ function some(ids: readonly string[]): string {
 
 const wellKnown = new Set(
   `azure azure_ai cerebras databricks deepseek fireworks_ai github groq huggingface hosted_vllm lm_studio mistral
-  moonshot nvidia_nim openai openrouter perplexity together_ai vercel_ai_gateway vllm xai`.split(/\s+/),
+  moonshot nvidia_nim openai openrouter perplexity together_ai vercel_ai_gateway vllm xai`.split(
+    /\s+/,
+  ),
 )
 
 /** data/models.meta.json counts what data/models.json.gz holds. */
@@ -130,7 +114,9 @@ function catalogueProblems(): string[] {
     ),
     ...(notice.includes(`LiteLLM ${meta.version}`)
       ? []
-      : ['data/LICENSE-models.txt is of another release than models.meta.json: run npm run catalogue']),
+      : [
+          'data/LICENSE-models.txt is of another release than models.meta.json: run npm run catalogue',
+        ]),
   ]
 }
 
@@ -140,7 +126,9 @@ function versionProblems(): string[] {
   const locked = object(JSON.parse(read('package-lock.json'))).version
   return [
     ...(said === version ? [] : [`package.json says ${said}, src/version.ts ${version}`]),
-    ...(said === locked ? [] : [`package.json says ${said}, package-lock.json ${locked}: run npm i`]),
+    ...(said === locked
+      ? []
+      : [`package.json says ${said}, package-lock.json ${locked}: run npm i`]),
   ]
 }
 
@@ -149,7 +137,27 @@ function linkProblems(): string[] {
   const pages = ['README.md', 'AGENTS.md', 'CHANGELOG.md', 'docs/architecture.md']
   return pages.flatMap((page) =>
     [...read(page).matchAll(/\]\(([^)#\s:]+)(?:#[^)]*)?\)/g)].flatMap(([, target = '']) =>
-      existsSync(join(root, page, '..', target)) ? [] : `${page} points to ${target}, which is not there`,
+      existsSync(join(root, page, '..', target))
+        ? []
+        : `${page} points to ${target}, which is not there`,
     ),
   )
 }
+
+for (const writer of writers) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    values.check ? [writer, '--check'] : [writer],
+    { cwd: root, encoding: 'utf8' },
+  )
+  if (status !== 0) problems.push(`${stdout}${stderr}`.trim() || `${writer} failed`)
+}
+
+const readme = read('README.md')
+const written = withBlocks(readme, { endpoints: endpoints(), providers: providerCounts() })
+if (!values.check) writeFileSync(join(root, 'README.md'), written)
+else if (written !== readme) problems.push('README.md is out of date: run npm run docs')
+
+problems.push(...catalogueProblems(), ...versionProblems(), ...linkProblems())
+for (const problem of problems) console.error(problem)
+process.exitCode = problems.length === 0 ? 0 : 1

@@ -1,5 +1,13 @@
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -60,7 +68,7 @@ const kits: Record<string, Kit> = {
     read({ log }) {
       const said = existsSync(log) ? readFileSync(log, 'utf8') : ''
       const cases = new Map<string, boolean>()
-      for (const [, word, file, rest = ''] of said.matchAll(/^(ok {3}|FAIL) ([\w-]+): (.*)$/gm)) {
+      for (const [, word, file, rest = ''] of said.matchAll(/^(ok {2}|FAIL) ([\w-]+): (.*)$/gm)) {
         // A failure's reason follows its fact, and both may hold colons: known facts are found by their beginning.
         const name = word === 'FAIL' ? factOf(`${file}: ${rest}`) : `${file}: ${rest}`
         cases.set(name, word !== 'FAIL')
@@ -74,21 +82,7 @@ const { values, positionals } = parseArgs({
   options: { update: { type: 'boolean', default: false } },
   allowPositionals: true,
 })
-const unknown = positionals.find((name) => !(name in kits))
-if (unknown !== undefined)
-  throw new Error(`there is no kit "${unknown}": they are ${Object.keys(kits).join(' and ')}`)
-
 const ratchet = readRatchet()
-mkdirSync(folder, { recursive: true })
-for (const [name, kit] of Object.entries(kits)) {
-  if (positionals.length > 0 && !positionals.includes(name)) continue
-  if (!existsSync(join(shared, name, 'run.mjs'))) {
-    console.log(`${name}: the kit does not lie beside this clone, so it is left out`)
-    continue
-  }
-  if (!(await compare(name, kit))) process.exitCode = 1
-}
-if (values.update) writeFileSync(ratchetFile, `${JSON.stringify(ratchet, null, 1)}\n`)
 
 async function compare(name: string, kit: Kit): Promise<boolean> {
   const held = ratchet[name] ?? []
@@ -100,8 +94,7 @@ async function compare(name: string, kit: Kit): Promise<boolean> {
   const again = await secondLook(name, kit, lost)
   const failed = [...lost.filter((each) => !again.includes(each)), ...(complete ? [] : missing)]
   const added = passing.filter((each) => !held.includes(each))
-  if (values.update)
-    ratchet[name] = [...passing, ...again, ...(complete ? [] : missing)].sort()
+  if (values.update) ratchet[name] = [...passing, ...again, ...(complete ? [] : missing)].sort()
 
   const seconds = ((performance.now() - started) / 1000).toFixed(0)
   const notes = [
@@ -147,7 +140,13 @@ async function run(
   rmSync(files.json, { force: true })
   const log = openSync(files.log, 'w')
   const gateway = `'${process.execPath}' '${join(root, 'bin', 'throughway.ts')}' --config {config} --port {port} --data-dir {data}`
-  const args = [join(shared, name, 'run.mjs'), '--start', gateway, ...(await kit.args(files)), ...more]
+  const args = [
+    join(shared, name, 'run.mjs'),
+    '--start',
+    gateway,
+    ...(await kit.args(files)),
+    ...more,
+  ]
   const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log] })
   closeSync(log)
   const { pid } = child
@@ -212,3 +211,18 @@ function isFree(port: number): Promise<boolean> {
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
   })
 }
+
+const unknown = positionals.find((name) => !(name in kits))
+if (unknown !== undefined)
+  throw new Error(`there is no kit "${unknown}": they are ${Object.keys(kits).join(' and ')}`)
+
+mkdirSync(folder, { recursive: true })
+for (const [name, kit] of Object.entries(kits)) {
+  if (positionals.length > 0 && !positionals.includes(name)) continue
+  if (!existsSync(join(shared, name, 'run.mjs'))) {
+    console.log(`${name}: the kit does not lie beside this clone, so it is left out`)
+    continue
+  }
+  if (!(await compare(name, kit))) process.exitCode = 1
+}
+if (values.update) writeFileSync(ratchetFile, `${JSON.stringify(ratchet, null, 1)}\n`)

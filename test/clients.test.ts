@@ -330,24 +330,34 @@ describe('Fased', () => {
   })
 
   test('an empty list of tools, where only the history has calls, is no mistake', async () => {
-    provider.tell(hello)
-    const response = await call({
-      model: 'gpt-5.5',
-      tools: [],
-      messages: [
-        { role: 'user', content: 'Weather?' },
-        {
-          role: 'assistant',
-          content: null,
-          tool_calls: [
-            { id: 'c', type: 'function', function: { name: 'weather', arguments: '{}' } },
-          ],
-        },
-        { role: 'tool', tool_call_id: 'c', content: 'rain' },
-      ],
-    })
-    equal(response.status, 200)
-    equal((await eventsOf(response)).at(-1)?.data, '[DONE]')
+    // As OpenAI does it.
+    provider.tell((asked, nth) =>
+      ['tools', 'tool_choice', 'parallel_tool_calls'].some((key) => key in asked.json)
+        ? refusal(400, { message: "Invalid 'tools': empty array.", code: 'empty_array' })
+        : hello(asked, nth),
+    )
+    const call_1 = {
+      id: 'c',
+      type: 'function',
+      function: { name: 'weather', arguments: '{}' },
+    }
+    const history = [
+      { role: 'user', content: 'Weather?' },
+      { role: 'assistant', content: null, tool_calls: [call_1] },
+      { role: 'tool', tool_call_id: 'c', content: 'rain' },
+    ]
+    for (const more of [
+      {},
+      { tool_choice: 'auto', parallel_tool_calls: true },
+      { tool_choice: 'none' },
+    ]) {
+      const response = await call({ model: 'gpt-5.5', tools: [], messages: history, ...more })
+      equal(response.status, 200, await response.clone().text())
+      equal((await eventsOf(response)).at(-1)?.data, '[DONE]')
+    }
+    equal((await call({ model: 'gpt-5.5', messages: history, tools: [weather] })).status, 400)
+    const demanding = { tools: [], tool_choice: 'required' }
+    equal((await call({ model: 'gpt-5.5', messages: history, ...demanding })).status, 400)
   })
 
   test('thoughts by any name are reasoning_content', async () => {

@@ -249,7 +249,12 @@ describe('streams', () => {
 })
 
 describe('errors are the client’s own classes', () => {
-  const cases: [status: number, error: JsonObject, kind: typeof APIError, more: JsonObject][] = [
+  const cases: [
+    status: number,
+    error: JsonObject,
+    kind: new (...said: never[]) => APIError,
+    more: JsonObject,
+  ][] = [
     [
       400,
       { message: 'bad', param: 'temperature', code: null },

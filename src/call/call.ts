@@ -2,8 +2,16 @@ import { eventsOf } from '../chat/fold.ts'
 import { GatewayError, saidBy } from '../errors.ts'
 import { toUtf8 } from '../json/latin1.ts'
 import type { Deployment } from '../provider/deployment.ts'
+import { sentSecrets } from '../provider/secrets.ts'
+import { hide } from '../wire/hide.ts'
 import type { Inbound } from '../wire/inbound.ts'
-import { type Crossing, relayResult, relayStream, type StreamRelay } from '../wire/relay.ts'
+import {
+  type Crossing,
+  readObject,
+  relayResult,
+  relayStream,
+  type StreamRelay,
+} from '../wire/relay.ts'
 import type { PassedResult } from '../wire/wire.ts'
 import { type Ask, prepare } from './prepare.ts'
 import { headersBack, scrub } from './scrub.ts'
@@ -48,13 +56,19 @@ export async function call(
   deps: CallDeps,
   { signal, limits }: { signal: AbortSignal; limits: Limits },
 ): Promise<Answer> {
+  let at = to
   try {
     if (to.problem) throw to.problem
     const { body, headers, dropped, crossing } = prepare(said, to, ask)
     const transport = to.mock ? deps.mock(to) : deps.transport
     const url = said.stream ? to.url.stream : to.url.whole
-    const signing = to.mock ? undefined : to.authorize?.({ method: 'POST', url, headers, body })
-    if (signing) await signing
+    if (to.authorize && !to.mock) {
+      const signing = to.authorize({ method: 'POST', url, headers, body })
+      if (signing) await signing
+      // A token that was fetched is as secret as a key that was configured.
+      at = { ...to, secrets: [...to.secrets, ...sentSecrets(headers)] }
+      crossing.secrets = at.secrets
+    }
     const reply = await transport({
       url,
       headers,
@@ -63,17 +77,17 @@ export async function call(
       limits,
       connection: to.connection,
     })
-    if (reply.status >= 400 || reply.status < 200) throw await refusal(reply, to)
+    if (reply.status >= 400 || reply.status < 200) throw await refusal(reply, at)
     const answer = said.stream
       ? await stream(reply, crossing, deps)
       : await whole(reply, crossing, deps)
-    const back = headersBack(reply, to.secrets)
+    const back = headersBack(reply, at.secrets)
     if (answer.type === 'whole')
-      return { type: 'whole', deployment: to, dropped, headers: back, result: answer.result }
+      return { type: 'whole', deployment: at, dropped, headers: back, result: answer.result }
     const { relay, head, rest } = answer
-    return { type: 'stream', deployment: to, dropped, headers: back, relay, head, rest }
+    return { type: 'stream', deployment: at, dropped, headers: back, relay, head, rest }
   } catch (cause) {
-    throw named(cause, to)
+    throw named(cause, at)
   }
 }
 
@@ -136,7 +150,6 @@ async function stream(
       if (chunk === undefined) {
         const out = relay.flush()
         if (out) head.push(out)
-        if (!relay.content && !relay.complete) relay.end(undefined)
         if (relay.fault && !relay.content) throw relay.fault
         rest.putBack(Promise.resolve(undefined))
         break
@@ -184,15 +197,15 @@ function reads(
 
 /** Asked to stream, answered whole: the client gets its stream all the same. */
 async function retold(reply: Reply, crossing: Crossing, deps: CallDeps): Promise<StreamAnswer> {
-  const { from, to, target, notes, context } = crossing
+  const { from, to, target, notes, context, secrets } = crossing
   const bytes = await reply.bytes(deps.maxAnswerBytes)
   // Read by the wire's own pass first: it refuses what is broken or an error.
   const result = relayResult(bytes, crossing)
-  const events = eventsOf(from.decodeResult(JSON.parse(new TextDecoder().decode(bytes)), notes))
+  const events = eventsOf(from.decodeResult(readObject(bytes), notes))
   const encoder = to.encodeStream({ ...context, model: context.model || target.model })
   const told = events.map((event) => encoder.push(event)).join('')
   return {
-    head: [toUtf8(told)],
+    head: [toUtf8(hide(told, secrets))],
     rest: { next: async () => undefined, stop: () => {} },
     relay: {
       push: () => undefined,

@@ -1,9 +1,10 @@
-import { faults } from '../errors.ts'
+import { faults, GatewayError } from '../errors.ts'
 import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
-import { toUtf8, utf8 } from '../json/latin1.ts'
+import { toUtf8 } from '../json/latin1.ts'
+import { parseObject } from '../json/parse.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { decodeContent } from '../wire/openai-chat/request.ts'
-import { readAll, type Reply, type Transport, type Upstream } from './transport.ts'
+import { type Reply, readAll, type Transport, type Upstream } from './transport.ts'
 
 /**
  * A provider that lives in the process: for a first try without an account, and for rows with `mock_response`.
@@ -15,14 +16,32 @@ import { readAll, type Reply, type Transport, type Upstream } from './transport.
  */
 export function mockTransport(to: Deployment, sleep: Sleep = wait): Transport {
   return async (request) => {
-    const body = object(JSON.parse(utf8(await bytesOf(request))))
+    const body = parseObject(await bytesOf(request))
     const plan = planOf(to, body)
-    await sleep(plan.timeout ? 2 ** 31 - 1 : plan.latencyMs, request.signal)
+    await waitFor(plan.timeout ? 2 ** 31 - 1 : plan.latencyMs, sleep, request)
     if (plan.error) return whole(plan.error.status, { error: plan.error })
     const answer = answerOf(plan, body, to)
     if (body.stream !== true) return whole(200, answer)
-    return streamed(piecesOf(answer, object(body.stream_options).include_usage === true, plan), plan.latencyMs / 10, sleep, request)
+    return streamed(
+      piecesOf(answer, object(body.stream_options).include_usage === true, plan),
+      plan.latencyMs / 10,
+      sleep,
+      request,
+    )
   }
+}
+
+/** The answer's first byte, or the limit that is passed before. */
+async function waitFor(ms: number, sleep: Sleep, { limits, signal }: Upstream): Promise<void> {
+  const stated = [limits?.firstByteMs, limits?.totalMs].filter((limit) => limit)
+  const limit = Math.min(...stated.map(Number))
+  if (ms < limit) return sleep(ms, signal)
+  await sleep(limit, signal)
+  throw new GatewayError(
+    'timeout',
+    `Timeout: the upstream did not begin to answer within ${limit} ms (first byte limit)`,
+    { status: 408 },
+  )
 }
 
 type Sleep = (ms: number, signal: AbortSignal | undefined) => Promise<void>
@@ -58,19 +77,31 @@ function errorOf(status: Json | undefined, response: Json | undefined): MockErro
   const code = Number(status)
   if (Number.isInteger(code) && code >= 400 && code < 600)
     return { status: code, message: `mock error ${code}`, type: 'mock_error', code: null }
-  const name = typeof response === 'string' ? /^litellm\.(RateLimitError|InternalServerError|ContextWindowExceededError)$/.exec(response)?.[1] : undefined
+  const name =
+    typeof response === 'string'
+      ? /^litellm\.(RateLimitError|InternalServerError|ContextWindowExceededError)$/.exec(
+          response,
+        )?.[1]
+      : undefined
   if (name !== undefined) {
     const row = Object.values(faults).find(({ className }) => className === name)
     const context = name === 'ContextWindowExceededError'
     return {
       status: row?.status ?? 500,
-      message: context ? "this model's maximum context length is exceeded (mock)" : `this is a mock ${name}`,
+      message: context
+        ? "this model's maximum context length is exceeded (mock)"
+        : `this is a mock ${name}`,
       type: 'mock_error',
       code: context ? 'context_length_exceeded' : null,
     }
   }
   if (typeof response === 'string' && response.startsWith('Exception: content_filter_policy'))
-    return { status: 400, message: 'content policy violation (mock)', type: 'mock_error', code: 'content_policy_violation' }
+    return {
+      status: 400,
+      message: 'content policy violation (mock)',
+      type: 'mock_error',
+      code: 'content_policy_violation',
+    }
   return undefined
 }
 
@@ -107,14 +138,19 @@ function answerOf(plan: Plan, body: JsonObject, to: Deployment): JsonObject {
 
 const wordsOf = (message: Json | undefined): string =>
   decodeContent(object(message).content)
-    .map((part) => (part.type === 'text' ? part.text : part.type === 'media' ? `[${part.media}]` : ''))
+    .map((part) =>
+      part.type === 'text' ? part.text : part.type === 'media' ? `[${part.media}]` : '',
+    )
     .join(' ')
 
 function lastWords(body: JsonObject): string {
   const messages = list(body.messages)
   const last = messages.at(-1)
   if (object(last).role === 'tool') return `The tool answered: ${wordsOf(last)}`
-  return wordsOf(messages.findLast((message) => object(message).role === 'user')) || 'Hello from the mock provider.'
+  return (
+    wordsOf(messages.findLast((message) => object(message).role === 'user')) ||
+    'Hello from the mock provider.'
+  )
 }
 
 /** A call of the tool that is demanded, or named in what the user said; none once a tool has answered. */
@@ -134,7 +170,10 @@ function toolCalls(body: JsonObject): JsonObject[] {
     {
       id: `call_${crypto.randomUUID().replaceAll('-', '').slice(0, 24)}`,
       type: 'function',
-      function: { name: text(chosen.name) ?? '', arguments: JSON.stringify(example(object(chosen.parameters), 0)) },
+      function: {
+        name: text(chosen.name) ?? '',
+        arguments: JSON.stringify(example(object(chosen.parameters), 0)),
+      },
     },
   ]
 }
@@ -204,7 +243,12 @@ function whole(status: number, body: JsonObject): Reply {
   })
 }
 
-function streamed(pieces: Generator<string>, pauseMs: number, sleep: Sleep, { signal }: Upstream): Reply {
+function streamed(
+  pieces: Generator<string>,
+  pauseMs: number,
+  sleep: Sleep,
+  { signal }: Upstream,
+): Reply {
   return reply(200, 'text/event-stream', async function* () {
     for (const piece of pieces) {
       if (pauseMs > 0) await sleep(pauseMs, signal)
@@ -225,15 +269,27 @@ function reply(status: number, type: string, body: () => AsyncIterable<Uint8Arra
 
 async function bytesOf({ body }: Upstream): Promise<Uint8Array> {
   if (body === undefined) return toUtf8('{}')
-  return typeof body === 'string' ? toUtf8(body) : body instanceof Uint8Array ? body : await readAll(body)
+  return typeof body === 'string'
+    ? toUtf8(body)
+    : body instanceof Uint8Array
+      ? body
+      : await readAll(body)
 }
 
 const wait: Sleep = (ms, signal) =>
   new Promise((resolve, reject) => {
-    if (ms <= 0) return resolve()
-    const timer = setTimeout(resolve, ms)
-    signal?.addEventListener('abort', () => {
+    const left = () => {
       clearTimeout(timer)
-      reject(signal.reason)
-    })
+      reject(new GatewayError('canceled', 'the client has gone'))
+    }
+    if (signal?.aborted) return reject(new GatewayError('canceled', 'the client has gone'))
+    if (ms <= 0) return resolve()
+    const timer = setTimeout(
+      () => {
+        signal?.removeEventListener('abort', left)
+        resolve()
+      },
+      Math.min(ms, 2 ** 31 - 1),
+    )
+    signal?.addEventListener('abort', left)
   })

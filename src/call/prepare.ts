@@ -1,5 +1,5 @@
 import type { ChatRequest } from '../chat/chat.ts'
-import { isObject, type Json, type JsonObject, object } from '../json/json.ts'
+import { type Json, type JsonObject, object } from '../json/json.ts'
 import { toUtf8 } from '../json/latin1.ts'
 import { stringify } from '../json/parse.ts'
 import { type Edits as PatchEdits, patch } from '../json/patch.ts'
@@ -33,7 +33,8 @@ export type Prepared = {
 export function prepare(said: Inbound, to: Deployment, ask: Ask): Prepared {
   const target: Target =
     ask.dropParams && !to.target.dropParams ? { ...to.target, dropParams: true } : to.target
-  const mine = to.authorize || !isEmpty(ask.headers) ? { ...ask.headers, ...to.headers } : to.headers
+  const mine =
+    to.authorize || !isEmpty(ask.headers) ? { ...ask.headers, ...to.headers } : to.headers
   if (said.wire !== to.wire || !said.wire.native) return translated(said, to, target, ask, mine)
   const headers = isEmpty(ask.dialectHeaders) ? mine : withHeaders(mine, ask.dialectHeaders)
   const crossing: Crossing = {
@@ -43,9 +44,11 @@ export function prepare(said: Inbound, to: Deployment, ask: Ask): Prepared {
     target,
     notes: { model: target.model },
     context: ask.context,
+    secrets: to.secrets,
   }
   const edits = editsOf(said, to, ask)
-  const touched = to.dropPaths.length > 0 || mustBeRead(said, edits, sightOf(said.wire.native, target))
+  const touched =
+    to.dropPaths.length > 0 || mustBeRead(said, edits, sightOf(said.wire.native, target))
   if (said.glance && !touched)
     return { body: patch(said.glance, raw(edits)), headers, dropped: [], crossing }
   const body = said.json()
@@ -91,7 +94,10 @@ function withHeaders(
     if (value === undefined) continue
     const there = out[name]
     if (name !== 'anthropic-beta' || there === undefined) out[name] = there ?? value
-    else out[name] = [...new Set([...there.split(','), ...value.split(',')].map((one) => one.trim()))].join(',')
+    else
+      out[name] = [
+        ...new Set([...there.split(','), ...value.split(',')].map((one) => one.trim())),
+      ].join(',')
   }
   return out
 }
@@ -104,29 +110,54 @@ type Edits = {
 }
 
 function editsOf(said: Inbound, to: Deployment, ask: Ask): Edits {
-  const set: Record<string, Json> = { model: to.target.model }
-  const drops = to.dropKeys.filter((key) => said.has(key))
+  const set: Record<string, Json> = said.wire.native?.modelInPath ? {} : { model: to.target.model }
+  const drops = [...to.dropKeys.filter((key) => said.has(key)), ...ofNoTools(said)]
   const remove = drops.length > 0 ? [...ask.remove, ...drops] : ask.remove
-  const mine = said.has('extra_body') ? said.field('extra_body') : undefined
-  for (const extra of [mine, to.extraBody])
-    if (isObject(extra))
-      for (const [key, value] of Object.entries(extra)) if (value !== undefined) set[key] = value
+  const mine = said.has('extra_body') ? object(said.field('extra_body')) : {}
+  for (const [key, value] of Object.entries(mine))
+    if (value !== undefined && !decided.has(key)) set[key] = value
+  for (const [key, value] of Object.entries(to.extraBody ?? {}))
+    if (value !== undefined) set[key] = value
   const append: Record<string, Json> = {}
   for (const [key, value] of Object.entries(to.defaults))
-    if (value !== undefined && !(key in set) && !said.has(key) && !said.has(twins[key] ?? key))
+    if (
+      value !== undefined &&
+      !(key in set) &&
+      !to.dropKeys.includes(key) &&
+      !said.has(key) &&
+      !said.has(twins[key] ?? key)
+    )
       append[key] = value
   if (said.stream && !to.target.quirks.noStreamUsage && said.wire.id === 'openai-chat') {
-    const options = object(said.field('stream_options'))
+    const options = object(set['stream_options'] ?? said.field('stream_options'))
     if (options['include_usage'] !== true)
       set['stream_options'] = { ...options, include_usage: true }
   }
   return { remove, set, append }
 }
 
+/** What the gateway answers for, so no client says otherwise in its `extra_body`; and what would be no field but a prototype. */
+const decided: ReadonlySet<string> = new Set(['model', 'stream', '__proto__'])
+
 /** Two spellings of one parameter: a row's default gives way to either. */
 const twins: Readonly<Record<string, string>> = {
   max_tokens: 'max_completion_tokens',
   max_completion_tokens: 'max_tokens',
+}
+
+/**
+ * OpenAI refuses an empty list of tools (400 `empty_array`, 2026-11), which clients send beside a history of calls; what
+ * would choose among those tools goes with it.
+ */
+function ofNoTools(said: Inbound): readonly string[] {
+  if (said.wire.id !== 'openai-chat' || !said.has('tools')) return []
+  const span = said.glance?.keys.get('tools')
+  // A long list need not be read to learn that it is not empty.
+  if (span && span.valueEnd - span.valueStart > 64) return []
+  const tools = said.field('tools')
+  if (!Array.isArray(tools) || tools.length > 0) return []
+  const idle = said.field('tool_choice') === 'auto' || said.field('tool_choice') === 'none'
+  return ['tools', 'parallel_tool_calls', ...(idle ? ['tool_choice'] : [])]
 }
 
 function raw(edits: Edits): PatchEdits {
@@ -154,6 +185,7 @@ export function removePath(body: JsonObject, path: string): void {
   const walk = (value: Json | undefined, at: number): void => {
     const step = steps[at]
     if (step === undefined || typeof value !== 'object' || value === null) return
+    if (step !== '*' && !Object.hasOwn(value, step)) return
     const last = at === steps.length - 1
     if (Array.isArray(value)) {
       value.forEach((item, index) => {
@@ -189,6 +221,7 @@ function translated(
       target,
       notes,
       context: ask.context,
+      secrets: to.secrets,
     },
   }
 }
@@ -211,8 +244,17 @@ function requestFor(said: Inbound, to: Deployment, ask: Ask): ChatRequest {
   }
   const extras = { ...request.extras }
   for (const key of ask.remove) delete extras[key]
-  return withDefaults({ ...request, extras }, to.defaults)
+  const betas = ask.dialectHeaders['anthropic-beta']
+  // Asked for in a header by this dialect; other wires find it among the body's fields.
+  if (betas !== undefined && extras['betas'] === undefined)
+    extras['betas'] = betas.split(',').map((beta) => beta.trim())
+  return withDefaults({ ...request, extras }, without(to.defaults, to.dropKeys))
 }
+
+const without = (values: JsonObject, keys: readonly string[]): JsonObject =>
+  keys.length === 0
+    ? values
+    : Object.fromEntries(Object.entries(values).filter(([key]) => !keys.includes(key)))
 
 /** A row's parameters are in OpenAI's words, whatever the client speaks. */
 function withDefaults(request: ChatRequest, defaults: JsonObject): ChatRequest {

@@ -1,30 +1,27 @@
 import { GatewayError } from '../errors.ts'
+import { hide } from '../wire/hide.ts'
 import type { Reply } from './transport.ts'
 
 /** A provider that echoes its request must not show our credential to the client. */
 export function scrub(error: GatewayError, secrets: readonly string[]): GatewayError {
   if (!secrets.some((secret) => mentions(error, secret))) return error
   const { kind, status, provider, type, param, code, retryAfter, headers, cause } = error
-  return new GatewayError(kind, clean(error.message, secrets), {
+  return new GatewayError(kind, hide(error.message, secrets), {
     status,
     provider,
-    type: type && clean(type, secrets),
-    param: param && clean(param, secrets),
-    code: code && clean(code, secrets),
-    retryAfter,
+    type: type && hide(type, secrets),
+    param: param && hide(param, secrets),
+    code: code && hide(code, secrets),
+    retryAfter: retryAfter && hide(retryAfter, secrets),
     headers,
     cause,
   })
 }
 
-const mentions = ({ message, type, param, code }: GatewayError, secret: string): boolean =>
-  [message, type, param, code].some((said) => said?.includes(secret))
-
-export function clean(said: string, secrets: readonly string[]): string {
-  let out = said
-  for (const secret of secrets) if (secret !== '') out = out.replaceAll(secret, '[redacted]')
-  return out
-}
+const mentions = (
+  { message, type, param, code, retryAfter }: GatewayError,
+  secret: string,
+): boolean => [message, type, param, code, retryAfter].some((said) => said?.includes(secret))
 
 /** Belong to one connection, or say how the bytes were packed. */
 const kept = new Set(
@@ -47,7 +44,7 @@ export function headersBack(reply: Reply, secrets: readonly string[]): Record<st
 }
 
 function holds(value: string, secrets: readonly string[]): boolean {
-  for (const secret of secrets) if (secret !== '' && value.includes(secret)) return true
+  for (const secret of secrets) if (value.includes(secret)) return true
   return false
 }
 

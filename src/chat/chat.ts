@@ -84,6 +84,8 @@ export type TextPart = {
   cache?: CacheHint
   /** Citations and annotations, each in OpenAI's annotation shape (`{type:'url_citation', url_citation:{…}}`) or, when it has none, as the provider gave it. */
   annotations?: JsonObject[]
+  /** Unmodelled fields of the part, and of the item it is all of (id, phase), verbatim: only the wire they came from reads them. */
+  extras?: JsonObject
 }
 export type MediaPart = {
   type: 'media'
@@ -122,6 +124,8 @@ export type ToolCallPart = {
   /** Gemini's thought signature, byte-identical. */
   signature?: string
   cache?: CacheHint
+  /** Unmodelled fields, verbatim: only the wire they came from reads them. */
+  extras?: JsonObject
 }
 export type ToolResultPart = {
   type: 'tool-result'
@@ -132,6 +136,7 @@ export type ToolResultPart = {
   failed: boolean
   kind?: 'function' | 'custom'
   cache?: CacheHint
+  extras?: JsonObject
 }
 export type RefusalPart = { type: 'refusal'; text: string }
 /** A block only its own wire understands (server tools, code results): sent back verbatim there, dropped and named elsewhere. */
@@ -149,7 +154,14 @@ export type FunctionTool = {
   extras?: JsonObject
 }
 /** OpenAI's freeform tool: input is text, perhaps under a grammar. */
-export type CustomTool = { type: 'custom'; name: string; description?: string; format?: JsonObject }
+export type CustomTool = {
+  type: 'custom'
+  name: string
+  description?: string
+  /** In the shape of OpenAI's chat: `{type: 'grammar', grammar: {syntax, definition}}`. */
+  format?: JsonObject
+  extras?: JsonObject
+}
 /** A tool the provider runs (web search, code execution…), in the words of the wire it came from. */
 export type ServerTool = { type: 'server'; wire: string; value: JsonObject }
 

@@ -1,6 +1,6 @@
 import { type Answer, call, named, type StreamAnswer } from '../call/call.ts'
 import type { Ask } from '../call/prepare.ts'
-import { type Limits, join } from '../call/transport.ts'
+import { join, type Limits } from '../call/transport.ts'
 import { outputTokens, type Usage } from '../chat/chat.ts'
 import { countedUsage } from '../chat/tokens.ts'
 import { GatewayError } from '../errors.ts'
@@ -13,7 +13,14 @@ import { unknownModel } from '../router/router.ts'
 import { type Inbound, listen } from '../wire/inbound.ts'
 import type { ClientContext, Wire } from '../wire/wire.ts'
 import { type Controls, readControls, refuseUpstreamElsewhere } from './fields.ts'
-import { answerHeaders, callIdOf, costOfAnswer, dialectHeaders, errorHeaders, forwarded } from './headers.ts'
+import {
+  answerHeaders,
+  callIdOf,
+  costOfAnswer,
+  dialectHeaders,
+  errorHeaders,
+  forwarded,
+} from './headers.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 
@@ -39,7 +46,8 @@ export async function serveChat(
     receipt.model = said.model
     receipt.stream = said.stream
     receipt.serviceTier = tierAsked(said)
-    if (!rooms.router.knows(rooms.router.groups.nameOf(model))) throw noSuchModel(incoming.path, model)
+    if (!rooms.router.knows(rooms.router.groups.nameOf(model)))
+      throw noSuchModel(incoming.path, model)
     refuseImplausible(said)
 
     const context = contextOf(said, receipt, rooms)
@@ -58,30 +66,42 @@ export async function serveChat(
       fallbacks: controls.fallbacks,
       disableFallbacks: controls.disableFallbacks,
       signal: incoming.signal,
-      attempt: (to) =>
-        call(said, brought(to, controls, rooms), ask, rooms.calls, {
+      ownTimeout:
+        controls.timeoutSeconds !== undefined || controls.streamTimeoutSeconds !== undefined,
+      attempt: async (to) => {
+        refuseUnpriced(to, rooms)
+        return call(said, forClient(brought(to, controls, rooms), said), ask, rooms.calls, {
           signal: incoming.signal,
           limits: limitsOf(said, controls, to, rooms),
-        }),
+        })
+      },
     })
     receipt.deployment = deployment
     receipt.group = deployment.group
     receipt.retries = retries
     receipt.fallbacks = fallbacks
-    if (answer.type === 'stream')
-      return streamed(answer, said, receipt, rooms, release)
+    if (answer.type === 'stream') return streamed(answer, said, receipt, rooms, release)
     release(undefined)
     return await whole(answer, said, receipt, rooms)
   } catch (cause) {
     const error = receipt.failed(cause)
     receipt.settle()
-    if (error.kind === 'internal') rooms.log('error', 'a request failed inside the gateway', { cause: error.cause, requestId: receipt.requestId })
+    if (error.kind === 'internal')
+      rooms.log('error', 'a request failed inside the gateway', {
+        cause: error.cause,
+        requestId: receipt.requestId,
+      })
     return refusal(error, wire, receipt.requestId, rooms)
   }
 }
 
 /** An error in the client's own dialect. What the gateway itself says carries `detail` too, where older clients look. */
-export function refusal(error: GatewayError, wire: Wire, requestId: string, rooms: Rooms): Outgoing {
+export function refusal(
+  error: GatewayError,
+  wire: Wire,
+  requestId: string,
+  rooms: Rooms,
+): Outgoing {
   const body = wire.encodeError(error)
   if (error.provider === undefined) body['detail'] = error.message
   if (rooms.settings.callIdInErrors) body['litellm_call_id'] = requestId
@@ -128,13 +148,21 @@ function contextOf(said: Inbound, receipt: Receipt, rooms: Rooms): ClientContext
 }
 
 function brought(to: Deployment, { clientSide }: Controls, rooms: Rooms): Deployment {
-  return Object.keys(clientSide).length === 0 ? to : rooms.override(to, clientSide)
+  return isEmpty(clientSide) ? to : rooms.override(to, clientSide)
 }
+
+const isEmpty = (record: object): boolean => {
+  for (const _ in record) return false
+  return true
+}
+
+const forClient = (to: Deployment, said: Inbound): Deployment => to.forClient[said.wire.id] ?? to
 
 /** LiteLLM's order: what the request says, the deployment, the settings. A stream has its own numbers first. */
 function limitsOf(said: Inbound, controls: Controls, to: Deployment, { settings }: Rooms): Limits {
   const normal = controls.timeoutSeconds ?? to.timeout ?? settings.timeoutSeconds
-  if (!said.stream) return { firstByteMs: normal * 1000, idleMs: normal * 1000, totalMs: normal * 1000 }
+  if (!said.stream)
+    return { firstByteMs: normal * 1000, idleMs: normal * 1000, totalMs: normal * 1000 }
   const streaming =
     controls.streamTimeoutSeconds ?? to.streamTimeout ?? settings.streamTimeoutSeconds ?? normal
   return { firstByteMs: streaming * 1000, idleMs: streaming * 1000 }
@@ -148,7 +176,7 @@ async function whole(
 ): Promise<Outgoing> {
   const { result, deployment } = answer
   receipt.usage = result.usage ?? (await counted(said, result.text(), deployment, rooms))
-  refuseUnpriced(receipt, rooms)
+  noteUnpriced(receipt, rooms)
   const headers = answerHeaders(answer, receipt)
   headers['content-type'] = 'application/json'
   headers['x-litellm-response-cost'] = costOfAnswer(receipt)
@@ -167,7 +195,11 @@ function countNow(said: Inbound, text: string, to: Deployment, { tokens }: Rooms
   const { model } = to.target
   const messages = said.has('messages') ? list(said.field('messages')) : undefined
   const input = messages
-    ? tokens.counter.countMessages(messages, said.has('tools') ? said.field('tools') : undefined, model)
+    ? tokens.counter.countMessages(
+        messages,
+        said.has('tools') ? said.field('tools') : undefined,
+        model,
+      )
     : tokens.counter.countRequest(said.request(), model)
   return countedUsage(input, {
     output: tokens.counter.countText(text, model),
@@ -177,13 +209,26 @@ function countNow(said: Inbound, text: string, to: Deployment, { tokens }: Rooms
   })
 }
 
-function refuseUnpriced(receipt: Receipt, { settings, log }: Rooms): void {
+/** `unpriced_models: deny`: what nobody has a price for is not called. */
+function refuseUnpriced({ price, provider, target }: Deployment, { settings }: Rooms): void {
+  if (settings.unpriced !== 'deny' || price.priced || price.reported) return
+  throw new GatewayError(
+    'permission',
+    `no price is known for ${provider}/${target.model}, and models without a price are refused here: set input_cost_per_token and output_cost_per_token in its litellm_params`,
+    { type: 'model_cost_map_missing', param: 'model' },
+  )
+}
+
+function noteUnpriced(receipt: Receipt, { settings, log }: Rooms): void {
   const { deployment } = receipt
   if (!deployment || receipt.cost().priced) return
   if (settings.unpriced === 'free' && !warned.has(deployment.id)) {
     if (warned.size > 10_000) warned.clear()
     warned.add(deployment.id)
-    log('warn', `no price is known for ${deployment.provider}/${deployment.target.model}: it counts as free. Set input_cost_per_token and output_cost_per_token in its litellm_params.`)
+    log(
+      'warn',
+      `no price is known for ${deployment.provider}/${deployment.target.model}: it counts as free. Set input_cost_per_token and output_cost_per_token in its litellm_params.`,
+    )
   }
 }
 const warned = new Set<string>()
@@ -229,10 +274,13 @@ function streamBody(
     if (closed) return
     closed = true
     const error = cause === undefined ? undefined : receipt.failed(cause)
-    receipt.usage = error ? soFar() : (relay.usage() ?? receipt.usage)
-    refuseUnpriced(receipt, rooms)
     release(error)
-    receipt.settle()
+    try {
+      receipt.usage = error ? soFar() : (relay.usage() ?? receipt.usage)
+      noteUnpriced(receipt, rooms)
+    } finally {
+      receipt.settle()
+    }
   }
 
   /** Of an answer that was not finished: what the provider told by then, but no less than what was written. */
@@ -273,7 +321,8 @@ function streamBody(
       if (relay.complete) return finish()
       const chunk = await rest.next()
       const out = chunk === undefined ? relay.flush() : relay.push(chunk)
-      if (chunk === undefined) return relay.fault ? both(out, fail(relay.fault)) : both(out, await finish())
+      if (chunk === undefined)
+        return relay.fault ? both(out, fail(relay.fault)) : both(out, await finish())
       if (out) return relay.complete ? both(out, await finish()) : out
     }
     return undefined

@@ -15,7 +15,8 @@ export function answerHeaders(answer: Answer, receipt: Receipt): Record<string, 
   headers['x-litellm-version'] = litellmVersion
   headers['x-litellm-attempted-retries'] = String(receipt.retries)
   headers['x-litellm-attempted-fallbacks'] = String(receipt.fallbacks)
-  if (answer.dropped.length > 0) headers['x-throughway-dropped'] = headerText(answer.dropped.join(','))
+  if (answer.dropped.length > 0)
+    headers['x-throughway-dropped'] = headerText(answer.dropped.join(','))
   return headers
 }
 
@@ -26,16 +27,20 @@ export function errorHeaders(error: GatewayError, requestId: string): Record<str
   return {
     'content-type': 'application/json',
     ...error.headers,
-    ...(error.retryAfter !== undefined && /^[\x20-\x7e]{1,100}$/.test(error.retryAfter) && { 'retry-after': error.retryAfter }),
+    ...(error.retryAfter !== undefined &&
+      /^[\x20-\x7e]{1,100}$/.test(error.retryAfter) && { 'retry-after': error.retryAfter }),
     'x-litellm-call-id': requestId,
     'x-litellm-version': litellmVersion,
     'x-litellm-response-cost': '0',
   }
 }
 
-/** A header holds Latin-1 without line ends; what else a name has is written as in a URL. */
+/** A header holds Latin-1 without line ends; what else a name has is written as in a URL. Clients take only so much of it. */
 const headerText = (said: string): string =>
-  /^[\x20-\x7e]*$/.test(said) ? said : encodeURIComponent(said)
+  (/^[\x20-\x7e]*$/.test(said)
+    ? said
+    : encodeURIComponent(said.slice(0, 1024).toWellFormed())
+  ).slice(0, 1024)
 
 /** The client's own headers that go along to the provider. */
 export function forwarded(
@@ -51,6 +56,7 @@ export function forwarded(
   for (const name in headers) {
     const value = headers[name]
     if (value === undefined || !name.startsWith('x-') || name.startsWith('x-litellm-')) continue
+    if (name === settings.keyHeader) continue
     if (isPlainHeader(name, value) && !infrastructure.test(name)) out[name] = value
   }
   return out

@@ -1,8 +1,18 @@
 import { GatewayError } from '../errors.ts'
 import type { Outgoing } from '../http/http.ts'
-import { bool, compact, type Json, type JsonObject, list, number, text } from '../json/json.ts'
-import { type Deployment, isSecretKey } from '../provider/deployment.ts'
+import {
+  bool,
+  compact,
+  isObject,
+  type Json,
+  type JsonObject,
+  list,
+  number,
+  text,
+} from '../json/json.ts'
+import type { Deployment } from '../provider/deployment.ts'
 import { supportedOpenAiParams } from '../provider/params.ts'
+import { isSecretKey } from '../provider/secrets.ts'
 import type { Rooms } from './rooms.ts'
 
 /** What models there are: LiteLLM's lists, with what clients need to show a model properly. Secrets never appear. */
@@ -18,7 +28,8 @@ export async function listModels(rooms: Rooms, query: URLSearchParams): Promise<
 
 export async function oneModel(rooms: Rooms, id: string): Promise<Outgoing> {
   const known =
-    (await publicNames(rooms, true)).includes(id) || (!id.includes('*') && rooms.router.knows(rooms.router.groups.nameOf(id)))
+    (await publicNames(rooms, true)).includes(id) ||
+    (!id.includes('*') && rooms.router.knows(rooms.router.groups.nameOf(id)))
   if (!known)
     throw new GatewayError('not_found', `The model \`${id}\` does not exist or is not accessible`, {
       type: 'invalid_request_error',
@@ -51,7 +62,9 @@ async function expandWildcard(group: string, rooms: Rooms): Promise<readonly str
   if (provider === undefined) return []
   const catalogue = await rooms.catalogue()
   const prefix = group.slice(0, slash + 1)
-  return catalogue.models(rows[0]?.spec.catalogue ?? provider).map((name) => prefix + withoutPrefix(name, provider))
+  return catalogue
+    .models(rows[0]?.spec.catalogue ?? provider)
+    .map((name) => prefix + withoutPrefix(name, provider))
 }
 
 const withoutPrefix = (name: string, provider: string): string =>
@@ -125,7 +138,9 @@ export function modelInfo(rooms: Rooms, query: URLSearchParams): Outgoing {
   const id = query.get('litellm_model_id')
   const all = rooms.router.groups.all().filter((deployment) => id === null || deployment.id === id)
   if (id !== null && all.length === 0)
-    throw new GatewayError('bad_request', `Model id = ${id} not found on the gateway`, { param: 'litellm_model_id' })
+    throw new GatewayError('bad_request', `Model id = ${id} not found on the gateway`, {
+      param: 'litellm_model_id',
+    })
   return json({ data: all.map(describeDeployment) })
 }
 
@@ -136,8 +151,7 @@ function describeDeployment(deployment: Deployment): JsonObject {
     model_name: deployment.group,
     litellm_params: publicParams(row.params),
     model_info: {
-      ...info,
-      ...publicParams(row.info),
+      ...publicParams({ ...info, ...row.info }),
       id,
       db_model: row.info['db_model'] === true,
       key: text(info['key']) ?? target.model,
@@ -153,18 +167,32 @@ export function publicParams(params: JsonObject): JsonObject {
   const out: JsonObject = {}
   for (const [key, value] of Object.entries(params)) {
     if (isSecretKey(key) || hidden.has(key)) continue
-    out[key] = typeof value === 'string' && /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? withoutLogin(value) : value
+    out[key] = shown(value)
   }
   return out
 }
-const hidden = new Set(['extra_headers', 'headers', 'vertex_credentials', 'extra_body', 'ssl_certificate'])
+
+function shown(value: Json | undefined): Json | undefined {
+  if (typeof value === 'string')
+    return /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? withoutLogin(value) : value
+  if (Array.isArray(value)) return value.map((item) => shown(item) ?? null)
+  return isObject(value) ? publicParams(value) : value
+}
+const hidden = new Set([
+  'extra_headers',
+  'headers',
+  'vertex_credentials',
+  'extra_body',
+  'ssl_certificate',
+])
 
 function withoutLogin(url: string): string {
   try {
     const parsed = new URL(url)
     parsed.username = ''
     parsed.password = ''
-    for (const name of [...parsed.searchParams.keys()]) if (isSecretKey(name)) parsed.searchParams.delete(name)
+    for (const name of [...parsed.searchParams.keys()])
+      if (isSecretKey(name)) parsed.searchParams.delete(name)
     return parsed.toString().replace(/\/$/, url.endsWith('/') ? '/' : '')
   } catch {
     return url
@@ -186,7 +214,9 @@ function describeGroup(name: string, group: readonly Deployment[]): JsonObject {
     return stated.length > 0 ? stated.reduce((a, b) => a + b, 0) : null
   }
   const params = new Set(
-    group.flatMap(({ provider, target, info }) => supportedOpenAiParams(provider, target.model, info)),
+    group.flatMap(({ provider, target, info }) =>
+      supportedOpenAiParams(provider, target.model, info),
+    ),
   )
   return {
     model_group: name,
@@ -209,7 +239,11 @@ function describeGroup(name: string, group: readonly Deployment[]): JsonObject {
   }
 }
 
-function extreme(infos: readonly JsonObject[], field: string, of: (...values: number[]) => number): number | null {
+function extreme(
+  infos: readonly JsonObject[],
+  field: string,
+  of: (...values: number[]) => number,
+): number | null {
   const stated = infos.flatMap((info) => number(info[field]) ?? [])
   return stated.length > 0 ? of(...stated) : null
 }

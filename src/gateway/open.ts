@@ -18,7 +18,13 @@ import {
   type Row,
 } from '../provider/deployment.ts'
 import { resolve } from '../provider/resolve.ts'
-import { createRouter, type Fallbacks, type RetryPolicy, type Router, type RouterSettings } from '../router/router.ts'
+import {
+  createRouter,
+  type Fallbacks,
+  type RetryPolicy,
+  type Router,
+  type RouterSettings,
+} from '../router/router.ts'
 import type { GatewaySettings, Rooms, Tokens } from './rooms.ts'
 
 /** What the environment gives that no config file can say. */
@@ -74,12 +80,18 @@ export function openRooms(config: Config, deps: OpenDeps): Rooms {
   }
 }
 
-function openRouter(config: Config, deps: OpenDeps): { router: Router; override: Rooms['override'] } {
+function openRouter(
+  config: Config,
+  deps: OpenDeps,
+): { router: Router; override: Rooms['override'] } {
   const priceAs = object(config.general.unpriced_models)['price_as']
   const deploymentDeps: DeploymentDeps = {
     env: deps.env,
     resolve: (model, custom, base) =>
-      resolve(model, custom, { base, providerOf: (name) => deps.catalogue.current.providerOf(name) }),
+      resolve(model, custom, {
+        base,
+        providerOf: (name) => deps.catalogue.current.providerOf(name),
+      }),
     infoOf: (provider, model, overrides) =>
       priced(infoOf(deps.catalogue.current, provider, model, overrides), text(priceAs), deps),
     dropParams: config.settings.drop_params ?? deps.defaults.dropParams,
@@ -112,7 +124,13 @@ function openRouter(config: Config, deps: OpenDeps): { router: Router; override:
   return {
     router,
     override: (deployment, brought) =>
-      make({ ...deployment.row, params: { ...deployment.row.params, ...allowed(deployment, brought, config) } }, deployment.id),
+      make(
+        {
+          ...deployment.row,
+          params: { ...deployment.row.params, ...allowed(deployment, brought, config) },
+        },
+        deployment.id,
+      ),
   }
 }
 
@@ -143,29 +161,56 @@ const jsonOf = (value: unknown): JsonObject => object(JSON.parse(JSON.stringify(
 function priced(info: JsonObject, as: string | undefined, deps: OpenDeps): JsonObject {
   if (as === undefined || Object.keys(info).some((key) => key.includes('cost'))) return info
   const slash = as.indexOf('/')
-  const other = deps.catalogue.current.find(slash > 0 ? as.slice(0, slash) : '', slash > 0 ? as.slice(slash + 1) : as)
+  const other = deps.catalogue.current.find(
+    slash > 0 ? as.slice(0, slash) : '',
+    slash > 0 ? as.slice(slash + 1) : as,
+  )
   if (!other) return info
-  const prices = Object.fromEntries(Object.entries(other.info).filter(([key]) => key.includes('cost')))
+  const prices = Object.fromEntries(
+    Object.entries(other.info).filter(([key]) => key.includes('cost')),
+  )
   return { ...info, ...prices }
 }
 
 /** What this row lets a client bring; `{api_base: pattern}` must match the whole of it. */
-function allowed(deployment: Deployment, brought: Record<string, Json>, config: Config): JsonObject {
-  if (config.general.allow_client_side_credentials === true) return brought
+function allowed(
+  deployment: Deployment,
+  brought: Record<string, Json>,
+  config: Config,
+): JsonObject {
   const out: JsonObject = {}
+  const anything = config.general.allow_client_side_credentials === true
+  let known = false
   for (const [key, value] of Object.entries(brought)) {
     const rule = deployment.clientSide.find((one) => one === key || (isObject(one) && key in one))
     const pattern = isObject(rule) ? text(rule[key]) : undefined
-    if (rule === undefined || (pattern !== undefined && !fits(pattern, value)))
-      throw new GatewayError('authentication', `Authentication Error, Rejected Request: ${key} is not allowed for this model.`, {
-        type: 'auth_error',
-        param: key,
-        code: '401',
-      })
+    if ((rule === undefined && !anything) || (pattern !== undefined && !fits(pattern, value)))
+      throw new GatewayError(
+        'authentication',
+        `Authentication Error, Rejected Request: ${key} is not allowed for this model.`,
+        {
+          type: 'auth_error',
+          param: key,
+          code: '401',
+        },
+      )
+    if (isAddress(key) && pattern !== undefined) known = true
     out[key] = value
+  }
+  // Our credential goes only where the operator said.
+  if (!known && Object.keys(out).some(isAddress)) {
+    if (typeof out['api_key'] !== 'string' || out['api_key'] === '')
+      throw new GatewayError(
+        'authentication',
+        'Authentication Error, Rejected Request: api_base needs an api_key of your own beside it.',
+        { type: 'auth_error', param: 'api_key', code: '401' },
+      )
+    return { ...out, headers: {}, extra_headers: {}, extra_body: {} }
   }
   return out
 }
+
+const isAddress = (key: string): boolean => key === 'api_base' || key === 'base_url'
 
 function fits(pattern: string, value: Json): boolean {
   if (typeof value !== 'string' || value.length > 2048) return false
@@ -181,11 +226,14 @@ function settingsOf(config: Config, deps: OpenDeps, router: Router): GatewaySett
   const groups = object(settings.model_group_settings)['forward_client_headers_to_llm_api']
   const named = new Set(list(groups).filter((name) => typeof name === 'string'))
   const unpriced =
-    general.unpriced_models === 'deny' || settings.block_requests_for_models_without_pricing === true
+    general.unpriced_models === 'deny' ||
+    settings.block_requests_for_models_without_pricing === true
   const allowedByRows = new Set(
-    router.groups.all().flatMap(({ clientSide }) =>
-      clientSide.flatMap((one) => (typeof one === 'string' ? [one] : Object.keys(object(one)))),
-    ),
+    router.groups
+      .all()
+      .flatMap(({ clientSide }) =>
+        clientSide.flatMap((one) => (typeof one === 'string' ? [one] : Object.keys(object(one)))),
+      ),
   )
   return {
     fields: {
@@ -193,11 +241,14 @@ function settingsOf(config: Config, deps: OpenDeps, router: Router): GatewaySett
       allowedByRows,
       allowMockTesting: general.dangerously_allow_mock_testing_request_params === true,
     },
-    timeoutSeconds: settings.request_timeout ?? routing.timeout ?? deps.defaults.requestTimeoutSeconds,
+    timeoutSeconds:
+      settings.request_timeout ?? routing.timeout ?? deps.defaults.requestTimeoutSeconds,
     streamTimeoutSeconds: routing.stream_timeout,
     completionModel: general.completion_model,
-    forwardHeaders: (group) => general.forward_client_headers_to_llm_api === true || named.has(group),
+    forwardHeaders: (group) =>
+      general.forward_client_headers_to_llm_api === true || named.has(group),
     forwardOrganization: general.forward_openai_org_id === true,
+    keyHeader: general.litellm_key_header_name?.toLowerCase(),
     corsOrigins: deps.corsOrigins,
     callIdInErrors: general.include_call_id_in_error_body === true,
     unpriced: unpriced ? 'deny' : 'free',
@@ -217,16 +268,25 @@ function routerSettingsOf(config: Config, defaults: Defaults): RouterSettings {
     retries: router.num_retries ?? settings.num_retries ?? defaults.retries,
     retryPolicy: policyOf(router.retry_policy),
     groupRetryPolicy: Object.fromEntries(
-      [...(router.model_group_retry_policy ?? [])].map(([group, policy]) => [group, policyOf(policy)]),
+      [...(router.model_group_retry_policy ?? [])].map(([group, policy]) => [
+        group,
+        policyOf(policy),
+      ]),
     ),
     retryAfterSeconds: router.retry_after ?? 0,
     cooldownSeconds: router.cooldown_time ?? defaults.cooldownSeconds,
     disableCooldowns: router.disable_cooldowns === true,
-    allowedFails: notDefault(router.allowed_fails ?? settings.allowed_fails ?? defaults.allowedFails),
+    allowedFails: notDefault(
+      router.allowed_fails ?? settings.allowed_fails ?? defaults.allowedFails,
+    ),
     allowedFailsPolicy: policyOf(router.allowed_fails_policy),
     fallbacks: everyone ? { '*': everyone, ...general } : general,
-    contextWindowFallbacks: fallbacksOf(router.context_window_fallbacks ?? settings.context_window_fallbacks),
-    contentPolicyFallbacks: fallbacksOf(router.content_policy_fallbacks ?? settings.content_policy_fallbacks),
+    contextWindowFallbacks: fallbacksOf(
+      router.context_window_fallbacks ?? settings.context_window_fallbacks,
+    ),
+    contentPolicyFallbacks: fallbacksOf(
+      router.content_policy_fallbacks ?? settings.content_policy_fallbacks,
+    ),
     maxFallbacks: router.max_fallbacks ?? settings.max_fallbacks ?? defaults.maxFallbacks,
     aliases,
     tagFiltering: router.enable_tag_filtering === true,
@@ -235,9 +295,12 @@ function routerSettingsOf(config: Config, defaults: Defaults): RouterSettings {
 }
 
 /** LiteLLM's own number stands for "not set": its default rule then decides. */
-const notDefault = (fails: number | undefined): number | undefined => (fails === 3 ? undefined : fails)
+const notDefault = (fails: number | undefined): number | undefined =>
+  fails === 3 ? undefined : fails
 
-function fallbacksOf(table: ReadonlyMap<string, readonly FallbackTarget[]> | undefined): Fallbacks | undefined {
+function fallbacksOf(
+  table: ReadonlyMap<string, readonly FallbackTarget[]> | undefined,
+): Fallbacks | undefined {
   if (!table) return undefined
   return Object.fromEntries(
     [...table].map(([group, targets]) => [

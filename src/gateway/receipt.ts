@@ -33,6 +33,7 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
   const startedAt = deps.now()
   let fault: Entry['fault']
   let settled = false
+  let costed: { usage: Usage; cost: ReturnType<Receipt['cost']> } | undefined
   const receipt: Receipt = {
     requestId,
     startedAt,
@@ -48,12 +49,10 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
     usage: noUsage,
     status: 200,
     cost() {
-      const { deployment, usage, serviceTier } = receipt
-      if (!deployment) return { nanoDollars: 0, priced: true }
-      const tier = tierOf(serviceTier, text(usage.raw?.['service_tier']))
-      const { info, price: usual, priceOptions } = deployment
-      const price = tier === undefined ? usual : priceOf(info, { ...priceOptions, serviceTier: tier })
-      return costOf(usage, price, { at: startedAt })
+      const { usage } = receipt
+      // Asked for by the answer's head and by the ledger: worked out once for the same usage.
+      if (costed?.usage !== usage) costed = { usage, cost: price(receipt) }
+      return costed.cost
     },
     failed(cause) {
       const error = GatewayError.from(cause)
@@ -92,9 +91,27 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
   return receipt
 }
 
+function price({
+  deployment,
+  usage,
+  serviceTier,
+  startedAt,
+}: Receipt): ReturnType<Receipt['cost']> {
+  if (!deployment) return { nanoDollars: 0, priced: true }
+  const tier = tierOf(serviceTier, text(usage.raw?.['service_tier']))
+  const { info, price: usual, priceOptions } = deployment
+  const list = tier === undefined ? usual : priceOf(info, { ...priceOptions, serviceTier: tier })
+  return costOf(usage, list, { at: startedAt })
+}
+
 /** Nano-dollars as dollars without an exponent: `0.0000123`. */
 export function dollars(nanoDollars: number): string {
-  const whole = Math.trunc(nanoDollars / 1e9)
-  const rest = String(Math.abs(nanoDollars % 1e9)).padStart(9, '0').replace(/0+$/, '')
-  return rest === '' ? String(whole) : `${whole}.${rest}`
+  if (!Number.isFinite(nanoDollars)) return '0'
+  const all = BigInt(Math.round(nanoDollars))
+  const [sign, amount] = all < 0n ? ['-', -all] : ['', all]
+  const rest = String(amount % billion)
+    .padStart(9, '0')
+    .replace(/0+$/, '')
+  return `${sign}${amount / billion}${rest === '' ? '' : `.${rest}`}`
 }
+const billion = 1_000_000_000n

@@ -42,6 +42,8 @@ export type GatewaySettings = {
   /** Are the client's `x-…` headers sent on, for this model group? */
   forwardHeaders: (group: string) => boolean
   forwardOrganization: boolean
+  /** The operator's own name for the header of the gateway's key, in lower case: it is never sent on. */
+  keyHeader: string | undefined
   /** CORS on LLM and discovery routes: the allowed origins (`*` for all), or none. */
   corsOrigins: readonly string[]
   callIdInErrors: boolean

@@ -7,6 +7,7 @@ import type { Wire } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
 import { serveChat } from './chat.ts'
 import { docsPage } from './docs.ts'
+import { generateContent, streamGenerateContent } from './gemini.ts'
 import { alive, health, readiness } from './health.ts'
 import { json, listModels, modelGroupInfo, modelInfo, oneModel } from './models.ts'
 import { openapi } from './openapi.ts'
@@ -55,6 +56,9 @@ type Row = Omit<Route, 'method' | 'path'>
 const route = (method: Route['method'], paths: string, row: Row): Route[] =>
   paths.split(' ').map((path) => ({ ...row, method, path }))
 
+const geminiPaths = (method: string): string =>
+  ['/v1beta/models', '/v1/models', '/models'].map((path) => `${path}/{model+}:${method}`).join(' ')
+
 export const routes: readonly Route[] = [
   ...route('POST', '/v1/chat/completions /chat/completions', {
     permission: 'llm',
@@ -81,6 +85,18 @@ export const routes: readonly Route[] = [
     dialect: wires.anthropic,
     input: messagesRequest,
     run: ({ incoming, rooms, caller }) => serveChat(incoming, wires.anthropic, rooms, caller),
+  }),
+  ...route('POST', geminiPaths('generateContent'), {
+    permission: 'llm',
+    summary: "Google's generateContent",
+    dialect: wires.gemini,
+    run: generateContent,
+  }),
+  ...route('POST', geminiPaths('streamGenerateContent'), {
+    permission: 'llm',
+    summary: "Google's streamGenerateContent: events with alt=sse, one JSON list without",
+    dialect: wires.gemini,
+    run: streamGenerateContent,
   }),
   ...route('GET', '/v1/models /models', {
     permission: 'info',
@@ -200,7 +216,9 @@ export function compile(all: readonly Route[]): Table {
     patterns.push({ route: one, pattern: new RegExp(`^${source}$`), names })
   }
   return {
-    match(method, path) {
+    match(method, asked) {
+      // Google's SDKs write the colon before a method as %3A.
+      const path = asked.includes('%3') ? asked.replace(/%3A/gi, ':') : asked
       const methods = plain.get(path)
       const exact = methods?.get(method) ?? (method === 'HEAD' ? methods?.get('GET') : undefined)
       if (exact) return { route: exact, params: none }

@@ -77,7 +77,11 @@ export function raw(glance: Glance, key: string): string | undefined {
 export function value(glance: Glance, key: string): Json | undefined {
   const span = glance.keys.get(key)
   if (span === undefined) return undefined
-  const text = strictUtf8(glance.bytes.subarray(span.valueStart, span.valueEnd))
+  const characters = glance.text.slice(span.valueStart, span.valueEnd)
+  // Of plain ASCII, as most members are, the bytes are the text already.
+  const text = /[\x80-\xff]/.test(characters)
+    ? strictUtf8(glance.bytes.subarray(span.valueStart, span.valueEnd))
+    : characters
   if (text === undefined) return undefined
   try {
     return JSON.parse(text)

@@ -6,6 +6,7 @@ import { wires } from '../wire/wires.ts'
 import type { AuthRow, Authorize, AuthScheme } from './auth/auth.ts'
 import { type Price, type PriceOptions, priceOf } from './cost.ts'
 import { fillPlaces, type Resolved, specFor } from './resolve.ts'
+import { isSecretKey, secretsOf, spellings } from './secrets.ts'
 import type { Auth, ProviderSpec } from './spec.ts'
 
 /** One row of `model_list`: a name clients use, and where it really goes. Everything that can be worked out before a request is. */
@@ -56,6 +57,8 @@ export type Deployment = {
   /** Texts that must never be shown: scrubbed from whatever a provider echoes. */
   secrets: readonly string[]
   row: Row
+  /** The same for clients of one wire, where that makes a difference. */
+  forClient: Readonly<Record<string, Deployment>>
 }
 
 /** As config/schema.ts reads it; spelt here because the config room is above this one. */
@@ -94,9 +97,16 @@ export type DeploymentDeps = {
   connectionOf?: (params: JsonObject) => ConnectionValues | undefined
 }
 
-export function createDeployment(row: Row, deps: DeploymentDeps, id: string): Deployment {
+/** `client`: the wire of the clients it is for, where a provider speaks another way with them (see `forClient`). */
+export function createDeployment(
+  row: Row,
+  deps: DeploymentDeps,
+  id: string,
+  client?: string,
+): Deployment {
   const { params } = row
-  const base = text(params.api_base) ?? text(params.base_url)
+  const base =
+    text(params.api_base) ?? text(params.base_url) ?? text(params['aws_bedrock_runtime_endpoint'])
   const resolved = deps.resolve(text(params.model) ?? '', text(params.custom_llm_provider), base)
   const { provider, model } = resolved
   const spec: ProviderSpec = resolved.spec ?? nowhere
@@ -104,7 +114,7 @@ export function createDeployment(row: Row, deps: DeploymentDeps, id: string): De
     wire: wireId,
     quirks,
     baseUrl,
-  } = specFor(provider, shapedLike(model, row)) ?? {
+  } = specFor(provider, shapedLike(model, row), client) ?? {
     wire: spec.wire,
     quirks: {},
     baseUrl: undefined,
@@ -124,16 +134,24 @@ export function createDeployment(row: Row, deps: DeploymentDeps, id: string): De
   }
   const filled =
     base ?? fromEnv(spec.baseUrlEnv, deps.env) ?? fillPlaces(baseUrl ?? spec.baseUrl, params, deps.env)
-  const auth = authorization(spec, { provider, model, params, hasBase: base !== undefined }, deps, row.unset)
+  const auth = authorization(
+    spec,
+    { provider, model, params, hasBase: base !== undefined, unset: row.unset },
+    deps,
+    row.unset,
+  )
   const special = spec.bases?.find(({ match }) => new RegExp(match).test(filled ?? ''))
-  const asked = special
-    ? { ...target, quirks: { ...target.quirks, chatPath: special.chatPath } }
-    : target
+  const asked = {
+    ...target,
+    model: text(params['model_id']) ?? target.model,
+    quirks: special ? { ...target.quirks, chatPath: special.chatPath } : target.quirks,
+  }
   const query = queryOf(special ? special.query : spec.query, params, deps.env)
   const urlOf = (stream: boolean) => join(filled ?? '', wire.path(asked, stream), query)
   const problem =
     (resolved.type === 'offered' ? undefined : resolved.error) ??
     (filled === undefined || /[{}]/.test(filled) ? noBase(provider, spec, filled) : undefined) ??
+    (upwards.test(wire.path(asked, false)) ? astray(model) : undefined) ??
     auth.problem
   const prices = priceOptionsOf(provider, filled, row)
   return {
@@ -177,6 +195,7 @@ export function createDeployment(row: Row, deps: DeploymentDeps, id: string): De
     problem: mock ? undefined : problem,
     secrets: auth.secrets,
     row,
+    forClient: client === undefined ? clientsOf(spec, row, deps, id) : {},
   }
 }
 
@@ -187,6 +206,18 @@ function priceOptionsOf(provider: string, base: string | undefined, row: Row): P
     location: text(row.params['vertex_location']),
     ownPrices: Object.keys(row.prices).length > 0,
   }
+}
+
+function clientsOf(
+  spec: ProviderSpec,
+  row: Row,
+  deps: DeploymentDeps,
+  id: string,
+): Record<string, Deployment> {
+  const out: Record<string, Deployment> = {}
+  for (const { client } of spec.variants ?? [])
+    if (client !== undefined) out[client] ??= createDeployment(row, deps, id, client)
+  return out
 }
 
 /** A deployment's own name says little where the operator chose it (Azure); `base_model` says what it is. */
@@ -307,7 +338,7 @@ function authorization(
     const scheme = schemes[auth.scheme]
     if (!scheme) return refused(`${spec.name}: its credentials are not offered by this build`)
     const opened = scheme.open(row)
-    return { headers: {}, ...opened, secrets: [...secrets, ...opened.secrets] }
+    return { headers: {}, ...opened, secrets: [...secrets, ...spellings(opened.secrets)] }
   }
   const names = 'bearer' in auth ? auth.bearer : auth.env
   const key = text(params.api_key) ?? fromEnv(names, env)
@@ -321,7 +352,7 @@ function authorization(
     'bearer' in auth
       ? { authorization: `Bearer ${key}` }
       : { [auth.header.toLowerCase()]: `${auth.prefix ?? ''}${key}` }
-  return { headers, secrets: [...secrets, ...(key.length >= 8 ? [key] : [])] }
+  return { headers, secrets: [...secrets, ...spellings([key])] }
 }
 
 const refused = (message: string): Authorization => ({
@@ -330,17 +361,10 @@ const refused = (message: string): Authorization => ({
   problem: new GatewayError('authentication', message),
 })
 
-/** Whatever in a row looks like a secret by its name. */
-const secretsOf = (params: JsonObject): string[] =>
-  [params, object(params.extra_headers), object(params.headers)].flatMap((values) =>
-    Object.entries(values).flatMap(([key, value]) =>
-      typeof value === 'string' && value.length >= 8 && isSecretKey(key) ? [value] : [],
-    ),
-  )
-
-export const isSecretKey = (key: string): boolean =>
-  /key|secret|token$|password|credential|authorization/i.test(key) &&
-  !/^(max_|.*_tokens$|.*cost|.*_per_token)/.test(key)
+/** A client names the model of a wildcard row: in a path, steps of dots would lead to what is not the operator's choice. */
+const upwards = /(?:^|\/)(?:\.|%2e){1,2}(?:[/?]|$)/i
+const astray = (model: string): GatewayError =>
+  new GatewayError('bad_request', `'${model}' is not the name of a model: a step of it is all dots`)
 
 const noBase = (provider: string, spec: ProviderSpec, filled: string | undefined): GatewayError =>
   new GatewayError(

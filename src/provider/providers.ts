@@ -285,7 +285,7 @@ export const providers = {
     wire: 'anthropic',
     baseUrl: 'https://api.anthropic.com',
     baseUrlEnv: ['ANTHROPIC_API_BASE', 'ANTHROPIC_BASE_URL'],
-    auth: { header: 'x-api-key', env: ['ANTHROPIC_API_KEY'] },
+    auth: { scheme: 'anthropic', env: ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN'] },
     headers: { 'anthropic-version': '2023-06-01' },
     operations: ['chat', 'messages', 'batch', 'files', 'passthrough', 'skills'],
     docs: 'https://docs.anthropic.com/en/api/messages',
@@ -398,6 +398,40 @@ export const providers = {
     docs: 'https://docs.baseten.co',
   },
   // With an API key only; requests signed by AWS credentials are not offered here.
+  // Names may begin with a route (`converse/`, `invoke/`) or a region; the wires take both off themselves.
+  bedrock: {
+    name: 'Amazon Bedrock',
+    errorName: 'Bedrock',
+    wire: 'bedrock-converse',
+    baseUrl:
+      'https://bedrock-runtime.{AWS_REGION_NAME|AWS_REGION|AWS_DEFAULT_REGION=us-west-2}.amazonaws.com',
+    baseUrlEnv: ['AWS_BEDROCK_RUNTIME_ENDPOINT'],
+    auth: {
+      scheme: 'aws',
+      env: [
+        'AWS_BEARER_TOKEN_BEDROCK',
+        'AWS_ACCESS_KEY_ID',
+        'AWS_PROFILE',
+        'AWS_WEB_IDENTITY_TOKEN_FILE',
+        'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+        'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+      ],
+    },
+    variants: [
+      { match: '^(?!converse/).*claude', wire: 'bedrock-invoke', client: 'anthropic' },
+      { match: '^invoke/.*claude', wire: 'bedrock-invoke' },
+      {
+        match: 'arn:aws[a-z-]*:bedrock:([a-z0-9-]+):',
+        baseUrl: 'https://bedrock-runtime.$1.amazonaws.com',
+      },
+      {
+        match: '^(?:\\w+/)?((?:us-gov|us|eu|ap|ca|sa|me|af|il|mx)-[a-z]{4,9}-\\d)/',
+        baseUrl: 'https://bedrock-runtime.$1.amazonaws.com',
+      },
+    ],
+    operations: ['chat', 'responses', 'messages', 'embeddings', 'image', 'rerank', 'batch', 'passthrough'],
+    docs: 'https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html',
+  },
   bedrock_mantle: {
     name: 'Amazon Bedrock Mantle',
     errorName: 'Bedrock_mantle',
@@ -564,7 +598,10 @@ export const providers = {
     name: 'Databricks',
     wire: 'openai-chat',
     baseUrlEnv: ['DATABRICKS_API_BASE'],
-    auth: { bearer: ['DATABRICKS_API_KEY', 'DATABRICKS_TOKEN'] },
+    auth: {
+      scheme: 'databricks',
+      env: ['DATABRICKS_API_KEY', 'DATABRICKS_TOKEN', 'DATABRICKS_CLIENT_ID'],
+    },
     quirks: {
       maxTokensField: 'max_tokens',
       systemRole: 'system',
@@ -726,6 +763,15 @@ export const providers = {
     quirks: { maxTokensField: 'max_tokens' },
     operations: ['chat'],
   },
+  gemini: {
+    name: 'Gemini',
+    wire: 'gemini',
+    baseUrl: 'https://generativelanguage.googleapis.com/v1beta',
+    baseUrlEnv: ['GEMINI_API_BASE'],
+    auth: { header: 'x-goog-api-key', env: ['GOOGLE_API_KEY', 'GEMINI_API_KEY', 'PALM_API_KEY'] },
+    operations: ['chat', 'generate_content', 'embeddings', 'image', 'speech', 'video', 'realtime', 'files', 'passthrough'],
+    docs: 'https://ai.google.dev/api/generate-content',
+  },
   // GitHub moved the service from models.inference.ai.azure.com in 2025-07 and began to retire it in 2026-07.
   github: {
     name: 'GitHub Models',
@@ -747,8 +793,13 @@ export const providers = {
     wire: 'openai-chat',
     baseUrl: 'https://api.githubcopilot.com',
     baseUrlEnv: ['GITHUB_COPILOT_API_BASE'],
-    auth: { bearer: [] },
-    headers: { 'copilot-integration-id': 'vscode-chat' },
+    auth: { scheme: 'copilot' },
+    headers: {
+      'copilot-integration-id': 'vscode-chat',
+      'editor-version': 'vscode/1.99.0',
+      'editor-plugin-version': 'copilot-chat/0.26.0',
+      'openai-intent': 'conversation-panel',
+    },
     operations: ['chat', 'responses', 'embeddings'],
     docs: 'https://docs.github.com/en/copilot',
   },
@@ -1296,7 +1347,7 @@ export const providers = {
     wire: 'openai-chat',
     baseUrl: 'https://{SNOWFLAKE_ACCOUNT_ID|ACCOUNT_ID}.snowflakecomputing.com/api/v2',
     baseUrlEnv: ['SNOWFLAKE_API_BASE'],
-    auth: { bearer: ['SNOWFLAKE_JWT'] },
+    auth: { scheme: 'snowflake', env: ['SNOWFLAKE_JWT'] },
     quirks: { chatPath: '/cortex/v1/chat/completions' },
     operations: ['chat', 'embeddings'],
     docs: 'https://docs.snowflake.com/en/user-guide/snowflake-cortex/cortex-rest-api',
@@ -1377,6 +1428,34 @@ export const providers = {
     quirks: { reasoningField: 'reasoning' },
     operations: ['chat', 'embeddings'],
     docs: 'https://vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions',
+  },
+  vertex_ai: {
+    name: 'Vertex AI',
+    errorName: 'VertexAI',
+    wire: 'gemini',
+    baseUrl:
+      'https://{vertex_location|VERTEXAI_LOCATION|VERTEX_LOCATION=us-central1}-aiplatform.googleapis.com/v1/projects/{vertex_project|VERTEXAI_PROJECT|VERTEX_PROJECT|GOOGLE_CLOUD_PROJECT}/locations/{vertex_location|VERTEXAI_LOCATION|VERTEX_LOCATION=us-central1}/publishers/google',
+    baseUrlEnv: ['VERTEXAI_API_BASE', 'VERTEX_API_BASE'],
+    auth: {
+      scheme: 'google',
+      env: ['VERTEXAI_CREDENTIALS', 'VERTEX_CREDENTIALS', 'GOOGLE_APPLICATION_CREDENTIALS'],
+    },
+    operations: ['chat', 'generate_content'],
+    docs: 'https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference',
+  },
+  vertex_ai_beta: {
+    name: 'Vertex AI (beta)',
+    errorName: 'VertexAI',
+    wire: 'gemini',
+    baseUrl:
+      'https://{vertex_location|VERTEXAI_LOCATION|VERTEX_LOCATION=us-central1}-aiplatform.googleapis.com/v1/projects/{vertex_project|VERTEXAI_PROJECT|VERTEX_PROJECT|GOOGLE_CLOUD_PROJECT}/locations/{vertex_location|VERTEXAI_LOCATION|VERTEX_LOCATION=us-central1}/publishers/google',
+    baseUrlEnv: ['VERTEXAI_API_BASE', 'VERTEX_API_BASE'],
+    auth: {
+      scheme: 'google',
+      env: ['VERTEXAI_CREDENTIALS', 'VERTEX_CREDENTIALS', 'GOOGLE_APPLICATION_CREDENTIALS'],
+    },
+    operations: ['chat', 'generate_content'],
+    docs: 'https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference',
   },
   volcengine: {
     name: 'Volcengine Ark',

@@ -43,10 +43,12 @@ export function resolve(model: string, custom?: string, options: ResolveOptions 
 export function specFor(
   provider: string,
   model: string,
+  client?: string,
 ): { wire: WireId; quirks: Quirks; baseUrl: string | undefined } | undefined {
   const spec = specOf(provider)
   if (!spec) return undefined
   for (const variant of spec.variants ?? []) {
+    if (variant.client !== undefined && variant.client !== client) continue
     const match = pattern(variant.match).exec(model)
     if (match) return withVariant(spec, variant, match)
   }

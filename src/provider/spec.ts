@@ -42,7 +42,14 @@ export type ProviderSpec = {
  * `match` is a regular expression in text, so that rows stay data. Quirks here win over the row's of the same name; in
  * `baseUrl` and `quirks.chatPath`, `$&` and `$1` are what was matched.
  */
-export type Variant = { match: string; wire?: WireId; quirks?: Quirks; baseUrl?: string }
+export type Variant = {
+  match: string
+  wire?: WireId
+  quirks?: Quirks
+  baseUrl?: string
+  /** Only for clients that speak this wire: what passes natively for them need not for others. */
+  client?: string
+}
 
 /** As in String.replace. */
 export type ModelRule = { match: string; to: string }

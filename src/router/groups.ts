@@ -7,6 +7,8 @@ export type Groups = {
   nameOf(name: string): string
   /** Deployments of a group; for a name that only a wildcard row matches, deployments made for it. */
   find(group: string): readonly Deployment[]
+  /** Is the group written in the config as it stands, and not made for a name that fits a wildcard? */
+  isOwn(group: string): boolean
   /** The entry of a table whose key is a wildcard matching `name`, the most specific one. */
   wildcard<T>(table: Readonly<Record<string, T>>, name: string): T | undefined
   all(): readonly Deployment[]
@@ -15,6 +17,7 @@ export type Groups = {
 
 /** Names made from wildcards are remembered up to this many: a client must not fill our memory with invented ones. */
 const remembered = 2000
+const nameLengthMax = 512
 
 export function groupsOf({ deployments, settings, expand }: RouterOptions): Groups {
   const byGroup = new Map<string, Deployment[]>()
@@ -31,11 +34,12 @@ export function groupsOf({ deployments, settings, expand }: RouterOptions): Grou
   function fromWildcards(name: string): readonly Deployment[] {
     const known = made.get(name)
     if (known) return known
+    if (name.length > nameLengthMax) return []
     for (const pattern of patterns) {
       const part = matched(pattern, name)
       if (part === undefined) continue
       const rows = (byGroup.get(pattern) ?? []).map((row) =>
-        expand(row, name, (row.target.provider ? upstreamOf(row, part) : part)),
+        expand(row, name, row.target.provider ? upstreamOf(row, part) : part),
       )
       if (made.size >= remembered) made.delete(made.keys().next().value ?? '')
       made.set(name, rows)
@@ -51,6 +55,7 @@ export function groupsOf({ deployments, settings, expand }: RouterOptions): Grou
       if (alias && Object.hasOwn(settings.aliases, name)) return alias.group
       return name
     },
+    isOwn: (group) => byGroup.has(group) && !group.includes('*'),
     find: (group) => byGroup.get(group) ?? byId.get(group) ?? fromWildcards(group),
     wildcard(table, name) {
       const key = Object.keys(table)
@@ -67,7 +72,8 @@ export function groupsOf({ deployments, settings, expand }: RouterOptions): Grou
 /** The upstream's `*` is filled with what the public one matched: `groq/*` → `groq/llama-3`. Without one it stays as it is. */
 const upstreamOf = (row: Deployment, part: string): string => {
   const model = String(row.row.params['model'] ?? '')
-  return model.includes('*') ? model.replace('*', part) : model
+  // By a function: what a client writes (`$&`) is no pattern.
+  return model.replace('*', () => part)
 }
 
 /** What a pattern's first `*` stands for in `name`, or undefined. */

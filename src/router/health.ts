@@ -6,6 +6,7 @@ import type { RouterSettings } from './router.ts'
 /** What the router remembers of deployments: who rests, and how many requests each has open. */
 export type Health = {
   started(deployment: Deployment): void
+  /** An error that is not the deployment's fault is told as `canceled`: it frees the slot and counts for nothing. */
   ended(deployment: Deployment, error: GatewayError | undefined): void
   cooling(deployment: Deployment): boolean
   /** Milliseconds since the epoch; 0 when it does not rest. */
@@ -14,20 +15,41 @@ export type Health = {
   inFlight(deployment: Deployment): number
 }
 
-type State = { open: number; coolUntil: number; minute: number; requests: number; failures: number; fails: number; failsUntil: number }
+type State = {
+  open: number
+  coolUntil: number
+  minute: number
+  requests: number
+  failures: number
+  fails: number
+  failsUntil: number
+}
 
 /** The share of failures in a minute, and the least number of requests, from which a deployment of a larger group rests. */
 const failureShare = 0.5
 const failureRequests = 5
+/** Where so many requests of one minute failed and none succeeded, a lone deployment rests too. */
+const deadRequests = 1000
 
-export function createHealth(settings: RouterSettings, groups: Pick<Groups, 'find'>, now: () => number): Health {
+export function createHealth(
+  settings: RouterSettings,
+  groups: Pick<Groups, 'find' | 'isOwn'>,
+  now: () => number,
+): Health {
+  /** One for each row of the config: what is made from a wildcard has the wildcard's id. */
   const states = new Map<string, State>()
   function of({ id }: Deployment): State {
     let state = states.get(id)
     if (!state) {
-      state = { open: 0, coolUntil: 0, minute: 0, requests: 0, failures: 0, fails: 0, failsUntil: 0 }
-      // Deployments made from wildcards come and go: the oldest is forgotten.
-      if (states.size >= 5000) states.delete(states.keys().next().value ?? '')
+      state = {
+        open: 0,
+        coolUntil: 0,
+        minute: 0,
+        requests: 0,
+        failures: 0,
+        fails: 0,
+        failsUntil: 0,
+      }
       states.set(id, state)
     }
     return state
@@ -46,6 +68,8 @@ export function createHealth(settings: RouterSettings, groups: Pick<Groups, 'fin
 
   function rests(deployment: Deployment, state: State, error: GatewayError): boolean {
     if (settings.disableCooldowns || !mayCool(error)) return false
+    // A wildcard's deployments share one row: a name that somebody made up must not close it for all others.
+    if (!groups.isOwn(deployment.group)) return false
     const size = groups.find(deployment.group).length
     const allowed = settings.allowedFailsPolicy[error.kind] ?? settings.allowedFails
     if (allowed !== undefined) {
@@ -56,6 +80,7 @@ export function createHealth(settings: RouterSettings, groups: Pick<Groups, 'fin
     }
     // A wrong credential or a missing model will not mend itself with the next request.
     if (error.status === 401 || error.status === 404) return true
+    if (state.failures === state.requests && state.requests >= deadRequests) return true
     if (size <= 1) return false
     if (error.status === 429 || error.status === 402) return true
     return state.requests >= failureRequests && state.failures / state.requests > failureShare
@@ -71,10 +96,10 @@ export function createHealth(settings: RouterSettings, groups: Pick<Groups, 'fin
       if (error?.kind === 'canceled') return
       count(state, error !== undefined)
       if (error && rests(deployment, state, error)) {
-        const asked = Number(error.retryAfter)
         const seconds =
           deployment.cooldownSeconds ??
-          (error.retryAfter !== undefined && asked >= 0 ? asked : settings.cooldownSeconds)
+          secondsAsked(error.retryAfter, now()) ??
+          settings.cooldownSeconds
         state.coolUntil = now() + seconds * 1000
       }
     },
@@ -85,6 +110,15 @@ export function createHealth(settings: RouterSettings, groups: Pick<Groups, 'fin
       (states.get(deployment.id)?.open ?? 0) < deployment.maxParallel,
     inFlight: (deployment) => states.get(deployment.id)?.open ?? 0,
   }
+}
+
+/** A `retry-after`: seconds, or the date until which to wait; a day at most. */
+export function secondsAsked(retryAfter: string | undefined, now: number): number | undefined {
+  const said = retryAfter?.trim() ?? ''
+  const seconds = /^\d{1,9}(\.\d{1,9})?$/.test(said)
+    ? Number(said)
+    : (Date.parse(said) - now) / 1000
+  return seconds >= 0 ? Math.min(seconds, 86_400) : undefined
 }
 
 /** 401, 402, 404, 408, 429 and whatever the server's side did; other refusals are the request's fault. */

@@ -1,8 +1,8 @@
 import type { FaultKind, GatewayError } from '../errors.ts'
 import { GatewayError as Fault } from '../errors.ts'
 import type { Deployment } from '../provider/deployment.ts'
-import { createHealth, type Health } from './health.ts'
 import { type Groups, groupsOf } from './groups.ts'
+import { createHealth, type Health, secondsAsked } from './health.ts'
 
 export type RouterSettings = {
   /** Tries after the first one, inside one model group. */
@@ -59,6 +59,8 @@ export type RouteAsk<T> = {
   retries: number | undefined
   fallbacks: readonly string[] | undefined
   disableFallbacks: boolean
+  /** The client set the time limit: passing it is not the deployment's fault. */
+  ownTimeout?: boolean
   signal: AbortSignal
   attempt(deployment: Deployment): Promise<T>
 }
@@ -76,6 +78,7 @@ export function createRouter(options: RouterOptions): Router {
   const groups = groupsOf(options)
   const health = createHealth(settings, groups, now)
 
+  /** All of a group: when a level of `order` has failed, the next one gets its own tries. */
   async function routeGroup<T>(
     name: string,
     ask: RouteAsk<T>,
@@ -83,24 +86,61 @@ export function createRouter(options: RouterOptions): Router {
   ): Promise<Routed<T>> {
     const all = groups.find(name)
     if (all.length === 0) throw unknownModel(name)
-    let failed: Set<Deployment> | undefined
-    for (let tried = 0; ; tried++) {
-      const deployment = pick(name, all, failed, ask.tags)
-      health.started(deployment)
+    let level = settings.tagFiltering ? byTags(all, ask.tags, settings.tagMatchAny) : all
+    if (level.length === 0)
+      throw new Fault('authentication', 'Not allowed to access model due to tags configuration', {
+        type: 'auth_error',
+      })
+    for (;;) {
+      const reached: { order?: number } = {}
       try {
-        const answer = await ask.attempt(deployment)
-        const release = (error: GatewayError | undefined) => health.ended(deployment, error)
-        return { answer, deployment, retries: tried, fallbacks, release }
+        return await routeLevel(name, level, ask, fallbacks, reached)
       } catch (cause) {
         const error = Fault.from(cause)
-        health.ended(deployment, error)
-        const gone = (failed ??= new Set()).add(deployment)
-        const others = all.filter((one) => !gone.has(one) && !health.cooling(one))
-        if (!again(name, deployment, error, tried, all.length, others.length, ask)) throw error
+        const { order } = reached
+        const next = order === undefined ? [] : level.filter((one) => orderOf(one) > order)
+        const ready = next.some((one) => !health.cooling(one) && health.hasSlot(one))
+        if (!ready || stays.has(error.kind) || ask.signal.aborted) throw error
+        level = next
+      }
+    }
+  }
+
+  async function routeLevel<T>(
+    name: string,
+    all: readonly Deployment[],
+    ask: RouteAsk<T>,
+    fallbacks: number,
+    reached: { order?: number },
+  ): Promise<Routed<T>> {
+    let failed: Set<Deployment> | undefined
+    let last: GatewayError | undefined
+    for (let tried = 0; ; tried++) {
+      const deployment = pick(name, all, failed, last)
+      const order = orderOf(deployment)
+      reached.order = Math.max(reached.order ?? order, order)
+      health.started(deployment)
+      const blame = (error: GatewayError | undefined): GatewayError | undefined =>
+        ask.ownTimeout && error?.kind === 'timeout' ? gone() : error
+      try {
+        const answer = await ask.attempt(deployment)
+        const release = (error: GatewayError | undefined) => health.ended(deployment, blame(error))
+        return { answer, deployment, retries: tried, fallbacks, release }
+      } catch (cause) {
+        const error = (last = Fault.from(cause))
+        health.ended(deployment, blame(error))
+        const seen = (failed ??= new Set()).add(deployment)
+        const warm = all.filter((one) => !health.cooling(one))
+        const others = warm.filter((one) => !seen.has(one))
+        if (
+          warm.length === 0 ||
+          !again(name, deployment, error, tried, all.length, others.length, ask)
+        )
+          throw error
         if (others.length === 0) {
           failed = undefined
           await sleep(backoffMs(error, tried), ask.signal)
-          if (ask.signal.aborted) throw new Fault('canceled', 'the client has gone')
+          if (ask.signal.aborted) throw gone()
         }
       }
     }
@@ -110,30 +150,28 @@ export function createRouter(options: RouterOptions): Router {
     name: string,
     all: readonly Deployment[],
     failed: ReadonlySet<Deployment> | undefined,
-    tags: readonly string[],
+    last: GatewayError | undefined,
   ): Deployment {
     // The everyday group: one deployment, with nothing to choose.
     const only = all[0]
-    if (only && all.length === 1 && !settings.tagFiltering && !health.cooling(only) && health.hasSlot(only))
-      return only
-    const tagged = settings.tagFiltering ? byTags(all, tags, settings.tagMatchAny) : all
-    if (tagged.length === 0)
-      throw new Fault('authentication', 'Not allowed to access model due to tags configuration', {
-        type: 'auth_error',
-      })
-    const warm = tagged.filter((one) => !health.cooling(one))
-    if (warm.length === 0) throw allCooling(name, tagged, health, now())
+    if (only && all.length === 1 && !health.cooling(only) && health.hasSlot(only)) return only
+    const warm = all.filter((one) => !health.cooling(one))
+    // What a deployment said tells more than that there is no other.
+    if (warm.length === 0) throw last ?? allCooling(name, all, health, now())
     const free = warm.filter((one) => health.hasSlot(one))
     if (free.length === 0)
-      throw new Fault(
-        'rate_limit',
-        `Model rate limit exceeded. All deployments of ${name} have max_parallel_requests in use.`,
-        { type: 'throttling_error' },
+      throw (
+        last ??
+        new Fault(
+          'rate_limit',
+          `Model rate limit exceeded. All deployments of ${name} have max_parallel_requests in use.`,
+          { type: 'throttling_error' },
+        )
       )
     const fresh = free.filter((one) => !failed?.has(one))
     const candidates = fresh.length > 0 ? fresh : free
-    const first = Math.min(...candidates.map((one) => one.order ?? Number.POSITIVE_INFINITY))
-    const level = candidates.filter((one) => (one.order ?? Number.POSITIVE_INFINITY) === first)
+    const first = Math.min(...candidates.map(orderOf))
+    const level = candidates.filter((one) => orderOf(one) === first)
     return shuffle(level, random)
   }
 
@@ -154,29 +192,47 @@ export function createRouter(options: RouterOptions): Router {
       deployment.retries ??
       settings.retries
     if (tried >= bound) return false
-    if (ask.retries === undefined && (policyOf(settings.groupRetryPolicy[name], error) ?? policyOf(settings.retryPolicy, error)))
+    // What was wrong before anything was sent is wrong the next time too.
+    if (error === deployment.problem) return others > 0
+    if (error.kind === 'context_window' && settings.contextWindowFallbacks) return false
+    if (error.kind === 'content_policy' && settings.contentPolicyFallbacks) return false
+    if (
+      ask.retries === undefined &&
+      (policyOf(settings.groupRetryPolicy[name], error) ?? policyOf(settings.retryPolicy, error))
+    )
       return true
-    if (error.kind === 'authentication' || error.kind === 'permission') return size > 1 && others > 0
+    if (error.kind === 'authentication' || error.kind === 'permission')
+      return size > 1 && others > 0
     if (error.status === 404) return false
-    return error.status === 408 || error.status === 409 || error.status === 429 || error.status >= 500
+    return error.status === 408 ||
+      error.status === 409 ||
+      error.status === 429 ||
+      error.status >= 500
       ? error.kind !== 'not_offered' && error.kind !== 'internal'
       : false
   }
 
   function backoffMs(error: GatewayError, tried: number): number {
-    const asked = Number(error.retryAfter)
+    const asked = secondsAsked(error.retryAfter, now()) ?? 0
     const jitter = random() * 0.75
-    if (error.retryAfter !== undefined && asked > 0 && asked <= 60) return (asked + jitter) * 1000
+    if (asked > 0 && asked <= 60) return (asked + jitter) * 1000
     const step = Math.min(0.5 * 2 ** tried, 8)
     return (Math.max(step, settings.retryAfterSeconds) + jitter) * 1000
   }
 
   /** The groups to try after one failed, in this way. */
-  function fallbacksOf(name: string, error: GatewayError, ask: RouteAsk<unknown>): readonly string[] {
+  function fallbacksOf(
+    name: string,
+    error: GatewayError,
+    ask: RouteAsk<unknown>,
+  ): readonly string[] {
     if (ask.disableFallbacks || error.kind === 'canceled') return []
     if (ask.fallbacks) return ask.fallbacks
-    const find = (table: Fallbacks): readonly string[] =>
-      table[name] ?? table[name.slice(name.indexOf('/') + 1)] ?? groups.wildcard(table, name) ?? table['*'] ?? []
+    const find = (table: Fallbacks): readonly string[] => {
+      const own = (key: string) => (Object.hasOwn(table, key) ? table[key] : undefined)
+      const bare = name.slice(name.indexOf('/') + 1)
+      return own(name) ?? own(bare) ?? groups.wildcard(table, name) ?? own('*') ?? []
+    }
     if (error.kind === 'context_window' && settings.contextWindowFallbacks)
       return find(settings.contextWindowFallbacks)
     if (error.kind === 'content_policy' && settings.contentPolicyFallbacks)
@@ -231,7 +287,12 @@ export const unknownModel = (name: string): GatewayError =>
     { type: 'invalid_request_error' },
   )
 
-function allCooling(name: string, group: readonly Deployment[], health: Health, now: number): GatewayError {
+function allCooling(
+  name: string,
+  group: readonly Deployment[],
+  health: Health,
+  now: number,
+): GatewayError {
   const until = Math.min(...group.map((one) => health.coolUntil(one)))
   const seconds = Math.max(1, Math.ceil((until - now) / 1000))
   return new Fault(
@@ -241,16 +302,28 @@ function allCooling(name: string, group: readonly Deployment[], health: Health, 
   )
 }
 
-/** Deployments whose tags fit; those tagged `default` serve what fits nothing. No tags asked and none default: all. */
-function byTags(all: readonly Deployment[], tags: readonly string[], any: boolean): readonly Deployment[] {
+/** Deployments whose tags fit; those tagged `default` serve what fits nothing. No tags asked and none default: all; tags that fit nothing: none. */
+function byTags(
+  all: readonly Deployment[],
+  tags: readonly string[],
+  any: boolean,
+): readonly Deployment[] {
   const fits = (one: Deployment) =>
     any ? tags.some((tag) => one.tags.includes(tag)) : tags.every((tag) => one.tags.includes(tag))
   const matching = tags.length > 0 ? all.filter(fits) : []
   if (matching.length > 0) return matching
   const byDefault = all.filter((one) => one.tags.includes('default'))
   if (byDefault.length > 0) return byDefault
-  return tags.length > 0 ? all.filter((one) => one.tags.length === 0) : all
+  return tags.length > 0 ? [] : all
 }
+
+/** A row without one comes last. */
+const orderOf = ({ order }: Deployment): number => order ?? Number.POSITIVE_INFINITY
+
+/** Errors that another level of the same group would not mend, or that have their own fallbacks. */
+const stays = new Set<FaultKind>(['canceled', 'context_window', 'content_policy'])
+
+const gone = (): GatewayError => new Fault('canceled', 'the client has gone')
 
 /** Weighted by the first of weight, rpm and tpm that any deployment states; those without it are then not drawn. */
 export function shuffle(level: readonly Deployment[], random: () => number): Deployment {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, open, readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { GatewayError } from '../errors.ts'
 
 /** Where the platform keeps what a program stores for its user. */
@@ -54,7 +55,7 @@ export async function adminKey(dataDir: string): Promise<{ key: string; created:
     if (codeOf(cause) !== 'EEXIST')
       throw new GatewayError('internal', `${path} cannot be written (${codeOf(cause)})`, { cause })
   }
-  const key = (await readFile(path, 'utf8')).trim()
+  const key = await writtenKey(path)
   if (key.length < 16)
     throw new GatewayError(
       'internal',
@@ -62,6 +63,15 @@ export async function adminKey(dataDir: string): Promise<{ key: string; created:
     )
   await chmod(path, 0o600).catch(() => {})
   return { key, created: false }
+}
+
+/** Another process may have made the file this moment, and be about to write into it. */
+async function writtenKey(path: string): Promise<string> {
+  for (let tries = 0; ; tries++) {
+    const key = (await readFile(path, 'utf8')).trim()
+    if (key !== '' || tries === 20) return key
+    await setTimeout(25)
+  }
 }
 
 const codeOf = (cause: unknown): string =>

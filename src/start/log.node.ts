@@ -44,7 +44,7 @@ function plain(more: Record<string, unknown>): Record<string, unknown> {
     out[key] =
       value instanceof Error
         ? (value.stack ?? value.message)
-        : typeof value === 'object'
+        : typeof value === 'object' || typeof value === 'bigint'
           ? inspect(value, { depth: 2, breakLength: Number.POSITIVE_INFINITY })
           : value
   return out

@@ -19,6 +19,7 @@ import { loadCatalogue, refreshCatalogue, refreshUrl } from '../provider/catalog
 import { type Catalogue, createCatalogueHolder } from '../provider/catalogue.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { adminKey, openDataDir } from './data.node.ts'
+import { createSchemes } from './schemes.node.ts'
 
 export type StartOptions = {
   config: Config
@@ -160,6 +161,7 @@ function depsOf(
     tokens: lazyTokens(log),
     log,
     connectionOf: rowConnection(),
+    schemes: createSchemes(env),
     defaults: {
       dropParams: settings.dropParams ?? false,
       modifyParams: settings.modifyParams ?? false,

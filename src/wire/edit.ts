@@ -1,5 +1,6 @@
 import type { JsonObject } from '../json/json.ts'
 import { latin1, toUtf8 } from '../json/latin1.ts'
+import { parseJson } from '../json/parse.ts'
 import { patch } from '../json/patch.ts'
 import type { Glance } from '../json/peek.ts'
 import type { Written } from './wire.ts'
@@ -20,7 +21,10 @@ export function edit(
 }
 
 /** The everyday edit: values replaced where they stand, in one pass over the text. */
-function replaced({ text, keys }: Glance, set: Readonly<Record<string, string>>): string | undefined {
+function replaced(
+  { text, keys }: Glance,
+  set: Readonly<Record<string, string>>,
+): string | undefined {
   let out = ''
   let from = 0
   let left = Object.keys(set).length
@@ -43,7 +47,7 @@ function changed(
 ): JsonObject {
   const out: JsonObject = { ...value }
   for (const key of remove) delete out[key]
-  for (const [key, raw] of Object.entries(set)) out[key] = JSON.parse(raw)
+  for (const [key, raw] of Object.entries(set)) out[key] = parseJson(raw, { maxDepth: Infinity })
   return out
 }
 

@@ -4,6 +4,7 @@ import { GatewayError as Fault } from '../errors.ts'
 import { isObject, type JsonObject } from '../json/json.ts'
 import { bytesOf, toUtf8, utf8 } from '../json/latin1.ts'
 import { openFrames } from './framing/frames.ts'
+import { hide } from './hide.ts'
 import type {
   ClientContext,
   Frame,
@@ -27,10 +28,25 @@ export type Crossing = {
   target: Target
   notes: Notes
   context: ClientContext
+  /** Never shown, whatever the provider says. */
+  secrets: readonly string[]
 }
 
 /** A whole answer. Throws GatewayError for one that is broken. */
 export function relayResult(bytes: Uint8Array, crossing: Crossing): PassedResult {
+  const { secrets } = crossing
+  const { usage, text, encode } = read(bytes, crossing)
+  return {
+    usage,
+    text,
+    encode(counted) {
+      const { body, encoding } = encode(counted)
+      return { body: hide(body, secrets), encoding }
+    },
+  }
+}
+
+function read(bytes: Uint8Array, crossing: Crossing): PassedResult {
   const { from, to, native, target, notes, context } = crossing
   if (native) return native.passResult(bytes, target, context)
   const result = from.decodeResult(readObject(bytes), notes)
@@ -48,7 +64,7 @@ export function relayResult(bytes: Uint8Array, crossing: Crossing): PassedResult
   }
 }
 
-function readObject(bytes: Uint8Array): JsonObject {
+export function readObject(bytes: Uint8Array): JsonObject {
   let value: unknown
   try {
     value = JSON.parse(utf8(bytes))
@@ -59,7 +75,12 @@ function readObject(bytes: Uint8Array): JsonObject {
   return value
 }
 
-const textOfPart = (part: { type: string; text?: string; name?: string; input?: string }): string =>
+const textOfPart = (part: {
+  type: string
+  text?: string
+  name?: string
+  input?: string
+}): string =>
   part.type === 'tool-call' ? `${part.name ?? ''}${part.input ?? ''}` : (part.text ?? '')
 
 /** A streamed answer, fed with network reads. */
@@ -75,31 +96,41 @@ export interface StreamRelay {
   usage(): Usage | undefined
   /** What the model wrote so far, to be counted when nobody told. */
   text(): string
-  /** The upstream has ended: what is left of its bytes. */
+  /** The upstream has ended: what is left of its bytes. Sets `fault` if the answer was cut. */
   flush(): Uint8Array | undefined
-  /** What closes the stream for the client; `counted` where the provider gave no usage. Sets `fault` if the answer was cut. */
+  /** What closes the stream for the client; `counted` where the provider gave no usage. Said once, when the answer is complete or flushed. */
   end(counted: Usage | undefined): Uint8Array
 }
 
 export function relayStream(crossing: Crossing, maxLineBytes: number): StreamRelay {
   const frames = openFrames(crossing.from.framing, maxLineBytes)
-  const { native, target, context } = crossing
+  const { native, target, context, secrets } = crossing
   return native
-    ? passed(frames, native.passStream(target, context))
-    : told(frames, crossing.from.decodeStream(crossing.notes), crossing.to.encodeStream(context))
+    ? passed(frames, native.passStream(target, context), secrets)
+    : told(
+        frames,
+        crossing.from.decodeStream(crossing.notes),
+        crossing.to.encodeStream(context),
+        secrets,
+      )
 }
 
 type Frames = ReturnType<typeof openFrames>
 
-function passed(frames: Frames, machine: PassStream): StreamRelay {
+function passed(frames: Frames, machine: PassStream, secrets: readonly string[]): StreamRelay {
   function take(batch: Frame[]): Uint8Array | undefined {
     let out = ''
     for (const frame of batch) out += machine.push(frame)
-    return out === '' ? undefined : bytesOf(out)
+    return out === '' ? undefined : bytesOf(hide(out, secrets))
   }
   return {
     push: (chunk) => take(frames.push(chunk)),
-    flush: () => take(frames.end()),
+    flush() {
+      const out = take(frames.end())
+      // Whether it was cut short it finds out at its end; what it says there is said by `end`.
+      machine.end(undefined)
+      return out
+    },
     get content() {
       return machine.content
     },
@@ -115,15 +146,29 @@ function passed(frames: Frames, machine: PassStream): StreamRelay {
   }
 }
 
-const speaks = new Set<ChatEvent['type']>(
-  ['text', 'reasoning', 'refusal', 'tool-start', 'media', 'audio', 'redacted', 'raw', 'finish'],
-)
+const speaks = new Set<ChatEvent['type']>([
+  'text',
+  'reasoning',
+  'refusal',
+  'tool-start',
+  'media',
+  'audio',
+  'redacted',
+  'raw',
+  'finish',
+])
 
-function told(frames: Frames, decoder: StreamDecoder, encoder: StreamEncoder): StreamRelay {
+function told(
+  frames: Frames,
+  decoder: StreamDecoder,
+  encoder: StreamEncoder,
+  secrets: readonly string[],
+): StreamRelay {
   let content = false
   let fault: GatewayError | undefined
   let usage: Usage | undefined
   let said: string[] = []
+  let flushed = false
   function take(events: ChatEvent[]): string {
     let out = ''
     for (const event of events) {
@@ -140,14 +185,20 @@ function told(frames: Frames, decoder: StreamDecoder, encoder: StreamEncoder): S
     }
     return out
   }
-  const decode = (batch: Frame[]): Uint8Array | undefined => {
+  const decode = (batch: Frame[]): string => {
     let out = ''
-    for (const { event, data } of batch) out += take(decoder.push({ event, data: utf8(bytesOf(data)) }))
-    return out === '' ? undefined : toUtf8(out)
+    for (const { event, data } of batch)
+      out += take(decoder.push({ event, data: utf8(bytesOf(data)) }))
+    return out
   }
+  const bytes = (out: string) => (out === '' ? undefined : toUtf8(hide(out, secrets)))
   return {
-    push: (chunk) => decode(frames.push(chunk)),
-    flush: () => decode(frames.end()),
+    push: (chunk) => bytes(decode(frames.push(chunk))),
+    flush() {
+      if (flushed) return undefined
+      flushed = true
+      return bytes(decode(frames.end()) + take(decoder.end()))
+    },
     get content() {
       return content
     },
@@ -164,10 +215,10 @@ function told(frames: Frames, decoder: StreamDecoder, encoder: StreamEncoder): S
       return all
     },
     end(counted) {
-      let out = take(decoder.end())
+      let out = ''
       if (!fault && !usage && counted) out += encoder.push({ type: 'usage', usage: counted })
       if (!fault) out += encoder.end()
-      return toUtf8(out)
+      return toUtf8(hide(out, secrets))
     },
   }
 }

@@ -1,6 +1,6 @@
 import type { ChatEvent, ChatRequest, ChatResult, Usage } from '../chat/chat.ts'
 import type { GatewayError } from '../errors.ts'
-import type { JsonObject } from '../json/json.ts'
+import type { Json, JsonObject } from '../json/json.ts'
 import type { Quirks } from './quirks.ts'
 
 /**
@@ -85,6 +85,8 @@ export type ClientContext = {
   streamUsage: boolean
   /** How many choices the client asked for. */
   choices: number
+  /** One top-level field of what the client said, read when it is needed: some answers repeat the question. */
+  said?(key: string): Json | undefined
 }
 
 export type ErrorAnswer = {
@@ -119,6 +121,8 @@ export interface Native {
    * whole body. None of them present: the bytes pass.
    */
   requestKeys(to: Target): ReadonlySet<string> | 'all'
+  /** The path names the model, not the body. */
+  readonly modelInPath?: true
   /** Texts whose presence anywhere in a body makes it one that `adaptRequest` has to see. */
   requestWords?(to: Target): readonly string[]
   /** Changes `body` (the gateway's own copy) into what the provider takes; answers with what had to be dropped. */

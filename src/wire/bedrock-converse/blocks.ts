@@ -119,7 +119,7 @@ export type DocumentNames = (name: string | undefined) => string
 export function createDocumentNames(): DocumentNames {
   const free = unique([], '-')
   return (name = 'document') => {
-    const bare = name.replace(/\.[a-z0-9]{2,4}$/i, '')
+    const bare = name.slice(0, 200).replace(/\.[a-z0-9]{2,4}$/i, '')
     const clean = bare
       .normalize('NFKD')
       .replace(/\p{M}/gu, '')

@@ -25,13 +25,25 @@ const families: [match: RegExp, family: Family][] = [
   [/deepseek/, 'deepseek'],
   [/kimi/, 'kimi'],
   [/mistral|magistral|mixtral|pixtral/, 'mistral'],
-  [/^arn:/, 'unnamed'],
+  [/(?:^|\/)arn:/, 'unnamed'],
 ]
 
 export function familyOf(model: string): Family {
   const name = model.toLowerCase()
   return families.find(([match]) => match.test(name))?.[1] ?? 'other'
 }
+
+/**
+ * The model's id: without LiteLLM's routes (`converse/`, `invoke/`, `nova/` before an imported model) and region
+ * (`us-east-1/`), which say how and where it is asked.
+ */
+export const modelId = (model: string): string =>
+  model.replace(/^(?:converse|invoke|converse_like|nova-2|nova)\//, '').replace(regionFirst, '')
+const regionFirst = /^(?:us-gov|us|eu|ap|ca|sa|me|af|il|mx)-[a-z]{4,9}-\d\//
+
+/** What an ARN does not tell, the row may: `model_info.base_model`. */
+const namedModel = ({ model, info }: Target): string =>
+  familyOf(model) === 'unnamed' ? (text(info.base_model) ?? model) : model
 
 /** What one model takes on Converse: the catalogue's word first, then its family's. */
 export type Powers = {
@@ -61,13 +73,13 @@ export type Powers = {
 }
 
 export function powersOf(to: Target): Powers {
-  const { model } = to
+  const model = namedModel(to)
   const info = cappedInfo(to.info)
   const says = (flag: string): boolean | undefined => bool(info[flag])
   const family = familyOf(model)
   const listed = text(info.litellm_provider) !== undefined
   const known = family === 'claude' || family === 'nova' || family === 'nova-2'
-  const claude = abilitiesOf({ ...to, info })
+  const claude = abilitiesOf({ ...to, model, info })
   return {
     family,
     claude,

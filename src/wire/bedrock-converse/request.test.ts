@@ -982,6 +982,25 @@ test('model ids are one segment of the path, however they look', () => {
     path('arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1', true),
     '/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aapplication-inference-profile%2Fa1/converse-stream',
   )
+  assert.equal(
+    path('converse/us-east-1/anthropic.claude-v2:1', false),
+    '/model/anthropic.claude-v2%3A1/converse',
+  )
+  assert.equal(
+    path('nova-2/arn:aws:bedrock:us-east-1:1:custom/x', false),
+    '/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Acustom%2Fx/converse',
+  )
+})
+
+test('what an ARN is, its row may tell', () => {
+  const arn = 'arn:aws:bedrock:us-east-1:1:application-inference-profile/a1'
+  const sent = (model: string, info: JsonObject) =>
+    encode({ reasoning_effort: 'low', max_tokens: 5000 }, model, info).body
+      .additionalModelRequestFields
+  assert.deepEqual(sent(arn, {}), { thinking: { type: 'enabled', budget_tokens: 1024 } })
+  const nova = { reasoningConfig: { type: 'enabled', maxReasoningEffort: 'low' } }
+  assert.deepEqual(sent(arn, { base_model: 'amazon.nova-2-lite-v1:0' }), nova)
+  assert.deepEqual(sent(`nova-2/${arn}`, {}), nova)
 })
 
 const words = fc.constantFrom('', ' ', 'a', 'b\n', '✓')

@@ -1,5 +1,6 @@
 import type { ProviderWire } from '../wire.ts'
 import { decodeError } from './errors.ts'
+import { modelId } from './family.ts'
 import { encodeRequest } from './request.ts'
 import { decodeResult } from './response.ts'
 import { decodeStream } from './stream.ts'
@@ -9,7 +10,7 @@ export const bedrockConverse: ProviderWire = {
   id: 'bedrock-converse',
   framing: 'aws-events',
   path: ({ model }, stream) =>
-    `/model/${encodeURIComponent(model)}/${stream ? 'converse-stream' : 'converse'}`,
+    `/model/${encodeURIComponent(modelId(model))}/${stream ? 'converse-stream' : 'converse'}`,
   encodeRequest,
   decodeResult,
   decodeStream,

@@ -1,4 +1,5 @@
 import { decodeError } from '../bedrock-converse/errors.ts'
+import { modelId } from '../bedrock-converse/family.ts'
 import type { ProviderWire } from '../wire.ts'
 import { encodeRequest } from './request.ts'
 import { decodeResult } from './response.ts'
@@ -9,7 +10,7 @@ export const bedrockInvoke: ProviderWire = {
   id: 'bedrock-invoke',
   framing: 'aws-events',
   path: ({ model }, stream) =>
-    `/model/${encodeURIComponent(model)}/${stream ? 'invoke-with-response-stream' : 'invoke'}`,
+    `/model/${encodeURIComponent(modelId(model))}/${stream ? 'invoke-with-response-stream' : 'invoke'}`,
   encodeRequest,
   decodeResult,
   decodeStream,

@@ -24,11 +24,13 @@ export function sseFrames(maxBytes: number): Framer {
   }
   return {
     push(chunk) {
+      if (overflow) throw tooLong(maxBytes)
       parser.feed(latin1(chunk))
       return take()
     },
     // The last event may lack its blank line; where it has one, these are two empty lines.
     end() {
+      if (overflow) throw tooLong(maxBytes)
       parser.feed('\n\n')
       return take()
     },

@@ -17,8 +17,8 @@ export type IdOfResult = (result: { id: string | undefined; name: string }) => s
 
 /**
  * Parts of a request or an answer; what the house has no word for stays as it is. The house keeps the signature of a
- * call on the call. Of a text or a picture it is a thought without words that stands before it: that is what other
- * dialects can carry, and `encodeParts` puts it back.
+ * call on the call. That of a text or a picture it keeps on the thought before it, or on one without words: that is
+ * what other dialects can carry, and `encodeConversation` puts it back.
  */
 export function decodeParts(values: readonly Json[], idOf: IdOfCall, idFor?: IdOfResult): Part[] {
   const parts: Part[] = []
@@ -44,7 +44,7 @@ export function decodeParts(values: readonly Json[], idOf: IdOfCall, idFor?: IdO
       parts.push(said)
       continue
     }
-    if (signature !== undefined) parts.push({ type: 'reasoning', text: '', signature })
+    if (signature !== undefined) addThought(parts, '', signature)
     if (said && !(said.type === 'text' && said.text === '')) parts.push(said)
   }
   return parts

@@ -112,8 +112,8 @@ function followed(part: JsonObject, walk: Walk): JsonObject {
       walk.exact = false
       return beside
     }
-    spend(walk, target)
     node = { ...target, ...beside }
+    spend(walk, node)
   }
   return node
 }

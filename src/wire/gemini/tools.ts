@@ -39,7 +39,7 @@ export function encodeTools(request: ChatRequest, abilities: Abilities): Toolbox
     functions.length > 0 && !abilities.third && isStructured(request) && !isNamed(toolChoice)
   if (asTool) functions.push(encodeOutputTool(request, box, abilities, room))
   if (functions.length > 0) box.tools.push({ functionDeclarations: functions })
-  box.tools.push(...servers)
+  box.tools = [...box.tools, ...servers]
   const config = compact({
     ...object(at(request.extras, 'toolConfig')),
     functionCallingConfig: functions.length > 0 ? encodeChoice(request, box, asTool) : undefined,

@@ -1,4 +1,4 @@
-import type { Message, Part, ToolResultPart } from '../../chat/chat.ts'
+import type { Message, Part, ToolCallPart, ToolResultPart } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { compact, isObject, type JsonObject, text } from '../../json/json.ts'
 import type { Abilities } from './abilities.ts'
@@ -51,18 +51,18 @@ export function encodeConversation(
   const add = (role: Content['role'], parts: JsonObject[]): void => {
     if (parts.length === 0) return
     const last = contents.at(-1)
-    if (last?.role === role && !last.results) last.parts.push(...parts)
+    if (last?.role === role && !last.results) append(last.parts, parts)
     else contents.push({ role, parts })
   }
   const addResults = (results: Result[]): void => {
     if (results.length === 0) return
     const last = contents.at(-1)
-    if (last?.results) last.results.push(...results)
+    if (last?.results) append(last.results, results)
     else contents.push({ role: 'user', parts: [], results })
   }
   for (const { role, parts } of messages) {
     if (role === 'system' || role === 'developer') {
-      system.push(...encodeSystem(parts, writer))
+      append(system, encodeSystem(parts, writer))
       continue
     }
     const results = parts.filter((part) => part.type === 'tool-result')
@@ -85,6 +85,11 @@ export function encodeConversation(
   }
 }
 
+/** A call takes only so many arguments, and a client may send more parts. */
+function append<T>(list: T[], more: readonly T[]): void {
+  for (const item of more) list.push(item)
+}
+
 function encodeSystem(parts: readonly Part[], writer: Writer): JsonObject[] {
   return parts.flatMap((part) => {
     if (part.type === 'text') return part.text === '' ? [] : [{ text: part.text }]
@@ -101,7 +106,7 @@ function placeSystem(
 ): JsonObject | undefined {
   if (!systemInstruction && system.length > 0) {
     const [first] = contents
-    if (first?.role === 'user' && !first.results) first.parts.unshift(...system)
+    if (first?.role === 'user' && !first.results) first.parts = [...system, ...first.parts]
     else contents.unshift({ role: 'user', parts: system })
     return undefined
   }
@@ -141,83 +146,93 @@ function encodeRaw(part: Extract<Part, { type: 'raw' }>, writer: Writer): JsonOb
   return []
 }
 
-/**
- * The model's own turn. A thought without words is the signature of what comes next, or, at the end, of what came
- * before; a thought whose signature no call has taken is another dialect's way of signing the call behind it.
- */
+/** The model's own turn. */
 function encodeSaid(parts: readonly Part[], writer: Writer): JsonObject[] {
-  const out: JsonObject[] = []
+  const turn = createTurn()
+  for (const [at, part] of parts.entries())
+    switch (part.type) {
+      case 'reasoning':
+        turn.think(part.text, legalSignature(part.signature), isUnsigned(parts[at + 1]))
+        break
+      case 'text':
+      case 'refusal':
+        if (part.text !== '') turn.say({ text: part.text })
+        break
+      case 'media':
+        turn.say(encodeMedia(part))
+        break
+      case 'tool-call':
+        turn.say(encodeCall(part, writer))
+        break
+      case 'raw':
+        turn.add(encodeRaw(part, writer))
+        break
+      case 'tool-result':
+        break
+    }
+  return turn.end()
+}
+
+/**
+ * Gemini signs what it says and not its thoughts, other dialects can only sign a thought: so the signature of a thought,
+ * with words or without, is that of what comes next, or, at the end, of what came before.
+ */
+function createTurn() {
+  const parts: JsonObject[] = []
   let waiting: string | undefined
   const settle = (): void => {
     if (waiting === undefined) return
-    const last = out.at(-1)
+    const last = parts.at(-1)
     if (last && last.text !== undefined && last.thoughtSignature === undefined)
       last.thoughtSignature = waiting
-    else out.push({ text: '', thoughtSignature: waiting })
+    else parts.push({ text: '', thoughtSignature: waiting })
     waiting = undefined
   }
-  /** A signature that waits goes to the part, unless that has one. */
-  const push = (part: JsonObject): void => {
-    if (part.thoughtSignature !== undefined) settle()
-    else if (waiting !== undefined) {
-      part.thoughtSignature = waiting
-      waiting = undefined
-    }
-    out.push(part)
+  return {
+    think(text: string, signature: string | undefined, goesOn: boolean): void {
+      if (text === '' && signature === undefined) return
+      settle()
+      const isLater = text === '' || goesOn
+      if (text !== '')
+        parts.push(
+          compact({ text, thought: true, thoughtSignature: isLater ? undefined : signature }),
+        )
+      if (isLater) waiting = signature
+    },
+    /** A signature that waits goes to the part, unless that has one. */
+    say(part: JsonObject): void {
+      if (part.thoughtSignature !== undefined) settle()
+      else if (waiting !== undefined) {
+        part.thoughtSignature = waiting
+        waiting = undefined
+      }
+      parts.push(part)
+    },
+    add(others: JsonObject[]): void {
+      settle()
+      append(parts, others)
+    },
+    end(): JsonObject[] {
+      settle()
+      return parts
+    },
   }
-  parts.forEach((part, at) => {
-    switch (part.type) {
-      case 'reasoning': {
-        const signature = legalSignature(part.signature)
-        if (part.text === '') {
-          if (signature === undefined) return
-          settle()
-          waiting = signature
-          return
-        }
-        settle()
-        const next = parts[at + 1]
-        const goesOn = next?.type === 'tool-call' && legalSignature(next.signature) === undefined
-        out.push(
-          compact({
-            text: part.text,
-            thought: true,
-            thoughtSignature: goesOn ? undefined : signature,
-          }),
-        )
-        if (goesOn) waiting = signature
-        return
-      }
-      case 'text':
-      case 'refusal':
-        if (part.text !== '') push({ text: part.text })
-        return
-      case 'media':
-        push(encodeMedia(part))
-        return
-      case 'raw':
-        settle()
-        out.push(...encodeRaw(part, writer))
-        return
-      case 'tool-call': {
-        const name = writer.names.of(part.name)
-        writer.calls.set(part.id, { name, place: writer.count++ })
-        const id = writer.abilities.third && part.id !== '' ? part.id : undefined
-        push(
-          compact({
-            functionCall: compact({ id, name, args: encodeArgs(part.input, part.kind) }),
-            thoughtSignature: legalSignature(part.signature),
-          }),
-        )
-        return
-      }
-      case 'tool-result':
-        return
-    }
-  })
-  settle()
-  return out
 }
+
+function encodeCall(part: ToolCallPart, writer: Writer): JsonObject {
+  const name = writer.names.of(part.name)
+  writer.calls.set(part.id, { name, place: writer.count++ })
+  const id = writer.abilities.third && part.id !== '' ? part.id : undefined
+  return compact({
+    functionCall: compact({ id, name, args: encodeArgs(part.input, part.kind) }),
+    thoughtSignature: legalSignature(part.signature),
+  })
+}
+
+const isUnsigned = (part: Part | undefined): boolean =>
+  part?.type === 'text' ||
+  part?.type === 'media' ||
+  (part?.type === 'tool-call' && legalSignature(part.signature) === undefined)
 
 /** The field is bytes: what is not base64, or is plainly OpenAI's, is another model's and would be a 400. */
 const legalSignature = (signature: string | undefined): string | undefined =>

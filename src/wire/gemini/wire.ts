@@ -24,6 +24,7 @@ export const gemini: Wire = {
   encodeStreamError,
   native: {
     lists: ['contents'],
+    modelInPath: true,
     requestKeys,
     requestWords,
     adaptRequest,

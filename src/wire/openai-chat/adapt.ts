@@ -80,7 +80,8 @@ export function adaptRequest(body: JsonObject, to: Target): string[] {
 function dropUnsupported(body: JsonObject, to: Target): string[] {
   const allowed = new Set(to.allowedParams)
   const found = (to.quirks.unsupported ?? []).filter(
-    (key) => body[key] !== undefined && body[key] !== null && !allowed.has(key) && !isDefault(key, body),
+    (key) =>
+      body[key] !== undefined && body[key] !== null && !allowed.has(key) && !isDefault(key, body),
   )
   for (const key of to.quirks.unsupported ?? [])
     if (!allowed.has(key) && (body[key] === null || isDefault(key, body))) delete body[key]
@@ -133,7 +134,11 @@ function splitToolCalls(messages: readonly Json[]): Json[] {
     const results: JsonObject[] = []
     while (object(messages[at + 1]).role === 'tool') results.push(object(messages[++at]))
     calls.forEach((call, index) => {
-      out.push(index === 0 ? { ...message, tool_calls: [call] } : { role: 'assistant', content: null, tool_calls: [call] })
+      out.push(
+        index === 0
+          ? { ...message, tool_calls: [call] }
+          : { role: 'assistant', content: null, tool_calls: [call] },
+      )
       const id = object(call).id
       const answer = results.findIndex((result) => result.tool_call_id === id)
       if (answer !== -1) out.push(...results.splice(answer, 1))
@@ -182,7 +187,8 @@ function effortAsEnableThinking(body: JsonObject): void {
 function adaptMessage(message: JsonObject, { quirks }: Target): JsonObject {
   const changed = { ...message }
   const { role } = message
-  if (quirks.systemRole && (role === 'system' || role === 'developer')) changed.role = quirks.systemRole
+  if (quirks.systemRole && (role === 'system' || role === 'developer'))
+    changed.role = quirks.systemRole
   if (quirks.dropReasoningHistory && role === 'assistant') {
     delete changed.reasoning_content
     delete changed.reasoning

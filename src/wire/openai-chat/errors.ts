@@ -2,20 +2,23 @@ import { type FaultKind, faults, GatewayError, kindOfStatus } from '../../errors
 import { isObject, type Json, type JsonObject, object, text } from '../../json/json.ts'
 import type { ErrorAnswer } from '../wire.ts'
 
-const kindOfCode: Record<string, FaultKind> = {
-  context_length_exceeded: 'context_window',
-  content_policy_violation: 'content_policy',
-  content_filter: 'content_policy',
-  invalid_api_key: 'authentication',
-  insufficient_quota: 'rate_limit',
-  rate_limit_exceeded: 'rate_limit',
-  model_not_found: 'not_found',
-}
+const kindOfCode: ReadonlyMap<string, FaultKind> = new Map(
+  Object.entries({
+    context_length_exceeded: 'context_window',
+    content_policy_violation: 'content_policy',
+    content_filter: 'content_policy',
+    invalid_api_key: 'authentication',
+    insufficient_quota: 'rate_limit',
+    rate_limit_exceeded: 'rate_limit',
+    model_not_found: 'not_found',
+  }),
+)
 
 /** Words by which providers without a code say that the prompt was too long, or was refused. */
 const tooLong =
   /maximum context length|context length exceeded|context window|prompt is too long|input is too long|exceeds the model's (maximum )?context|too many tokens|maximum (number of )?tokens|reduce the length of/i
-const refused = /content (management )?policy|content_filter|safety system|violat\w+ .{0,40}policy/i
+const refused =
+  /content (management )?policy|content_filter|safety system|violat\w{1,8} .{0,40}policy/i
 
 /**
  * Any server's error body: OpenAI's `{error: {message…}}`, vLLM's `{object: "error", message}`, `{detail}`, `{message}`,
@@ -38,16 +41,38 @@ export function decodeError({ status, body, header, provider }: ErrorAnswer): Ga
   })
 }
 
-/** An error object inside a stream, or in a 200: its own code is the status where it is one. */
+/** An error object inside a stream, or in a 200: its own code is the status where it is one, or means one. */
 export function decodeErrorObject(value: Json | undefined): GatewayError {
   const error = isObject(value) ? value : { message: value }
-  const code = Number(error.code ?? error.status)
-  const status = Number.isInteger(code) && code >= 400 && code < 600 ? code : 500
+  const status =
+    [error.code, error.status, error.status_code].map(Number).find(isErrorStatus) ??
+    statusOf(text(error.code)) ??
+    statusOf(text(error.type)) ??
+    500
   return decodeError({ status, body: JSON.stringify({ error }), header: () => undefined })
 }
 
-function kindOf(status: number, code: string | undefined, message: string): FaultKind {
-  const byCode = kindOfCode[code ?? '']
+const isErrorStatus = (code: number): boolean => Number.isInteger(code) && code >= 400 && code < 600
+
+function statusOf(word: string | undefined): number | undefined {
+  if (word === undefined) return undefined
+  const kind = kindOfCode.get(word)
+  if (kind) return faults[kind].status
+  return Object.values(faults).find(({ openai }) => openai === word)?.status
+}
+
+/** The error that stands where an answer, or a piece of one, should be; undefined when there is none. */
+export function errorIn(body: JsonObject): Json | undefined {
+  if (body.error) return body.error
+  // Older vLLM says {object: "error", message…}; gateways in between say {message…} or {detail…} and no choices.
+  const said = text(body.message) ?? text(body.detail)
+  const isBare = body.object === 'error' || (body.choices === undefined && said !== undefined)
+  return isBare ? { ...body, message: said } : undefined
+}
+
+function kindOf(status: number, code: string | undefined, said: string): FaultKind {
+  const message = said.slice(0, 10_000)
+  const byCode = kindOfCode.get(code ?? '')
   if (byCode && (status === 400 || kindOfStatus(status) === byCode)) return byCode
   if (status === 400 || status === 413 || status === 422) {
     if (tooLong.test(message)) return 'context_window'
@@ -110,7 +135,9 @@ export const encodeError = (error: GatewayError): JsonObject => ({
 
 /** LiteLLM names an upstream's 429 `throttling_error`; its clients look for it. */
 const typeOf = (error: GatewayError): string =>
-  error.kind === 'rate_limit' && error.provider !== undefined ? 'throttling_error' : faults[error.kind].openai
+  error.kind === 'rate_limit' && error.provider !== undefined
+    ? 'throttling_error'
+    : faults[error.kind].openai
 
 export const encodeStreamError = (error: GatewayError): string =>
   `data: ${JSON.stringify(encodeError(error))}\n\n`

@@ -2,13 +2,14 @@ import type { Usage } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { isObject, type JsonObject, list, object, text } from '../../json/json.ts'
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
-import { type Glance, peek, value } from '../../json/peek.ts'
+import { parseObject, stringify } from '../../json/parse.ts'
+import { endOfString, type Glance, peek, value } from '../../json/peek.ts'
 import { edit, latin1Of } from '../edit.ts'
 import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
 import { adaptMessageAnswer } from './adapt.ts'
-import { decodeErrorObject } from './errors.ts'
-import { decodeUsage, encodeUsage } from './response.ts'
-import { cutShort } from './stream.ts'
+import { decodeErrorObject, errorIn } from './errors.ts'
+import { decodeUsage, encodeUsage, refuseBroken } from './response.ts'
+import { cutShort, notJson } from './stream.ts'
 
 /**
  * The same wire on both sides. The client sees the public model name, one id, and usage only where it asked; everything
@@ -19,11 +20,7 @@ export function passResult(bytes: Uint8Array, _to: Target, context: ClientContex
   let parsed: JsonObject | undefined
   const body = (): JsonObject => (parsed ??= read(bytes))
   const plain = glance && isPlain(glance)
-  if (!plain && !Array.isArray(body()['choices'])) {
-    const { error } = body()
-    if (error !== undefined && error !== null) throw decodeErrorObject(error)
-    throw new GatewayError('bad_gateway', 'the upstream answered without choices')
-  }
+  if (!plain) refuseBroken(body())
   const adapted = !plain && adaptChoices(list(body()['choices']))
   const usage = decodeUsage(plain ? { usage: value(glance, 'usage') } : body())
   return {
@@ -34,10 +31,10 @@ export function passResult(bytes: Uint8Array, _to: Target, context: ClientContex
         .join('\n'),
     encode(counted) {
       const set: Record<string, string> = { model: JSON.stringify(context.model) }
-      if (adapted) set['choices'] = JSON.stringify(body()['choices'])
+      if (adapted) set['choices'] = stringify(list(body()['choices']))
       if (!usage && counted) set['usage'] = JSON.stringify(encodeUsage(counted))
       const has = (key: string) => (glance ? glance.keys.has(key) : body()[key] !== undefined)
-      if (!has('id') || fieldOf(glance, body, 'id') === '')
+      if (!text(fieldOf(glance, body, 'id')))
         set['id'] = JSON.stringify(`chatcmpl-${context.requestId}`)
       if (!has('object')) set['object'] = '"chat.completion"'
       if (!has('created')) set['created'] = String(context.created)
@@ -68,14 +65,12 @@ function adaptChoices(choices: readonly unknown[]): boolean {
 }
 
 function read(bytes: Uint8Array): JsonObject {
-  let answer: unknown
-  try {
-    answer = JSON.parse(utf8(bytes))
-  } catch {
-    throw new GatewayError('bad_gateway', 'the upstream answered with something that is not JSON')
-  }
-  if (!isObject(answer)) throw new GatewayError('bad_gateway', 'the upstream answered without choices')
-  return answer
+  const answer = parse(utf8(bytes))
+  if (answer) return answer
+  throw new GatewayError(
+    'bad_gateway',
+    'the upstream answered with something that is no JSON object',
+  )
 }
 
 /** Everything a message says, for counting. */
@@ -89,10 +84,14 @@ function written(message: JsonObject): string {
     .join('\n')
 }
 
-/** What makes a frame more than a piece of text: it is then parsed. In text these words would stand behind a backslash. */
-const odd = /"(?:error|usage|reasoning|reasoning_text)"\s*:\s*(?!null|\s)|"content"\s*:\s*\[/
-const finish = /"finish_reason"\s*:\s*"/
-const pieces = /"(?:content|reasoning_content|arguments|refusal)"\s*:\s*"((?:[^"\\]|\\.)*)"/g
+/**
+ * What makes a frame more than a piece of text: it is then parsed. In text these words would stand behind a backslash. A
+ * call that does not begin with its index may lack it; a line end would cut the event in two.
+ */
+const odd =
+  /"(?:error|usage|reasoning|reasoning_text)"\s*:\s*(?!null|\s)|"content"\s*:\s*\[|"finish_reason"\s*:\s*"[^"]|"tool_calls"\s*:\s*\[\s*\{\s*(?!"index"|\s)|\n/
+/** Where a piece of what the model says begins. Its end is sought by hand: a pattern for it overflows the stack on long ones. */
+const pieces = /"(?:content|reasoning_content|arguments|refusal|input)"\s*:\s*(?=")/g
 const emptyUsage = ',"usage":null}'
 
 export function passStream(_to: Target, context: ClientContext): PassStream {
@@ -107,9 +106,9 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
   let usageShown = false
   let content = false
   let complete = false
-  let finished = false
   let fault: GatewayError | undefined
   const spoken = new Set<number>()
+  const finished = new Set<number>()
   let said: string[] = []
   let heard = ''
 
@@ -118,21 +117,22 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     if (said.push(rest) === 64) fold()
   }
   function fold(): void {
-    for (const rest of said) for (const match of rest.matchAll(pieces)) heard += match[1] ?? ''
+    for (const rest of said)
+      for (const { 0: key, index } of rest.matchAll(pieces)) {
+        const open = index + key.length
+        const end = endOfString(rest, open)
+        if (end !== -1) heard += rest.slice(open + 1, end - 1)
+      }
     said = []
   }
 
   function slow(data: string): string {
-    const chunk = parse(data)
-    if (!chunk) {
-      fault = new GatewayError('bad_gateway', 'the upstream sent a frame that is not JSON')
+    const chunk = parse(utf8(bytesOf(data)))
+    const error = chunk && errorIn(chunk)
+    if (!chunk || error !== undefined) {
+      fault = chunk ? decodeErrorObject(error) : notJson()
       return ''
     }
-    if (chunk.error !== undefined && chunk.error !== null) {
-      fault = decodeErrorObject(chunk.error)
-      return ''
-    }
-    keep(data)
     const set: Record<string, string> = {}
     const remove: string[] = []
     const told = decodeUsage(chunk)
@@ -142,17 +142,18 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       if (told && choices.length === 0) return ''
       remove.push('usage')
     } else if (told) usageShown = true
-    if (readChoices(choices)) set['choices'] = JSON.stringify(choices)
+    if (readChoices(choices)) set['choices'] = stringify(choices)
     else if (!Array.isArray(chunk.choices)) set['choices'] = '[]'
+    keep(set['choices'] === undefined ? data : latin1(toUtf8(set['choices'])))
     id ||= text(chunk.id) || `chatcmpl-${context.requestId}`
-    if (typeof chunk.created === 'number') created = chunk.created
+    if (typeof chunk.created === 'number' && chunk.created > 0) created = chunk.created
     else set['created'] = String(created)
     set['model'] = JSON.stringify(context.model)
     if (chunk.id !== id) set['id'] = JSON.stringify(id)
-    if (chunk.object === undefined) set['object'] = '"chat.completion.chunk"'
+    if (!chunk.object) set['object'] = '"chat.completion.chunk"'
     const glance = peek(bytesOf(data))
     if (glance && Object.keys(set).length === 1 && remove.length === 0) learn(data, glance)
-    return `data: ${latin1Of(edit(glance, () => chunk, set, remove))}\n\n`
+    return event(latin1Of(edit(glance, () => chunk, set, remove)))
   }
 
   /** Sees to the role, the indices and the thoughts of each choice; answers whether it changed something. */
@@ -172,10 +173,8 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
         call.index = index
         changed = true
       })
-      if (typeof choice.finish_reason === 'string') finished = true
-      const speaks =
-        delta.content || delta.reasoning_content || delta.refusal || delta.audio || list(delta.tool_calls).length > 0
-      if (speaks || typeof choice.finish_reason === 'string') content = true
+      if (text(choice.finish_reason)) finished.add(at)
+      if (finished.has(at) || speaking.some((key) => isSaid(delta[key]))) content = true
       if (delta.role) spoken.add(at)
       else if (!spoken.has(at)) {
         spoken.add(at)
@@ -191,30 +190,28 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     const first = keys.get('id')
     const choices = keys.get('choices')
     if (!model || !first || !choices || lessons-- <= 0) return
-    const end = Math.max(model.valueEnd, first.valueEnd)
-    if (end > choices.start) return
+    // Up to the first choice, so that a frame that begins like this has a list of them.
+    if (Math.max(model.valueEnd, first.valueEnd) > choices.start) return
+    const end = choices.valueStart + 1
     prefix = data.slice(0, end)
     shown = data.slice(0, model.valueStart) + name + data.slice(model.valueEnd, end)
   }
 
   return {
     push({ data }: Frame) {
-      if (fault) return ''
+      if (fault || complete) return ''
       if (content && prefix !== '' && spoken.size >= context.choices && data.startsWith(prefix)) {
         let rest = data.slice(prefix.length)
         if (!odd.test(rest)) {
-          if (finish.test(rest)) finished = true
           keep(rest)
           if (!context.streamUsage && rest.endsWith(emptyUsage))
             rest = `${rest.slice(0, -emptyUsage.length)}}`
           return `data: ${shown}${rest}\n\n`
         }
       }
-      if (data === '[DONE]') {
-        complete = true
-        return ''
-      }
-      return slow(data)
+      if (data.startsWith('[DONE]')) complete = true
+      // An empty event keeps a connection alive.
+      return complete || data.trim() === '' ? '' : slow(data)
     },
     get content() {
       return content
@@ -232,7 +229,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     },
     end(counted) {
       if (fault) return ''
-      if (!complete && !finished) {
+      if (!complete && finished.size < Math.max(spoken.size, context.choices)) {
         fault = cutShort()
         return ''
       }
@@ -251,10 +248,27 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
   }
 }
 
-function parse(data: string): JsonObject | undefined {
+/** What a delta says that is worth an answer: until then an error may still become an HTTP error. */
+const speaking = [
+  'content',
+  'reasoning_content',
+  'refusal',
+  'audio',
+  'tool_calls',
+  'function_call',
+  'images',
+]
+const isSaid = (value: unknown): boolean =>
+  Array.isArray(value) ? value.length > 0 : Boolean(value)
+
+/** White space of JSON may hold line ends, and an event may not. */
+const event = (data: string): string =>
+  `data: ${data.includes('\n') ? data.replaceAll('\n', '\ndata: ') : data}\n\n`
+
+/** Large numbers survive: some providers tell 64-bit seeds. */
+function parse(json: string): JsonObject | undefined {
   try {
-    const value: unknown = JSON.parse(utf8(bytesOf(data)))
-    return isObject(value) ? value : undefined
+    return parseObject(json)
   } catch {
     return undefined
   }

@@ -32,7 +32,9 @@ import { adaptRequest } from './adapt.ts'
 const known = new Set(
   `model messages tools functions tool_choice function_call parallel_tool_calls max_tokens max_completion_tokens stop
   temperature top_p top_k seed n presence_penalty frequency_penalty logit_bias logprobs top_logprobs response_format
-  reasoning_effort verbosity modalities audio web_search_options service_tier user stream stream_options`.split(/\s+/),
+  reasoning_effort verbosity modalities audio web_search_options service_tier user stream stream_options`.split(
+    /\s+/,
+  ),
 )
 
 export function decodeRequest(body: JsonObject): ChatRequest {
@@ -93,14 +95,16 @@ export function readMessages(body: JsonObject): Json[] {
 const strings = (value: unknown): string[] | undefined =>
   Array.isArray(value) ? value.filter((item) => typeof item === 'string') : undefined
 
-const roles: Record<string, Role> = {
-  system: 'system',
-  developer: 'developer',
-  user: 'user',
-  assistant: 'assistant',
-  tool: 'tool',
-  function: 'tool',
-}
+const roles: ReadonlyMap<string, Role> = new Map(
+  Object.entries({
+    system: 'system',
+    developer: 'developer',
+    user: 'user',
+    assistant: 'assistant',
+    tool: 'tool',
+    function: 'tool',
+  }),
+)
 
 const knownOfMessage = new Set(
   `role content name tool_calls tool_call_id function_call refusal reasoning_content reasoning reasoning_text
@@ -109,7 +113,7 @@ const knownOfMessage = new Set(
 
 function decodeMessage(value: Json): Message {
   const message = object(value)
-  const role = roles[text(message.role) ?? ''] ?? 'user'
+  const role = roles.get(text(message.role) ?? '') ?? 'user'
   const name = text(message.name)
   const extras = extrasOf(message, knownOfMessage)
   const cache = decodeCache(message.cache_control)
@@ -143,7 +147,9 @@ export function decodeThoughts(message: JsonObject): Part[] {
       return [{ type: 'reasoning', text: '', redacted: text(block.data) ?? '' }]
     if (block.type !== 'thinking') return []
     const signature = text(block.signature)
-    return [{ type: 'reasoning', text: text(block.thinking) ?? '', ...(signature && { signature }) }]
+    return [
+      { type: 'reasoning', text: text(block.thinking) ?? '', ...(signature && { signature }) },
+    ]
   })
   if (blocks.length > 0) return blocks
   const thought =
@@ -181,7 +187,7 @@ const decodeArguments = (value: Json | undefined): string | undefined =>
   isObject(value) ? JSON.stringify(value) : text(value)
 
 /** Gemini's thought signature, where LiteLLM puts it and where Google's own compatible route does. */
-const decodeSignature = (call: JsonObject): string | undefined =>
+export const decodeSignature = (call: JsonObject): string | undefined =>
   text(object(call.provider_specific_fields).thought_signature) ??
   text(object(object(call.function).provider_specific_fields).thought_signature) ??
   text(object(object(call.extra_content).google).thought_signature)
@@ -260,8 +266,13 @@ export function decodeUrl(url: string, mime?: string): Source {
   const head = url.slice(0, 256)
   const data = /^data:([^;,]*)(?:;[^,]*)?;base64,/i.exec(head)
   if (data)
-    return { type: 'bytes', mime: data[1] || mime || 'application/octet-stream', base64: url.slice(data[0].length) }
-  if (/^[a-z][a-z0-9+.-]*:/i.test(head)) return { type: 'url', url, ...(mime !== undefined && { mime }) }
+    return {
+      type: 'bytes',
+      mime: data[1] || mime || 'application/octet-stream',
+      base64: url.slice(data[0].length),
+    }
+  if (/^[a-z][a-z0-9+.-]*:/i.test(head))
+    return { type: 'url', url, ...(mime !== undefined && { mime }) }
   return { type: 'bytes', mime: mime ?? 'application/octet-stream', base64: url }
 }
 
@@ -332,7 +343,8 @@ function decodeOutput(value: Json | undefined): OutputFormat | undefined {
 }
 
 const efforts = new Set(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])
-const isEffort = (value: unknown): value is Effort => typeof value === 'string' && efforts.has(value)
+const isEffort = (value: unknown): value is Effort =>
+  typeof value === 'string' && efforts.has(value)
 
 /** `reasoning_effort` may also be an object ({effort, summary}); `thinking` is Anthropic's, and stays in extras for its wire. */
 function decodeReasoning(body: JsonObject): ChatRequest['reasoning'] {
@@ -406,7 +418,8 @@ function encodeEffort(reasoning: ChatRequest['reasoning']): string | undefined {
   if (!reasoning) return undefined
   if (reasoning.effort) return reasoning.effort
   const { budget } = reasoning
-  if (budget === undefined || budget < 0) return reasoning.adaptive || budget !== undefined ? 'medium' : undefined
+  if (budget === undefined || budget < 0)
+    return reasoning.adaptive || budget !== undefined ? 'medium' : undefined
   if (budget === 0) return 'none'
   return budget < 1024 ? 'minimal' : budget < 2048 ? 'low' : budget < 4096 ? 'medium' : 'high'
 }
@@ -446,7 +459,9 @@ function encodeMessage(message: Message, dropped: string[]): JsonObject[] {
 export function encodeThoughts(parts: readonly Part[]): JsonObject {
   const thoughts = parts.filter((part) => part.type === 'reasoning')
   const plain = thoughts.map((part) => part.text).join('')
-  const signed = thoughts.some((part) => part.signature !== undefined || part.redacted !== undefined)
+  const signed = thoughts.some(
+    (part) => part.signature !== undefined || part.redacted !== undefined,
+  )
   return compact({
     reasoning_content: plain || undefined,
     thinking_blocks: signed
@@ -473,7 +488,9 @@ export const encodeCall = (call: ToolCallPart): JsonObject =>
 
 /** One plain text as a string, anything else as parts; undefined when nothing was said. */
 function encodeContent(parts: readonly Part[], role: Role, dropped: string[]): Json | undefined {
-  const said = parts.filter((part) => part.type === 'text' || part.type === 'media' || part.type === 'raw')
+  const said = parts.filter(
+    (part) => part.type === 'text' || part.type === 'media' || part.type === 'raw',
+  )
   const only = said[0]
   if (said.length === 0) return undefined
   if (said.length === 1 && only?.type === 'text' && !only.cache) return only.text
@@ -482,7 +499,13 @@ function encodeContent(parts: readonly Part[], role: Role, dropped: string[]): J
 
 function encodePart(part: Part, role: Role, dropped: string[]): JsonObject[] {
   if (part.type === 'text')
-    return [compact({ type: 'text', text: part.text, cache_control: part.cache && encodeCache(part.cache) })]
+    return [
+      compact({
+        type: 'text',
+        text: part.text,
+        cache_control: part.cache && encodeCache(part.cache),
+      }),
+    ]
   if (part.type === 'raw') {
     if (part.wire === 'openai-chat') return [part.value]
     dropped.push(`messages[].content[].${text(part.value.type) ?? part.wire}`)
@@ -498,19 +521,35 @@ function encodePart(part: Part, role: Role, dropped: string[]): JsonObject[] {
         : source.id
   const cache_control = part.cache && encodeCache(part.cache)
   if (part.media === 'image' && source.type !== 'id')
-    return [compact({ type: 'image_url', image_url: compact({ url, detail: part.detail }), cache_control })]
+    return [
+      compact({
+        type: 'image_url',
+        image_url: compact({ url, detail: part.detail }),
+        cache_control,
+      }),
+    ]
   if (part.media === 'audio' && source.type === 'bytes')
     return [
       compact({
         type: 'input_audio',
-        input_audio: { data: source.base64, format: source.mime.replace(/^audio\/(x-)?/, '').replace('mpeg', 'mp3') },
+        input_audio: {
+          data: source.base64,
+          format: source.mime.replace(/^audio\/(x-)?/, '').replace('mpeg', 'mp3'),
+        },
         cache_control,
       }),
     ]
-  if (part.media === 'video') return [compact({ type: 'video_url', video_url: { url }, cache_control })]
+  if (part.media === 'video')
+    return [compact({ type: 'video_url', video_url: { url }, cache_control })]
   if (source.type === 'url') {
     // OpenAI's chat takes no file by URL; other servers do, as file_id.
-    return [compact({ type: 'file', file: compact({ file_id: url, filename: part.name }), cache_control })]
+    return [
+      compact({
+        type: 'file',
+        file: compact({ file_id: url, filename: part.name }),
+        cache_control,
+      }),
+    ]
   }
   if (role === 'assistant') {
     dropped.push('messages[].content[].file')

@@ -8,9 +8,27 @@ import {
   type Part,
   type Usage,
 } from '../../chat/chat.ts'
-import { compact, extrasOf, isObject, type Json, type JsonObject, list, number, object, text } from '../../json/json.ts'
+import { GatewayError } from '../../errors.ts'
+import {
+  compact,
+  extrasOf,
+  isObject,
+  type Json,
+  type JsonObject,
+  list,
+  object,
+  text,
+} from '../../json/json.ts'
 import type { ClientContext, Notes } from '../wire.ts'
-import { decodeCalls, decodeContent, decodeThoughts, encodeCall, encodeThoughts } from './request.ts'
+import { adaptMessageAnswer } from './adapt.ts'
+import { decodeErrorObject, errorIn } from './errors.ts'
+import {
+  decodeCalls,
+  decodeContent,
+  decodeThoughts,
+  encodeCall,
+  encodeThoughts,
+} from './request.ts'
 
 const known = new Set(['id', 'object', 'created', 'model', 'choices', 'usage'])
 const knownOfMessage = new Set(
@@ -18,7 +36,16 @@ const knownOfMessage = new Set(
   annotations`.split(/\s+/),
 )
 
+/** An answer without choices is none: it is an error in a success's clothes, or something else altogether. */
+export function refuseBroken(body: JsonObject): void {
+  if (Array.isArray(body.choices)) return
+  const error = errorIn(body)
+  if (error !== undefined) throw decodeErrorObject(error)
+  throw new GatewayError('bad_gateway', 'the upstream answered without choices')
+}
+
 export function decodeResult(body: JsonObject, notes: Notes): ChatResult {
+  refuseBroken(body)
   const extras = extrasOf(body, known)
   return {
     id: text(body.id) ?? '',
@@ -32,7 +59,8 @@ export function decodeResult(body: JsonObject, notes: Notes): ChatResult {
 
 function decodeChoice(value: Json): Choice {
   const choice = object(value)
-  const message = object(choice.message)
+  const message = { ...object(choice.message) }
+  adaptMessageAnswer(message)
   const parts: Part[] = [...decodeThoughts(message), ...decodeContent(message.content)]
   const annotations = list(message.annotations).filter(isObject)
   const said = parts.findLast((part) => part.type === 'text')
@@ -95,7 +123,8 @@ function encodeMessage(choice: Choice): JsonObject {
   const { provider_specific_fields: fields, ...extras } = choice.extras ?? {}
   return compact({
     role: 'assistant',
-    content: said === '' && (calls.length > 0 || refusal !== undefined || images.length > 0) ? null : said,
+    content:
+      said === '' && (calls.length > 0 || refusal !== undefined || images.length > 0) ? null : said,
     ...encodeThoughts(choice.parts),
     refusal,
     annotations: annotations.length > 0 ? annotations : undefined,
@@ -115,15 +144,19 @@ function encodeMessage(choice: Choice): JsonObject {
  * front of Claude (cache_creation_input_tokens inside or beside the details).
  */
 export function decodeUsage(body: JsonObject): Usage | undefined {
-  if (!isObject(body.usage)) return undefined
-  const usage = body.usage
+  const usage = object(body.usage)
+  // An object without counts says nothing: it is then counted here.
+  if (!counted.some((key) => typeof usage[key] === 'number')) return undefined
   const read = object(usage.prompt_tokens_details)
   const wrote = object(usage.completion_tokens_details)
   const prompt = number(usage.prompt_tokens) ?? number(usage.input_tokens) ?? 0
   const completion = number(usage.completion_tokens) ?? number(usage.output_tokens) ?? 0
   const cacheRead = Math.min(
     prompt,
-    number(read.cached_tokens) ?? number(usage.prompt_cache_hit_tokens) ?? number(usage.cached_tokens) ?? 0,
+    number(read.cached_tokens) ??
+      number(usage.prompt_cache_hit_tokens) ??
+      number(usage.cached_tokens) ??
+      0,
   )
   const cacheWrite = Math.min(
     prompt - cacheRead,
@@ -137,9 +170,15 @@ export function decodeUsage(body: JsonObject): Usage | undefined {
     prompt - cacheRead - cacheWrite - inputAudio,
     number(read.image_tokens) ?? 0,
   )
-  const reasoning = Math.min(completion, number(wrote.reasoning_tokens) ?? number(usage.reasoning_tokens) ?? 0)
+  const reasoning = Math.min(
+    completion,
+    number(wrote.reasoning_tokens) ?? number(usage.reasoning_tokens) ?? 0,
+  )
   const outputAudio = Math.min(completion - reasoning, number(wrote.audio_tokens) ?? 0)
-  const outputImage = Math.min(completion - reasoning - outputAudio, number(wrote.image_tokens) ?? 0)
+  const outputImage = Math.min(
+    completion - reasoning - outputAudio,
+    number(wrote.image_tokens) ?? 0,
+  )
   return {
     input: prompt - cacheRead - cacheWrite - inputAudio - inputImage,
     cacheRead,
@@ -159,6 +198,12 @@ export function decodeUsage(body: JsonObject): Usage | undefined {
     raw: usage,
   }
 }
+
+const counted = ['prompt_tokens', 'completion_tokens', 'input_tokens', 'output_tokens']
+
+/** A count of a provider's. What is none, or would lower a bill, is 0. */
+const number = (value: Json | undefined): number | undefined =>
+  typeof value !== 'number' ? undefined : value > 0 && value < 1e15 ? value : 0
 
 /** What the provider said comes back as it said it when it spoke this wire; otherwise OpenAI's fields are made from the buckets. */
 export function encodeUsage(usage: Usage): JsonObject {
@@ -188,17 +233,19 @@ export function encodeUsage(usage: Usage): JsonObject {
   })
 }
 
-const finishes: Record<string, Finish> = {
-  stop: 'stop',
-  length: 'length',
-  tool_calls: 'tool-calls',
-  function_call: 'tool-calls',
-  content_filter: 'content-filter',
-  eos: 'stop',
-  model_length: 'length',
-}
+const finishes: ReadonlyMap<string, Finish> = new Map(
+  Object.entries({
+    stop: 'stop',
+    length: 'length',
+    tool_calls: 'tool-calls',
+    function_call: 'tool-calls',
+    content_filter: 'content-filter',
+    eos: 'stop',
+    model_length: 'length',
+  }),
+)
 export const decodeFinish = (reason: string | undefined): Finish =>
-  reason === undefined ? 'stop' : (finishes[reason] ?? 'other')
+  reason === undefined ? 'stop' : (finishes.get(reason) ?? 'other')
 
 const reasons = {
   stop: 'stop',

@@ -1,33 +1,46 @@
 import { type ChatEvent, noUsage, type Usage } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
-import { compact, isObject, type Json, type JsonObject, list, number, object, text } from '../../json/json.ts'
+import {
+  compact,
+  isObject,
+  type Json,
+  type JsonObject,
+  list,
+  number,
+  object,
+  text,
+} from '../../json/json.ts'
 import type { ClientContext, Notes, StreamDecoder, StreamEncoder } from '../wire.ts'
-import { decodeErrorObject, encodeError } from './errors.ts'
-import { encodeCall } from './request.ts'
+import { adaptMessageAnswer } from './adapt.ts'
+import { decodeErrorObject, encodeError, errorIn } from './errors.ts'
+import { decodeSignature, encodeCall } from './request.ts'
 import { decodeFinish, decodeUsage, encodeFinish, encodeUsage } from './response.ts'
 
 export const cutShort = (): GatewayError =>
   new GatewayError('bad_gateway', 'the upstream ended the stream before the answer was complete')
 
+export const notJson = (): GatewayError =>
+  new GatewayError('bad_gateway', 'the upstream sent a frame that is not JSON')
+
 export function decodeStream(notes: Notes): StreamDecoder {
   let started = false
-  let finished = false
+  let done = false
   let failed = false
-  const open = new Set<string>()
+  const spoken = new Set<number>()
+  const finished = new Set<number>()
+  /** Calls by choice and the provider's index. */
+  const calls = new Map<string, Call>()
+  const counts = new Map<number, number>()
+  let told = ''
   function push(data: string): ChatEvent[] {
-    if (data === '[DONE]') {
-      finished = true
-      return []
-    }
-    let chunk: JsonObject
-    try {
-      chunk = object(JSON.parse(data))
-    } catch {
-      return fail(new GatewayError('bad_gateway', 'the upstream sent a frame that is not JSON'))
-    }
+    if (data.startsWith('[DONE]')) done = true
+    // An empty event keeps a connection alive.
+    if (done || data.trim() === '') return []
+    const chunk = parse(data)
+    if (!chunk) return fail(notJson())
+    const error = errorIn(chunk)
+    if (error !== undefined) return fail(decodeErrorObject(error))
     const events: ChatEvent[] = []
-    if (isObject(chunk.error) || typeof chunk.error === 'string')
-      return fail(decodeErrorObject(chunk.error))
     if (!started) {
       started = true
       events.push({
@@ -46,7 +59,10 @@ export function decodeStream(notes: Notes): StreamDecoder {
       citations: chunk.citations,
       search_results: chunk.search_results,
     })
-    if (Object.keys(extras).length > 0) events.push({ type: 'extras', extras, of: 'result' })
+    // Most providers repeat them in every frame.
+    const all = JSON.stringify(extras)
+    if (all !== '{}' && all !== told) events.push({ type: 'extras', extras, of: 'result' })
+    told = all
     return events
   }
   function fail(error: GatewayError): ChatEvent[] {
@@ -56,8 +72,10 @@ export function decodeStream(notes: Notes): StreamDecoder {
   function decodeChoice(choice: JsonObject, events: ChatEvent[]): void {
     const at = number(choice.index) ?? 0
     const of = at === 0 ? {} : { choice: at }
-    const delta = object(choice.delta)
-    const thought = text(delta.reasoning_content) ?? text(delta.reasoning) ?? text(delta.reasoning_text)
+    const delta = { ...object(choice.delta) }
+    spoken.add(at)
+    adaptMessageAnswer(delta)
+    const thought = text(delta.reasoning_content)
     if (thought) events.push({ type: 'reasoning', text: thought, ...of })
     for (const value of list(delta.thinking_blocks)) {
       const block = object(value)
@@ -73,38 +91,74 @@ export function decodeStream(notes: Notes): StreamDecoder {
     for (const annotation of list(delta.annotations))
       events.push({ type: 'annotation', annotation: object(annotation), ...of })
     if (isObject(delta.audio)) events.push({ type: 'audio', audio: delta.audio, ...of })
-    for (const value of list(delta.tool_calls)) decodeCall(object(value), at, of, events)
-    if (isObject(choice.logprobs)) events.push({ type: 'logprobs', logprobs: choice.logprobs, ...of })
-    if (typeof choice.finish_reason === 'string') {
-      finished = true
-      const reason = choice.finish_reason
+    list(delta.tool_calls).forEach((value, place) => {
+      const call = object(value)
+      decodeCall(call, number(call.index) ?? place, at, of, events)
+    })
+    if (isObject(delta.function_call))
+      decodeCall({ function: delta.function_call }, 0, at, of, events)
+    if (isObject(choice.logprobs))
+      events.push({ type: 'logprobs', logprobs: choice.logprobs, ...of })
+    const reason = text(choice.finish_reason)
+    if (reason) {
+      finished.add(at)
       events.push({ type: 'finish', finish: decodeFinish(reason), reason, ...of })
     }
   }
-  function decodeCall(call: JsonObject, choice: number, of: { choice?: number }, events: ChatEvent[]): void {
+  function decodeCall(
+    call: JsonObject,
+    place: number,
+    choice: number,
+    of: { choice?: number },
+    events: ChatEvent[],
+  ): void {
     const kind = call.type === 'custom' || isObject(call.custom) ? 'custom' : 'function'
     const fn = object(kind === 'custom' ? call.custom : call.function)
-    const index = number(call.index) ?? 0
-    const name = text(fn.name)
-    if (!open.has(`${choice}:${index}`)) {
-      open.add(`${choice}:${index}`)
-      const signature = text(object(call.provider_specific_fields).thought_signature)
+    const id = text(call.id) || undefined
+    const name = text(fn.name) || undefined
+    const known = calls.get(`${choice}:${place}`)
+    // Some servers tell each call whole and give all of them the index 0: another id is another call.
+    const isNew = !known || (id !== undefined && name !== undefined && id !== known.id)
+    const index = isNew ? (counts.get(choice) ?? 0) : known.index
+    if (isNew) {
+      counts.set(choice, index + 1)
+      calls.set(`${choice}:${place}`, { id, index })
+      const signature = decodeSignature(call)
       events.push({
         type: 'tool-start',
         index,
-        id: text(call.id) ?? `call_${choice}_${index}`,
+        id: id ?? `call_${choice}_${index}`,
         name: name ?? '',
         ...(kind === 'custom' && { kind }),
         ...(signature && { signature }),
         ...of,
       })
     }
-    const input = kind === 'custom' ? text(fn.input) : isObject(fn.arguments) ? JSON.stringify(fn.arguments) : text(fn.arguments)
+    const input =
+      kind === 'custom'
+        ? text(fn.input)
+        : isObject(fn.arguments)
+          ? JSON.stringify(fn.arguments)
+          : text(fn.arguments)
     if (input) events.push({ type: 'tool-input', index, text: input, ...of })
   }
   return {
     push: ({ data }) => (failed ? [] : push(data)),
-    end: () => (finished || failed ? [] : fail(cutShort())),
+    end: () => {
+      const isWhole = done || (finished.size > 0 && finished.size === spoken.size)
+      return isWhole || failed ? [] : fail(cutShort())
+    },
+  }
+}
+
+type Call = { id: string | undefined; index: number }
+
+function parse(data: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(data)
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
   }
 }
 
@@ -118,6 +172,7 @@ export function encodeStream(context: ClientContext): StreamEncoder {
   let usage: Usage | undefined
   const spoken = new Set<number>()
   const thoughts = new Map<number, string>()
+  const custom = new Set<string>()
   const line = (body: JsonObject) => `data: ${JSON.stringify({ ...head, ...body })}\n\n`
   /** The first thing a choice says carries its role. */
   const delta = (choice: number, said: JsonObject, more: JsonObject = {}) => {
@@ -172,6 +227,7 @@ export function encodeStream(context: ClientContext): StreamEncoder {
             ? delta(choice, event.extras)
             : line({ choices: [], ...event.extras })
         case 'tool-start':
+          if (event.kind === 'custom') custom.add(`${choice}:${event.index}`)
           return delta(choice, {
             tool_calls: [
               {
@@ -189,7 +245,11 @@ export function encodeStream(context: ClientContext): StreamEncoder {
           })
         case 'tool-input':
           return delta(choice, {
-            tool_calls: [{ index: event.index, function: { arguments: event.text } }],
+            tool_calls: [
+              custom.has(`${choice}:${event.index}`)
+                ? { index: event.index, custom: { input: event.text } }
+                : { index: event.index, function: { arguments: event.text } },
+            ],
           })
         case 'finish':
           return line({

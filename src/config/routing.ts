@@ -1,0 +1,113 @@
+import type { FaultKind } from '../errors.ts'
+import { type JsonObject, object } from '../json/json.ts'
+import type { Row } from '../provider/deployment.ts'
+import type { Fallbacks, RetryPolicy, RouterSettings } from '../router/router.ts'
+import type { ErrorName, FallbackTarget } from './kinds.ts'
+import type { Config, ModelRow } from './schema.ts'
+
+/** What holds where the configuration is silent. */
+export type RoutingDefaults = {
+  retries: number
+  allowedFails: number | undefined
+  cooldownSeconds: number
+  maxFallbacks: number
+}
+
+/** The router's settings, out of router_settings and what litellm_settings says of the same. */
+export function routerSettingsOf(config: Config, defaults: RoutingDefaults): RouterSettings {
+  const { settings, router } = config
+  const aliases: Record<string, { group: string; hidden: boolean }> = {}
+  for (const table of [settings.model_alias_map, router.model_group_alias])
+    for (const [alias, { model, hidden }] of table ?? []) aliases[alias] = { group: model, hidden }
+  const general = fallbacksOf(router.fallbacks ?? settings.fallbacks) ?? {}
+  const everyone = router.default_fallbacks ?? settings.default_fallbacks
+  return {
+    retries: router.num_retries ?? settings.num_retries ?? defaults.retries,
+    retryPolicy: policyOf(router.retry_policy),
+    groupRetryPolicy: Object.fromEntries(
+      [...(router.model_group_retry_policy ?? [])].map(([group, policy]) => [
+        group,
+        policyOf(policy),
+      ]),
+    ),
+    retryAfterSeconds: router.retry_after ?? 0,
+    cooldownSeconds: router.cooldown_time ?? defaults.cooldownSeconds,
+    disableCooldowns: router.disable_cooldowns === true,
+    allowedFails: notDefault(
+      router.allowed_fails ?? settings.allowed_fails ?? defaults.allowedFails,
+    ),
+    allowedFailsPolicy: policyOf(router.allowed_fails_policy),
+    fallbacks: everyone ? { '*': everyone, ...general } : general,
+    contextWindowFallbacks: fallbacksOf(
+      router.context_window_fallbacks ?? settings.context_window_fallbacks,
+    ),
+    contentPolicyFallbacks: fallbacksOf(
+      router.content_policy_fallbacks ?? settings.content_policy_fallbacks,
+    ),
+    maxFallbacks: router.max_fallbacks ?? settings.max_fallbacks ?? defaults.maxFallbacks,
+    aliases,
+    tagFiltering: router.enable_tag_filtering === true,
+    tagMatchAny: router.tag_filtering_match_any !== false,
+  }
+}
+
+/** `defaults` are router_settings.default_litellm_params: beneath what the row says. */
+export function rowOf(model: ModelRow, defaults: JsonObject = {}): Row {
+  const { modelName, params, prices, info, unset } = model
+  return {
+    modelName,
+    params: jsonOf(params),
+    defaults: { ...defaults, ...model.defaults },
+    prices,
+    info: jsonOf(info),
+    unset,
+  }
+}
+
+/** A second row of the same content is another deployment: ids are given out once. */
+export function uniqueIds(): (id: string) => string {
+  const seen = new Map<string, number>()
+  return (id) => {
+    const times = (seen.get(id) ?? 0) + 1
+    seen.set(id, times)
+    return times === 1 ? id : `${id}-${times}`
+  }
+}
+
+/** What a config says is JSON, but for values that the schema turned into maps. */
+const jsonOf = (value: unknown): JsonObject => object(JSON.parse(JSON.stringify(value)))
+
+/** LiteLLM's own number stands for "not set": its default rule then decides. */
+const notDefault = (fails: number | undefined): number | undefined =>
+  fails === 3 ? undefined : fails
+
+function fallbacksOf(
+  table: ReadonlyMap<string, readonly FallbackTarget[]> | undefined,
+): Fallbacks | undefined {
+  if (!table) return undefined
+  return Object.fromEntries(
+    [...table].map(([group, targets]) => [
+      group,
+      targets.map((target) => (typeof target === 'string' ? target : target.model)),
+    ]),
+  )
+}
+
+const kindsOf: Record<ErrorName, FaultKind | 'default'> = {
+  BadRequestError: 'bad_request',
+  AuthenticationError: 'authentication',
+  TimeoutError: 'timeout',
+  RateLimitError: 'rate_limit',
+  ContentPolicyViolationError: 'content_policy',
+  InternalServerError: 'provider',
+  ServiceUnavailableError: 'unavailable',
+  NotFoundError: 'not_found',
+  BadGatewayError: 'bad_gateway',
+  Default: 'default',
+}
+
+function policyOf(policy: ReadonlyMap<ErrorName, number> | undefined): RetryPolicy {
+  const out: Partial<Record<FaultKind | 'default', number>> = {}
+  for (const [name, value] of policy ?? []) out[kindsOf[name]] = value
+  return out
+}
