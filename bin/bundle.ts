@@ -15,7 +15,8 @@ export const bundleOptions = {
   banner: {
     js: "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);",
   },
-  external: ['gpt-tokenizer', '@aws-sdk/*', 'google-auth-library'],
+  // Data beside its package; and a CommonJS package imported when first needed, which a bundle would give no names.
+  external: ['gpt-tokenizer', '@smithy/signature-v4'],
   legalComments: 'none',
   logLevel: 'silent',
 } as const

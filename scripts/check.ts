@@ -16,8 +16,8 @@ type Step = {
 
 const root = join(import.meta.dirname, '..')
 const slots = Math.max(2, availableParallelism())
-/** A process per test file, as `npm test` has it, takes half as much time again. */
-const shards = Math.min(slots, 4)
+/** A process per test file, as `npm test` has it, takes half as much time again. Two for each slot, as they are uneven. */
+const shards = Math.min(slots, 4) * 2
 
 const program = (name: string, ...args: string[]): readonly string[] => {
   const script = join(root, 'node_modules', ...name.split('/'))

@@ -27,7 +27,7 @@ const load = (path: string, env: Record<string, string> = {}) => loadConfig({ pa
 
 test('the configurations are understood, all of them', async () => {
   const all = blocks('yaml')
-  equal(all.length, 2)
+  ok(all.length > 0)
   for (const text of all) {
     const path = join(folder, 'example.yaml')
     await writeFile(path, text)

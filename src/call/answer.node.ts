@@ -56,10 +56,20 @@ export function createAnswer(status: number, received: Headers, network: Network
       headers() {
         const out: Record<string, string> = {}
         for (const name in received) {
-          const value = hidden.has(name) ? undefined : valueIn(received, name)
-          if (value !== undefined) out[name] = value
+          if (name === 'set-cookie' || hidden.has(name)) continue
+          const value = received[name]
+          if (typeof value === 'string') out[name] = value
+          else if (value !== undefined) out[name] = value.join(', ')
         }
         return out
+      },
+      eachHeader(tell) {
+        for (const name in received) {
+          if (name === 'set-cookie' || hidden.has(name)) continue
+          const value = received[name]
+          if (typeof value === 'string') tell(name, value)
+          else if (value !== undefined) tell(name, value.join(', '))
+        }
       },
       body: inbox.body,
       bytes: inbox.bytes,

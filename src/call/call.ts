@@ -78,13 +78,13 @@ export async function call(
       connection: to.connection,
     })
     if (reply.status >= 400 || reply.status < 200) throw await refusal(reply, at)
-    const answer = said.stream
-      ? await stream(reply, crossing, deps)
-      : await whole(reply, crossing, deps)
+    if (!said.stream) {
+      const result = relayResult(await reply.bytes(deps.maxAnswerBytes), crossing)
+      const headers = headersBack(reply, at.secrets)
+      return { type: 'whole', deployment: at, dropped, headers, result }
+    }
+    const { relay, head, rest } = await stream(reply, crossing, deps)
     const back = headersBack(reply, at.secrets)
-    if (answer.type === 'whole')
-      return { type: 'whole', deployment: at, dropped, headers: back, result: answer.result }
-    const { relay, head, rest } = answer
     return { type: 'stream', deployment: at, dropped, headers: back, relay, head, rest }
   } catch (cause) {
     throw named(cause, at)
@@ -113,15 +113,6 @@ async function refusal(reply: Reply, to: Deployment): Promise<GatewayError> {
     retryAfter: retryAfter ?? header('retry-after'),
     headers: headersBack(reply, to.secrets),
   })
-}
-
-async function whole(
-  reply: Reply,
-  crossing: Crossing,
-  deps: CallDeps,
-): Promise<{ type: 'whole'; result: PassedResult }> {
-  const bytes = await reply.bytes(deps.maxAnswerBytes)
-  return { type: 'whole', result: relayResult(bytes, crossing) }
 }
 
 async function stream(

@@ -32,14 +32,14 @@ const kept = new Set(
 /** The provider's headers as LiteLLM shows them: all under `llm_provider-`, its rate limits under their own names too. One that holds a secret is left out. */
 export function headersBack(reply: Reply, secrets: readonly string[]): Record<string, string> {
   const out: Record<string, string> = {}
-  const headers = reply.headers()
-  for (const name in headers) {
-    const value = headers[name]
+  const tell = (name: string, value: string) => {
     const shown = shownAs(name)
-    if (value === undefined || shown === undefined || holds(value, secrets)) continue
+    if (shown === undefined || holds(value, secrets)) return
     out[shown] = value
     if (name.startsWith('x-ratelimit-')) out[name] = value
   }
+  if (reply.eachHeader) reply.eachHeader(tell)
+  else for (const [name, value] of Object.entries(reply.headers())) tell(name, value)
   return out
 }
 

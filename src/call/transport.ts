@@ -41,6 +41,8 @@ export type Reply = {
   header(name: string): string | undefined
   /** Every header, lower-case names; several values joined with ", ". */
   headers(): Record<string, string>
+  /** The same one by one, where no copy is wanted; absent where that saves nothing. */
+  eachHeader?(tell: (name: string, value: string) => void): void
   /** The body as it comes, decompressed. Read once. Leaving the loop early closes the upstream connection. Slow readers slow the upstream (back-pressure). */
   body: AsyncIterable<Uint8Array>
   /** The whole body; cheaper than the loop. More than `max` bytes is a `bad_gateway` fault. */

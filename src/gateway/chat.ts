@@ -10,7 +10,7 @@ import { toUtf8 } from '../json/latin1.ts'
 import type { Caller } from '../policy/identify.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { unknownModel } from '../router/router.ts'
-import { type Inbound, listen } from '../wire/inbound.ts'
+import { type Inbound, listen, type Said } from '../wire/inbound.ts'
 import type { ClientContext, Wire } from '../wire/wire.ts'
 import { type Controls, readControls, refuseUpstreamElsewhere } from './fields.ts'
 import {
@@ -24,9 +24,6 @@ import {
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 
-/** What the path of a route says besides its body. */
-export type Said = { model?: string; stream?: boolean }
-
 /** One request, door to ledger. Read this and you have read the gateway. */
 export async function serveChat(
   incoming: Incoming,
@@ -38,9 +35,8 @@ export async function serveChat(
   const receipt = openReceipt(rooms, 'chat', callIdOf(incoming.header('x-litellm-call-id')))
   receipt.keyId = caller.keyId
   try {
-    const sent = incoming.headers()
-    refuseUpstreamElsewhere(incoming.query, sent)
-    const said = listen(await incoming.body(), wire, path)
+    refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
+    const said = listen(await incoming.body(), wire, path, rooms.settings.jsonDepth)
     const controls = readControls(said, rooms.settings.fields, (name) => incoming.header(name))
     const model = rooms.settings.completionModel ?? said.model
     receipt.model = said.model
@@ -55,8 +51,8 @@ export async function serveChat(
     const ask: Ask = {
       remove: controls.remove,
       dropParams: controls.dropParams,
-      headers: { ...forwarded(sent, group, rooms.settings), ...controls.headers },
-      dialectHeaders: wire.id === 'anthropic' ? dialectHeaders(sent) : nothing,
+      headers: { ...forwarded(incoming, group, rooms.settings), ...controls.headers },
+      dialectHeaders: wire.id === 'anthropic' ? dialectHeaders(incoming) : nothing,
       context,
     }
     const { answer, deployment, retries, fallbacks, release } = await rooms.router.route<Answer>({
@@ -68,7 +64,7 @@ export async function serveChat(
       signal: incoming.signal,
       ownTimeout:
         controls.timeoutSeconds !== undefined || controls.streamTimeoutSeconds !== undefined,
-      attempt: async (to) => {
+      attempt: (to) => {
         refuseUnpriced(to, rooms)
         return call(said, forClient(brought(to, controls, rooms), said), ask, rooms.calls, {
           signal: incoming.signal,

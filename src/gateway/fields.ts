@@ -28,7 +28,11 @@ export type FieldRules = {
 }
 
 /** One pass over the names of the body. Throws for a field by which a caller would choose the upstream or its credential. */
-export function readControls(said: Inbound, rules: FieldRules, header: (name: string) => string | undefined): Controls {
+export function readControls(
+  said: Inbound,
+  rules: FieldRules,
+  header: (name: string) => string | undefined,
+): Controls {
   const controls: Controls = {
     remove: [],
     dropParams: false,
@@ -37,7 +41,11 @@ export function readControls(said: Inbound, rules: FieldRules, header: (name: st
     retries: whole(header('x-litellm-num-retries')),
     fallbacks: undefined,
     disableFallbacks: false,
-    tags: header('x-litellm-tags')?.split(',').map((tag) => tag.trim()).filter(Boolean) ?? [],
+    tags:
+      header('x-litellm-tags')
+        ?.split(',')
+        .map((tag) => tag.trim())
+        .filter(Boolean) ?? [],
     headers: {},
     clientSide: {},
   }
@@ -47,12 +55,16 @@ export function readControls(said: Inbound, rules: FieldRules, header: (name: st
     if (rule === 'upstream') takeUpstream(key, said, rules, controls)
     else if (rule === 'mock') refuseMock(key, rules, controls)
     else {
-      if (key !== 'metadata' || said.field('store') !== true) controls.remove.push(key)
+      if (key !== 'metadata' || isOurs(said)) controls.remove.push(key)
       readers[key]?.(said.field(key), controls)
     }
   }
   return controls
 }
+
+/** Anthropic's and Responses' metadata is the provider's, and so is OpenAI's of an answer that is to be stored. */
+const isOurs = (said: Inbound): boolean =>
+  said.wire.id === 'openai-chat' && said.field('store') !== true
 
 type Rule = 'own' | 'upstream' | 'mock'
 
@@ -73,7 +85,9 @@ const own = new Set(
   proxy_server_request secret_fields standard_callback_dynamic_params enable_json_schema_validation
   litellm_disabled_callbacks callbacks success_callback failure_callback user_continue_message
   assistant_continue_message ensure_alternating_roles use_in_pass_through merge_reasoning_content_in_choices
-  litellm_agent_id litellm_system_prompt model_info shared_session trace_id session_id_for_routing`.split(/\s+/),
+  litellm_agent_id litellm_system_prompt model_info shared_session trace_id session_id_for_routing`.split(
+    /\s+/,
+  ),
 )
 
 /** By these a caller would choose where a request goes, or with whose credential. */
@@ -119,15 +133,25 @@ const refused = (message: string, param: string): GatewayError =>
   })
 
 /** The same fields in a query or as headers: nobody needs them there, so they are refused outright. */
-export function refuseUpstreamElsewhere(query: string, headers: Record<string, string>): void {
+export function refuseUpstreamElsewhere(query: string, headerNames: readonly string[]): void {
   if (query !== '')
     for (const name of new URLSearchParams(query).keys())
-      if (queryFields.has(name)) throw refused(`Rejected Request: ${name} is not allowed in the query.`, name)
-  for (const name in headers)
-    if (hostHeaders.test(name)) throw refused(`Rejected Request: the header ${name} is not allowed.`, name)
+      if (queryFields.has(name))
+        throw refused(`Rejected Request: ${name} is not allowed in the query.`, name)
+  for (const name of headerNames)
+    if (name.startsWith('x-') && hostHeaders.test(name))
+      throw refused(`Rejected Request: the header ${name} is not allowed.`, name)
 }
-const queryFields = new Set(['api_base', 'base_url', 'api_key', 'model_list', 'user_config', 'aws_sts_endpoint'])
-const hostHeaders = /^x-(litellm|portkey|helicone|throughway)-.*(base-url|api-base|custom-host|target-url|upstream)/
+const queryFields = new Set([
+  'api_base',
+  'base_url',
+  'api_key',
+  'model_list',
+  'user_config',
+  'aws_sts_endpoint',
+])
+const hostHeaders =
+  /^x-(litellm|portkey|helicone|throughway)-.*(base-url|api-base|custom-host|target-url|upstream)/
 
 const readers: Record<string, (value: Json | undefined, controls: Controls) => void> = {
   drop_params: (value, controls) => {

@@ -26,7 +26,8 @@ export function createGateway(rooms: Rooms, more: readonly Route[] = []): Handle
       return withCors(out, incoming, route, rooms)
     } catch (cause) {
       const error = GatewayError.from(cause)
-      if (error.kind === 'internal') rooms.log('error', 'a route failed', { cause: error.cause, path: incoming.path })
+      if (error.kind === 'internal')
+        rooms.log('error', 'a route failed', { cause: error.cause, path: incoming.path })
       return refusal(error, dialect, callIdOf(undefined), rooms)
     }
   }
@@ -34,10 +35,14 @@ export function createGateway(rooms: Rooms, more: readonly Route[] = []): Handle
 
 function notServed({ method, path }: Incoming, allowed: readonly string[]): GatewayError {
   return allowed.length > 0
-    ? new GatewayError('bad_request', `Method Not Allowed: ${path.slice(0, 200)} takes ${allowed.join(', ')}`, {
-        status: 405,
-        headers: { allow: allowed.join(', ') },
-      })
+    ? new GatewayError(
+        'bad_request',
+        `Method Not Allowed: ${path.slice(0, 200)} takes ${allowed.join(', ')}`,
+        {
+          status: 405,
+          headers: { allow: allowed.join(', ') },
+        },
+      )
     : new GatewayError('not_found', `Not Found: there is no ${method} ${path.slice(0, 200)}`, {
         type: 'invalid_request_error',
       })
@@ -74,14 +79,17 @@ function preflight(incoming: Incoming, rooms: Rooms, table: ReturnType<typeof co
   rooms.identify(incoming, 'public')
   const origin = open.has(found.route.permission) ? originFor(incoming, rooms) : undefined
   if (origin === undefined)
-    throw new GatewayError('permission', 'web pages of other origins may not call this route', { type: 'auth_error' })
+    throw new GatewayError('permission', 'web pages of other origins may not call this route', {
+      type: 'auth_error',
+    })
   const headers = incoming.header('access-control-request-headers')
   return {
     status: 204,
     headers: {
       'access-control-allow-origin': origin,
       'access-control-allow-methods': found.route.method,
-      ...(headers !== undefined && /^[\w\s,-]*$/.test(headers) && { 'access-control-allow-headers': headers }),
+      ...(headers !== undefined &&
+        /^[\w\s,-]*$/.test(headers) && { 'access-control-allow-headers': headers }),
       'access-control-max-age': '600',
       ...(origin !== '*' && { vary: 'origin' }),
     },

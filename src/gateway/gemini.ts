@@ -5,11 +5,24 @@ import { serveChat } from './chat.ts'
 import type { Visit } from './routes.ts'
 
 /** Google's routes name the model and the method in the path; without `alt=sse` a stream is one JSON list. */
-export async function generateContent({ incoming, rooms, caller, params }: Visit): Promise<Outgoing> {
-  return serveChat(incoming, wires.gemini, rooms, caller, { model: params['model'] ?? '', stream: false })
+export async function generateContent({
+  incoming,
+  rooms,
+  caller,
+  params,
+}: Visit): Promise<Outgoing> {
+  return serveChat(incoming, wires.gemini, rooms, caller, {
+    model: params['model'] ?? '',
+    stream: false,
+  })
 }
 
-export async function streamGenerateContent({ incoming, rooms, caller, params }: Visit): Promise<Outgoing> {
+export async function streamGenerateContent({
+  incoming,
+  rooms,
+  caller,
+  params,
+}: Visit): Promise<Outgoing> {
   const said = { model: params['model'] ?? '', stream: true }
   const out = await serveChat(incoming, wires.gemini, rooms, caller, said)
   if (new URLSearchParams(incoming.query).get('alt') === 'sse' || !isStream(out.body)) return out

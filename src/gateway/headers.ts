@@ -1,5 +1,6 @@
 import type { Answer } from '../call/call.ts'
 import type { GatewayError } from '../errors.ts'
+import type { Incoming } from '../http/http.ts'
 import { litellmVersion } from '../version.ts'
 import { isPlainHeader } from './fields.ts'
 import { dollars, type Receipt } from './receipt.ts'
@@ -44,11 +45,12 @@ const headerText = (said: string): string =>
 
 /** The client's own headers that go along to the provider. */
 export function forwarded(
-  headers: Record<string, string>,
+  incoming: Incoming,
   group: string,
   settings: GatewaySettings,
 ): Readonly<Record<string, string>> {
   if (!settings.forwardOrganization && !settings.forwardHeaders(group)) return nothing
+  const headers = incoming.headers()
   const out: Record<string, string> = {}
   if (settings.forwardOrganization && headers['openai-organization'])
     out['openai-organization'] = headers['openai-organization']
@@ -66,10 +68,10 @@ const nothing: Readonly<Record<string, string>> = {}
 const infrastructure = /^x-(forwarded|real-ip|envoy|amzn|request-start|stainless)/
 
 /** Headers that belong to a dialect as its fields do. */
-export function dialectHeaders(headers: Record<string, string>): Record<string, string> {
+export function dialectHeaders(incoming: Incoming): Record<string, string> {
   const out: Record<string, string> = {}
   for (const name of ['anthropic-beta', 'anthropic-version']) {
-    const value = headers[name]
+    const value = incoming.header(name)
     if (value !== undefined && isPlainHeader(name, value)) out[name] = value
   }
   return out

@@ -27,7 +27,11 @@ const atOnce = 8
 const patienceMs = 15_000
 
 /** Asks every chat deployment (or the named ones) a one-word question. It costs money, so it asks for the key. */
-export async function health(rooms: Rooms, query: URLSearchParams, signal: AbortSignal): Promise<Outgoing> {
+export async function health(
+  rooms: Rooms,
+  query: URLSearchParams,
+  signal: AbortSignal,
+): Promise<Outgoing> {
   const model = query.get('model')
   const id = query.get('model_id')
   const all = rooms.router.groups
@@ -54,7 +58,11 @@ export async function health(rooms: Rooms, query: URLSearchParams, signal: Abort
   })
 }
 
-async function test(to: Deployment, rooms: Rooms, signal: AbortSignal): Promise<GatewayError | undefined> {
+async function test(
+  to: Deployment,
+  rooms: Rooms,
+  signal: AbortSignal,
+): Promise<GatewayError | undefined> {
   const model = text(to.row.info['health_check_model']) ?? to.group
   const body = { model, messages: [{ role: 'user', content: 'test' }], max_tokens: 5 }
   const said = listen(toUtf8(JSON.stringify(body)), wires['openai-chat'])
@@ -62,7 +70,13 @@ async function test(to: Deployment, rooms: Rooms, signal: AbortSignal): Promise<
   const context = { model, requestId, created: 0, streamUsage: false, choices: 1 }
   const limits = { totalMs: patienceMs, firstByteMs: patienceMs }
   try {
-    await call(said, to, { remove: [], dropParams: true, headers: {}, dialectHeaders: {}, context }, rooms.calls, { signal, limits })
+    await call(
+      said,
+      to,
+      { remove: [], dropParams: true, headers: {}, dialectHeaders: {}, context },
+      rooms.calls,
+      { signal, limits },
+    )
     return undefined
   } catch (cause) {
     return GatewayError.from(cause)

@@ -254,6 +254,7 @@ function settingsOf(config: Config, deps: OpenDeps, router: Router): GatewaySett
     unpriced: unpriced ? 'deny' : 'free',
     alwaysStreamUsage: general.always_include_stream_usage === true,
     docs: deps.docs,
+    jsonDepth: config.limits.json_depth,
   }
 }
 

@@ -21,7 +21,11 @@ export type Rooms = {
   now(): number
   /** The same deployment with credentials a client was allowed to bring. */
   override(deployment: Deployment, brought: Record<string, Json>): Deployment
-  log(level: 'error' | 'warn' | 'info' | 'debug', message: string, more?: Record<string, unknown>): void
+  log(
+    level: 'error' | 'warn' | 'info' | 'debug',
+    message: string,
+    more?: Record<string, unknown>,
+  ): void
   /** Milliseconds since the epoch when the process began to serve. */
   startedAt: number
 }
@@ -52,6 +56,8 @@ export type GatewaySettings = {
   /** Usage in every stream, asked for or not. */
   alwaysStreamUsage: boolean
   docs: boolean
+  /** Deepest nesting of a request body. */
+  jsonDepth: number
 }
 
 export type CountUsage = (text: string) => Usage

@@ -23,7 +23,12 @@ export async function tokenCounter(incoming: Incoming, rooms: Rooms): Promise<Ou
   const total =
     prompt !== undefined
       ? counter.countText(prompt, model)
-      : counter.countMessages([...system, ...(messages ?? [])], body['tools'], model, body['tool_choice'])
+      : counter.countMessages(
+          [...system, ...(messages ?? [])],
+          body['tools'],
+          model,
+          body['tool_choice'],
+        )
   return json({
     total_tokens: total,
     request_model: asked,
@@ -51,7 +56,9 @@ export function supportedParams(rooms: Rooms, query: URLSearchParams): Outgoing 
   const slash = asked.indexOf('/')
   const provider = deployment?.provider ?? (slash > 0 ? asked.slice(0, slash) : 'openai')
   const model = deployment?.target.model ?? asked.slice(slash + 1)
-  return json({ supported_openai_params: supportedOpenAiParams(provider, model, deployment?.info ?? {}) })
+  return json({
+    supported_openai_params: supportedOpenAiParams(provider, model, deployment?.info ?? {}),
+  })
 }
 
 /** The catalogue as LiteLLM's clients read it: name → facts. */

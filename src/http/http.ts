@@ -7,8 +7,9 @@ export type Incoming = {
   query: string
   /** Lower-case name. A header sent several times is joined with ", ". */
   header(name: string): string | undefined
-  /** Every header, lower-case names. */
+  /** Every header, lower-case names. A copy: where names are enough, ask for those. */
   headers(): Record<string, string>
+  headerNames(): readonly string[]
   /** Address of the peer; empty where the runtime does not tell. */
   remoteAddress: string
   /** The whole body, decompressed, within the server's limits (GatewayError `too_large` or `timeout` beyond them). */

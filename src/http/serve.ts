@@ -72,6 +72,7 @@ function incomingOf(
     query,
     header: (name) => request.headers.get(name) ?? undefined,
     headers: () => Object.fromEntries(request.headers),
+    headerNames: () => [...request.headers.keys()],
     remoteAddress: options.remoteAddressOf?.(request) ?? '',
     body() {
       if (streamed) return Promise.reject(bodyTaken())

@@ -141,7 +141,8 @@ async function answerVisit(
     const answer = refusal
       ? faultAnswer(refusal)
       : await handler(incomingOf(visit, line.peer, options))
-    await sendAnswer(visit, answer, options)
+    const sending = sendAnswer(visit, answer, options)
+    if (sending) await sending
   } catch (error) {
     if (visit.gone) return
     if (isUnexpected(error)) options.onError(error)
@@ -213,6 +214,7 @@ function incomingOf(visit: Visit, peer: string, { root, limitsOf }: VisitOptions
     path,
     query,
     header: (name) => headerOf(req.headers[name]),
+    headerNames: () => Object.keys(req.headers),
     headers() {
       const all: Record<string, string> = {}
       for (const name of Object.keys(req.headers)) all[name] = headerOf(req.headers[name]) ?? ''

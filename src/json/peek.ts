@@ -31,7 +31,8 @@ export const maxDepth = 200
  * JSON to the letter. Deeper down it sees strings, brackets, numbers and words but not every comma: what is wrong
  * there is for the provider to refuse, and cannot change what the top level says.
  */
-export function peek(body: Uint8Array): Glance | undefined {
+export function peek(body: Uint8Array, depthMax: number = maxDepth): Glance | undefined {
+  levels = Math.min(depthMax, closers.length - 1)
   const bytes = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body
   const text = latin1(bytes)
   const keys = new Map<string, Span>()
@@ -177,8 +178,9 @@ function endOfWord(text: string, at: number): number {
   return text.startsWith('false', at) ? at + 5 : -1
 }
 
-/** The bracket that each open level waits for; peek is synchronous, so one will do. */
-const closers = new Uint8Array(maxDepth + 1)
+/** The bracket that each open level waits for, and how many levels this call takes; peek is synchronous, so one will do. */
+const closers = new Uint8Array(1001)
+let levels = maxDepth
 
 function endOfNest(text: string, open: number): number {
   let depth = 1 // the body itself
@@ -194,7 +196,7 @@ function endOfNest(text: string, open: number): number {
         at++
         break
       case OPENER:
-        if (++depth > maxDepth) return -1
+        if (++depth > levels) return -1
         closers[depth] = c + 2 // { is two before }, [ two before ]
         at++
         break

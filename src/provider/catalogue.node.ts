@@ -81,7 +81,7 @@ function readShipped(): Promise<Shipped> {
 const unzip = promisify(gunzip)
 
 /** `data/` lies beside `src/` in a clone and beside `dist/` in the package, so it is looked for upwards. */
-function shippedFolder(): string {
+export function shippedFolder(): string {
   for (let at = import.meta.dirname; ; at = dirname(at)) {
     const folder = join(at, 'data')
     if (existsSync(join(folder, 'models.json.gz'))) return folder

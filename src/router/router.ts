@@ -79,18 +79,29 @@ export function createRouter(options: RouterOptions): Router {
   const health = createHealth(settings, groups, now)
 
   /** All of a group: when a level of `order` has failed, the next one gets its own tries. */
-  async function routeGroup<T>(
-    name: string,
-    ask: RouteAsk<T>,
-    fallbacks: number,
-  ): Promise<Routed<T>> {
+  /** No function more than needed between a request and its answer: each that is `async` costs every request. */
+  function routeGroup<T>(name: string, ask: RouteAsk<T>, fallbacks: number): Promise<Routed<T>> {
     const all = groups.find(name)
     if (all.length === 0) throw unknownModel(name)
-    let level = settings.tagFiltering ? byTags(all, ask.tags, settings.tagMatchAny) : all
+    const level = settings.tagFiltering ? byTags(all, ask.tags, settings.tagMatchAny) : all
     if (level.length === 0)
       throw new Fault('authentication', 'Not allowed to access model due to tags configuration', {
         type: 'auth_error',
       })
+    const order = level[0] && orderOf(level[0])
+    return level.every((one) => orderOf(one) === order)
+      ? routeLevel(name, level, ask, fallbacks, {})
+      : routeLevels(name, level, ask, fallbacks)
+  }
+
+  /** Lower orders first; the next when all of the lower are out. */
+  async function routeLevels<T>(
+    name: string,
+    all: readonly Deployment[],
+    ask: RouteAsk<T>,
+    fallbacks: number,
+  ): Promise<Routed<T>> {
+    let level = all
     for (;;) {
       const reached: { order?: number } = {}
       try {

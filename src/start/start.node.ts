@@ -186,7 +186,8 @@ function lazyTransport(options: UndiciOptions) {
     (opening ??= import('../call/undici.node.ts').then(
       ({ undiciTransport }) => (opened = undiciTransport(options)),
     ))
-  const transport: Transport = async (request) => (opened ?? (await load()))(request)
+  const transport: Transport = (request) =>
+    opened ? opened(request) : load().then((loaded) => loaded(request))
   return { transport, load, close: async () => (await opening)?.close() }
 }
 

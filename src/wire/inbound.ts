@@ -25,16 +25,20 @@ export type Inbound = {
   request(): ChatRequest
 }
 
+export type Said = { model?: string; stream?: boolean }
+
 /** `model` and `stream` given: the path said it (Azure's deployments, Gemini's methods), and the body need not. */
 export function listen(
   bytes: Uint8Array,
   wire: Wire,
-  said: { model?: string; stream?: boolean } = {},
+  said: Said = {},
+  maxDepth?: number,
 ): Inbound {
-  const glance = peek(bytes)
-  let parsed: JsonObject | undefined = glance ? undefined : parseObject(bytes)
+  const glance = peek(bytes, maxDepth)
+  const parse = () => parseObject(bytes, maxDepth === undefined ? {} : { maxDepth })
+  let parsed: JsonObject | undefined = glance ? undefined : parse()
   let request: ChatRequest | undefined
-  const whole = () => (parsed ??= parseObject(bytes))
+  const whole = () => (parsed ??= parse())
   const field = (key: string): Json | undefined => (glance ? value(glance, key) : whole()[key])
   const model = said.model ?? glance?.model ?? field('model')
   if (typeof model !== 'string' || model === '')
@@ -56,7 +60,7 @@ export function listen(
     has: (key) => (glance ? glance.keys.has(key) : Object.hasOwn(whole(), key)),
     field,
     json: () => {
-      const mine = parsed ?? parseObject(bytes)
+      const mine = parsed ?? parse()
       parsed = undefined
       return mine
     },

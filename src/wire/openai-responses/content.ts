@@ -150,12 +150,12 @@ export function encodeInput(parts: readonly Part[], { own, drop }: ContentWriter
       case 'media': {
         const media = encodeMedia(part)
         if (media) return [compact({ ...media, ...(own && ownOfMedia(part)) })]
-        drop(`input[].content[].${part.media}`)
+        drop(`messages[].content[].${part.media}`)
         return []
       }
       case 'raw':
         if (part.wire === partWire) return [part.value]
-        drop(`input[].content[].${text(part.value.type) ?? part.wire}`)
+        drop(`messages[].content[].${text(part.value.type) ?? part.wire}`)
         return []
       case 'reasoning':
       case 'tool-call':
@@ -209,11 +209,11 @@ export function encodeSaid(parts: readonly Part[], { drop }: ContentWriter): Jso
       case 'refusal':
         return [{ type: 'refusal', refusal: part.text }]
       case 'media':
-        drop(`input[].content[].${part.media}`)
+        drop(`messages[].content[].${part.media}`)
         return []
       case 'raw':
         if (part.wire === partWire) return [part.value]
-        drop(`input[].content[].${text(part.value.type) ?? part.wire}`)
+        drop(`messages[].content[].${text(part.value.type) ?? part.wire}`)
         return []
       case 'reasoning':
       case 'tool-call':

@@ -1,0 +1,56 @@
+import type { Answer } from '../call/call.ts'
+import type { HiddenParams } from './types.ts'
+
+/** What is known of a call, on its answer but not in its JSON: it would be taken for the provider's words. */
+export function withHidden<T extends object>(
+  value: T,
+  hidden: HiddenParams,
+): T & { _hidden_params: HiddenParams } {
+  Object.defineProperty(value, '_hidden_params', {
+    value: hidden,
+    enumerable: false,
+    configurable: true,
+    writable: true,
+  })
+  // Just defined.
+  return value as T & { _hidden_params: HiddenParams }
+}
+
+type Told = {
+  answer: Answer
+  stream: boolean
+  callId: string
+  retries: number
+  fallbacks: number
+  group: string | undefined
+  ms: number
+}
+
+export function hiddenOf({ answer, stream, callId, retries, fallbacks, group, ms }: Told): HiddenParams {
+  const { deployment, headers, dropped } = answer
+  const { url, wire, target, id, provider } = deployment
+  return {
+    model_id: id,
+    custom_llm_provider: provider,
+    litellm_model_name: target.model,
+    api_base: baseOf(stream ? url.stream : url.whole, wire.path(target, stream)),
+    response_cost: null,
+    litellm_call_id: callId,
+    additional_headers: {
+      ...headers,
+      'x-litellm-attempted-retries': String(retries),
+      'x-litellm-attempted-fallbacks': String(fallbacks),
+      ...(group !== undefined && { 'x-litellm-model-group': group }),
+    },
+    dropped_params: [...dropped],
+    _response_ms: ms,
+  }
+}
+
+/** Without the query and the login, which may hold credentials, and without the path of the call. */
+function baseOf(url: string, path: string): string {
+  if (!URL.canParse(url)) return ''
+  const { origin, pathname } = new URL(url)
+  const [plain = ''] = path.split('?')
+  return origin + (pathname.endsWith(plain) ? pathname.slice(0, -plain.length || undefined) : pathname)
+}

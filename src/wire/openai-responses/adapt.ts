@@ -1,0 +1,134 @@
+import { isObject, type Json, type JsonObject, object } from '../../json/json.ts'
+import { unsupported } from '../openai-chat/adapt.ts'
+import type { Target } from '../wire.ts'
+import { foreignMark, isOpenAis } from './thoughts.ts'
+
+/**
+ * The named quirks of providers, on the JSON itself, so that what nobody models survives. Rows name parameters as chat
+ * does; here some of them stand elsewhere.
+ */
+const places: ReadonlyMap<string, readonly [key: string, inner?: string]> = new Map([
+  ['reasoning_effort', ['reasoning']],
+  ['max_tokens', ['max_output_tokens']],
+  ['max_completion_tokens', ['max_output_tokens']],
+  ['response_format', ['text', 'format']],
+  ['verbosity', ['text', 'verbosity']],
+])
+const placeOf = (name: string): readonly [key: string, inner?: string] =>
+  places.get(name) ?? [name]
+
+/** Top-level keys the request quirks of a target look at. */
+export function requestKeys({ quirks }: Target): ReadonlySet<string> {
+  const keys = new Set<string>()
+  for (const name of quirks.unsupported ?? []) keys.add(placeOf(name)[0])
+  for (const name of quirks.fixed ?? []) keys.add(placeOf(name)[0])
+  for (const name in quirks.rename) keys.add(name)
+  for (const name in quirks.onlyDefault) keys.add(name)
+  if (quirks.toolChoiceAny) keys.add('tool_choice')
+  if (quirks.dropStrict) keys.add('tools')
+  if (quirks.temperatureMax !== undefined) keys.add('temperature')
+  if (quirks.dropBookkeeping) for (const key of bookkeeping) keys.add(key)
+  return keys
+}
+
+const bookkeeping = ['user', 'metadata', 'safety_identifier', 'prompt_cache_key']
+
+/** Thoughts that another model signed show themselves by the mark the gateway gave them. */
+export function requestWords({ quirks }: Target): readonly string[] {
+  const words = [foreignMark]
+  if (quirks.systemRole) words.push(quirks.systemRole === 'system' ? '"developer"' : '"system"')
+  return words
+}
+
+export function adaptRequest(body: JsonObject, to: Target): string[] {
+  const { quirks } = to
+  const dropped = dropUnsupported(body, to)
+  for (const [from, name] of Object.entries(quirks.rename ?? {})) {
+    if (body[from] === undefined) continue
+    body[name] ??= body[from]
+    delete body[from]
+  }
+  adaptSampling(body, to, dropped)
+  if (quirks.toolChoiceAny && body.tool_choice === 'required') body.tool_choice = 'any'
+  if (quirks.dropStrict && Array.isArray(body.tools)) body.tools = body.tools.map(withoutStrict)
+  if (quirks.dropBookkeeping) for (const key of bookkeeping) delete body[key]
+  if (Array.isArray(body.input))
+    body.input = body.input
+      .filter((item) => !isForeignThought(item))
+      .map((item) => withRole(item, quirks.systemRole))
+  return dropped
+}
+
+/** What the row says the provider refuses: refused here with its name, or dropped where the operator asked for that. */
+function dropUnsupported(body: JsonObject, to: Target): string[] {
+  const allowed = new Set(to.allowedParams)
+  const named = (to.quirks.unsupported ?? []).filter((name) => !allowed.has(name))
+  const found = named.filter((name) => isSaid(read(body, name)))
+  for (const name of named) if (!found.includes(name)) remove(body, name)
+  if (found.length > 0 && !to.dropParams) throw unsupported(to, found)
+  for (const name of found) remove(body, name)
+  return found
+}
+
+function read(body: JsonObject, name: string): Json | undefined {
+  const [key, inner] = placeOf(name)
+  return inner === undefined ? body[key] : object(body[key])[inner]
+}
+
+function remove(body: JsonObject, name: string): void {
+  const [key, inner] = placeOf(name)
+  if (inner === undefined) delete body[key]
+  else if (isObject(body[key]) && body[key][inner] !== undefined) {
+    const { [inner]: _, ...rest } = body[key]
+    if (Object.keys(rest).length > 0) body[key] = rest
+    else delete body[key]
+  }
+}
+
+/** A value that changes nothing is no reason to refuse a request. */
+const isSaid = (value: Json | undefined): boolean =>
+  value !== undefined &&
+  value !== null &&
+  value !== false &&
+  !(isObject(value) && Object.keys(value).length === 0) &&
+  !(Array.isArray(value) && value.length === 0)
+
+/** Reasoning models set their own sampling: what they would refuse is taken out, refused or lowered. */
+function adaptSampling(body: JsonObject, to: Target, dropped: string[]): void {
+  const { quirks } = to
+  for (const name of quirks.fixed ?? []) remove(body, name)
+  if (quirks.temperatureMax !== undefined && typeof body.temperature === 'number')
+    body.temperature = Math.min(body.temperature, quirks.temperatureMax)
+  const { effort } = object(body.reasoning)
+  const free =
+    (quirks.samplingFreeAt !== undefined && effort === 'none') ||
+    (quirks.samplingFreeAt === 'none-or-unset' && (effort === undefined || effort === null))
+  if (!quirks.onlyDefault || free) return
+  const refused: string[] = []
+  for (const [key, usual] of Object.entries(quirks.onlyDefault)) {
+    if (body[key] === undefined || to.allowedParams?.includes(key)) continue
+    if (body[key] !== usual && body[key] !== null) refused.push(key)
+    delete body[key]
+  }
+  if (refused.length > 0 && !to.dropParams) throw unsupported(to, refused)
+  dropped.push(...refused)
+}
+
+function withoutStrict(value: Json): Json {
+  if (!isObject(value) || value.strict === undefined) return value
+  const { strict: _, ...tool } = value
+  return tool
+}
+
+function withRole(item: Json, role: 'system' | 'developer' | undefined): Json {
+  if (role === undefined || !isObject(item)) return item
+  return item.role === 'system' || item.role === 'developer' ? { ...item, role } : item
+}
+
+/** Of a conversation that another model of the group had part in: only it could read what it has encrypted. */
+const isForeignThought = (item: Json): boolean =>
+  isObject(item) &&
+  item.type === 'reasoning' &&
+  typeof item.encrypted_content === 'string' &&
+  !isOpenAis(item.encrypted_content) &&
+  item.encrypted_content.startsWith(foreignMark)

@@ -1,0 +1,125 @@
+import type { Finish } from '../../chat/chat.ts'
+import { bool, isObject, type Json, type JsonObject, list, number, text } from '../../json/json.ts'
+import type { ClientContext } from '../wire.ts'
+
+/** The provider's own id where it spoke this wire, else one of this request. */
+export const responseId = (id: string, { requestId }: ClientContext): string =>
+  id.startsWith('resp_') ? id : `resp_${plain(requestId)}`
+
+const plain = (id: string): string => id.replace(/[^a-zA-Z0-9_-]/g, '')
+
+/** Ids of a response's items: each once, the same in every event, and no longer than the API takes back. */
+export type Ids = {
+  next(prefix: string): string
+  /** The id itself, unless it is none or was there before. */
+  keep(id: string | undefined, prefix: string): string
+}
+
+export function createIds(response: string): Ids {
+  const base = plain(response.replace(/^resp_/, '')).slice(-40)
+  const taken = new Set<string>()
+  let count = 0
+  function next(prefix: string): string {
+    for (;;) {
+      const id = `${prefix}_${base}_${count++}`
+      if (taken.has(id)) continue
+      taken.add(id)
+      return id
+    }
+  }
+  return {
+    next,
+    keep(id, prefix) {
+      if (!id || taken.has(id)) return next(prefix)
+      taken.add(id)
+      return id
+    },
+  }
+}
+
+export type Envelope = {
+  id: string
+  created: number
+  status: 'in_progress' | 'completed' | 'incomplete' | 'failed'
+  output: JsonObject[]
+  usage?: JsonObject
+  reason?: string | undefined
+  error?: JsonObject
+  serviceTier?: Json | undefined
+}
+
+/** The response around its output. It repeats what was asked for, because the official types say that it is there. */
+export function encodeEnvelope(
+  { id, created, status, output, usage, reason, error, serviceTier }: Envelope,
+  { model, said }: ClientContext,
+): JsonObject {
+  const asked = (key: string): Json | undefined => said?.(key) ?? undefined
+  const format = { format: { type: 'text' } }
+  const reasoning = asked('reasoning')
+  const shape = asked('text')
+  return {
+    id,
+    object: 'response',
+    created_at: created,
+    status,
+    background: bool(asked('background')) ?? false,
+    error: error ?? null,
+    incomplete_details: reason === undefined ? null : { reason },
+    instructions: asked('instructions') ?? null,
+    max_output_tokens: number(asked('max_output_tokens')) ?? null,
+    max_tool_calls: number(asked('max_tool_calls')) ?? null,
+    model,
+    output,
+    parallel_tool_calls: bool(asked('parallel_tool_calls')) ?? true,
+    previous_response_id: text(asked('previous_response_id')) ?? null,
+    prompt_cache_key: text(asked('prompt_cache_key')) ?? null,
+    reasoning: { effort: null, summary: null, ...(isObject(reasoning) && reasoning) },
+    safety_identifier: text(asked('safety_identifier')) ?? null,
+    service_tier: text(serviceTier) ?? text(asked('service_tier')) ?? 'default',
+    store: bool(asked('store')) ?? false,
+    temperature: number(asked('temperature')) ?? 1,
+    text: { ...format, ...(isObject(shape) && shape) },
+    tool_choice: asked('tool_choice') ?? 'auto',
+    tools: list(asked('tools')),
+    top_logprobs: number(asked('top_logprobs')) ?? 0,
+    top_p: number(asked('top_p')) ?? 1,
+    truncation: text(asked('truncation')) ?? 'disabled',
+    usage: usage ?? null,
+    user: text(asked('user')) ?? null,
+    metadata: isObject(asked('metadata')) ? (asked('metadata') ?? {}) : {},
+  }
+}
+
+/** How a response ended: its status and, if it is not whole, why. */
+export function encodeEnding(
+  finish: Finish,
+  said: string | undefined,
+): { status: 'completed' | 'incomplete'; reason?: string } {
+  const reason = said !== undefined && ownReasons.has(said) ? said : reasons[finish]
+  return reason === undefined ? { status: 'completed' } : { status: 'incomplete', reason }
+}
+const ownReasons = new Set(['max_messages', 'steered'])
+const reasons = {
+  stop: undefined,
+  'tool-calls': undefined,
+  pause: undefined,
+  other: undefined,
+  length: 'max_output_tokens',
+  'content-filter': 'content_filter',
+} as const satisfies Record<Finish, string | undefined>
+
+export function decodeEnding(
+  response: JsonObject,
+  called: boolean,
+): { finish: Finish; reason?: string } {
+  if (response.status !== 'incomplete') return { finish: called ? 'tool-calls' : 'stop' }
+  const details = response.incomplete_details
+  const reason = isObject(details) ? text(details.reason) : undefined
+  const finish = finishes.get(reason) ?? 'other'
+  return { finish, ...(reason !== undefined && { reason }) }
+}
+const finishes: ReadonlyMap<string | undefined, Finish> = new Map<string | undefined, Finish>([
+  ['max_output_tokens', 'length'],
+  ['max_tokens', 'length'],
+  ['content_filter', 'content-filter'],
+])
