@@ -21,7 +21,9 @@ export function createGateway(rooms: Rooms, more: readonly Route[] = []): Handle
       if ('allowed' in found) throw notServed(incoming, found.allowed)
       const { route, params } = found
       dialect = route.dialect ?? dialect
-      const caller = rooms.identify(incoming, route.permission)
+      const { publicRoutes } = rooms.settings
+      const open = publicRoutes.size > 0 && publicRoutes.has(incoming.path)
+      const caller = rooms.identify(incoming, open ? 'public' : route.permission)
       const out = await route.run({ incoming, rooms, caller, params })
       return withCors(out, incoming, route, rooms)
     } catch (cause) {

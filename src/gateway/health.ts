@@ -1,7 +1,7 @@
 import { call } from '../call/call.ts'
 import { GatewayError } from '../errors.ts'
 import type { Outgoing } from '../http/http.ts'
-import { type JsonObject, text } from '../json/json.ts'
+import { type JsonObject, number } from '../json/json.ts'
 import { toUtf8 } from '../json/latin1.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { litellmVersion, version } from '../version.ts'
@@ -63,12 +63,16 @@ async function test(
   rooms: Rooms,
   signal: AbortSignal,
 ): Promise<GatewayError | undefined> {
-  const model = text(to.row.info['health_check_model']) ?? to.group
-  const body = { model, messages: [{ role: 'user', content: 'test' }], max_tokens: 5 }
+  const model = to.group
+  const { info } = to.row
+  const max_tokens = number(info['health_check_max_tokens']) ?? 5
+  const body = { model, messages: [{ role: 'user', content: 'test' }], max_tokens }
   const said = listen(toUtf8(JSON.stringify(body)), wires['openai-chat'])
   const requestId = crypto.randomUUID()
   const context = { model, requestId, created: 0, streamUsage: false, choices: 1 }
-  const limits = { totalMs: patienceMs, firstByteMs: patienceMs }
+  const seconds = number(info['health_check_timeout'])
+  const ms = seconds === undefined ? patienceMs : seconds * 1000
+  const limits = { totalMs: ms, firstByteMs: ms }
   try {
     await call(
       said,

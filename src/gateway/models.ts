@@ -44,6 +44,7 @@ async function publicNames(rooms: Rooms, wildcards: boolean): Promise<string[]> 
   const { groups, settings } = rooms.router
   const names = new Set<string>()
   for (const group of groups.names()) {
+    if (groups.find(group).every(({ info }) => info['discoverable'] === false)) continue
     if (!group.includes('*')) names.add(group)
     else {
       if (wildcards) names.add(group)

@@ -17,7 +17,7 @@ import {
   idOf,
   type Row,
 } from '../provider/deployment.ts'
-import { resolve } from '../provider/resolve.ts'
+import { keysInEnvironment, resolve } from '../provider/resolve.ts'
 import {
   createRouter,
   type Fallbacks,
@@ -102,8 +102,8 @@ function openRouter(
   const make = (row: Row, id: string) => createDeployment(row, deploymentDeps, id)
   const seen = new Map<string, number>()
   const defaults = object(config.router.default_litellm_params)
-  const deployments = config.models.map((model) => {
-    const row = rowOf(model, defaults)
+  const rows = [...config.models.map((model) => rowOf(model, defaults)), ...inferred(config, deps)]
+  const deployments = rows.map((row) => {
     const id = text(row.info['id']) ?? unique(idOf(row), seen)
     return make(row, id)
   })
@@ -132,6 +132,23 @@ function openRouter(
         deployment.id,
       ),
   }
+}
+
+/** `infer_model_from_keys`: every provider with a key in the environment serves all its models. */
+function inferred({ general, models }: Config, { env }: OpenDeps): Row[] {
+  if (general.infer_model_from_keys !== true) return []
+  const there = new Set(models.map(({ modelName }) => modelName))
+  return keysInEnvironment(env)
+    .map(({ provider }) => `${provider}/*`)
+    .filter((name) => !there.has(name))
+    .map((name) => ({
+      modelName: name,
+      params: { model: name },
+      defaults: {},
+      prices: {},
+      info: {},
+      unset: {},
+    }))
 }
 
 /** A second row of the same content is another deployment. */
@@ -254,6 +271,7 @@ function settingsOf(config: Config, deps: OpenDeps, router: Router): GatewaySett
     unpriced: unpriced ? 'deny' : 'free',
     alwaysStreamUsage: general.always_include_stream_usage === true,
     docs: deps.docs,
+    publicRoutes: new Set(general.public_routes ?? []),
     jsonDepth: config.limits.json_depth,
   }
 }

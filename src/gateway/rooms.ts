@@ -56,6 +56,8 @@ export type GatewaySettings = {
   /** Usage in every stream, asked for or not. */
   alwaysStreamUsage: boolean
   docs: boolean
+  /** `general_settings.public_routes`: paths that ask for no key. */
+  publicRoutes: ReadonlySet<string>
   /** Deepest nesting of a request body. */
   jsonDepth: number
 }

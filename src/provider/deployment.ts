@@ -149,6 +149,7 @@ export function createDeployment(
   const query = queryOf(special ? special.query : spec.query, params, deps.env)
   const urlOf = (stream: boolean) => join(filled ?? '', wire.path(asked, stream), query)
   const problem =
+    (info['blocked'] === true ? blocked(row) : undefined) ??
     (resolved.type === 'offered' ? undefined : resolved.error) ??
     (filled === undefined || /[{}]/.test(filled) ? noBase(provider, spec, filled) : undefined) ??
     (upwards.test(wire.path(asked, false)) ? astray(model) : undefined) ??
@@ -192,7 +193,7 @@ export function createDeployment(
     price: priceOf(info, prices),
     priceOptions: prices,
     mock,
-    problem: mock ? undefined : problem,
+    problem: mock && info['blocked'] !== true ? undefined : problem,
     secrets: auth.secrets,
     row,
     forClient: client === undefined ? clientsOf(spec, row, deps, id) : {},
@@ -365,6 +366,9 @@ const refused = (message: string): Authorization => ({
 const upwards = /(?:^|\/)(?:\.|%2e){1,2}(?:[/?]|$)/i
 const astray = (model: string): GatewayError =>
   new GatewayError('bad_request', `'${model}' is not the name of a model: a step of it is all dots`)
+
+const blocked = ({ modelName }: Row): GatewayError =>
+  new GatewayError('permission', `the model ${modelName} is blocked by its model_info`)
 
 const noBase = (provider: string, spec: ProviderSpec, filled: string | undefined): GatewayError =>
   new GatewayError(

@@ -5,8 +5,8 @@ import type { Deployment } from '../provider/deployment.ts'
 import { decodeUsage } from '../wire/openai-chat/response.ts'
 import { ModelNotMappedError } from './errors.ts'
 import { lookUp } from './models.ts'
-import { snakeKeys } from './names.ts'
 import type { EitherCase } from './names.ts'
+import { snakeKeys } from './names.ts'
 import { jsonOf, wrong } from './options.ts'
 import type { Room } from './room.ts'
 import type { ChatMessage } from './types.ts'
@@ -54,10 +54,7 @@ export function costPerToken(options: CostPerTokenOptions, room: Room): [number,
   const said = read(options)
   const usage = usageOf(said)
   const cost = price(usage, said, number(said.response_time_ms) ?? 0, room)
-  return [
-    cost.input + cost.cacheRead + cost.cacheWrite + cost.units,
-    cost.output + cost.reasoning,
-  ]
+  return [cost.input + cost.cacheRead + cost.cacheWrite + cost.units, cost.output + cost.reasoning]
 }
 
 export type CompletionCostOptions = EitherCase<
@@ -85,7 +82,8 @@ export function completionCost(options: CompletionCostOptions, room: Room): numb
   if (plain && known !== undefined) return known
   const response = object(said.completion_response)
   const model = text(said.model) ?? text(hidden.litellm_model_name) ?? text(response.model)
-  if (!model) throw wrong('give completion_response, or model with messages and completion', 'model')
+  if (!model)
+    throw wrong('give completion_response, or model with messages and completion', 'model')
   const usage = decodeUsage(response) ?? counted(said, model, room)
   const custom = text(said.custom_llm_provider) ?? text(hidden.custom_llm_provider)
   const tier = text(said.service_tier) ?? text(response.service_tier)
@@ -108,8 +106,15 @@ function price(usage: Usage, said: JsonObject, ms: number, room: Room): Cost {
   if (!model) throw wrong('model is missing', 'model')
   const perToken = object(said.custom_cost_per_token)
   const perSecond = number(said.custom_cost_per_second)
-  const own: JsonObject = { ...perToken, ...(perSecond !== undefined && { input_cost_per_second: perSecond }) }
-  const found = lookUp({ model, custom_llm_provider: text(said.custom_llm_provider), region: text(said.region_name) }, own, room)
+  const own: JsonObject = {
+    ...perToken,
+    ...(perSecond !== undefined && { input_cost_per_second: perSecond }),
+  }
+  const found = lookUp(
+    { model, custom_llm_provider: text(said.custom_llm_provider), region: text(said.region_name) },
+    own,
+    room,
+  )
   const list = priceOf(found.info, {
     provider: found.provider,
     serviceTier: tierOf(text(said.service_tier), text(usage.raw?.service_tier)),

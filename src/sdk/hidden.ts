@@ -26,7 +26,15 @@ type Told = {
   ms: number
 }
 
-export function hiddenOf({ answer, stream, callId, retries, fallbacks, group, ms }: Told): HiddenParams {
+export function hiddenOf({
+  answer,
+  stream,
+  callId,
+  retries,
+  fallbacks,
+  group,
+  ms,
+}: Told): HiddenParams {
   const { deployment, headers, dropped } = answer
   const { url, wire, target, id, provider } = deployment
   return {
@@ -52,5 +60,7 @@ function baseOf(url: string, path: string): string {
   if (!URL.canParse(url)) return ''
   const { origin, pathname } = new URL(url)
   const [plain = ''] = path.split('?')
-  return origin + (pathname.endsWith(plain) ? pathname.slice(0, -plain.length || undefined) : pathname)
+  return (
+    origin + (pathname.endsWith(plain) ? pathname.slice(0, -plain.length || undefined) : pathname)
+  )
 }

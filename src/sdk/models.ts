@@ -59,9 +59,12 @@ function find(query: Query, overrides: JsonObject, room: Room): Found | undefine
   const catalogue = catalogueOf(room)
   const { provider, model } = resolved(query, room)
   const entry =
-    catalogue.find(provider, model, query.region) ?? catalogue.find(provider, query.model, query.region)
+    catalogue.find(provider, model, query.region) ??
+    catalogue.find(provider, query.model, query.region)
   const own = Object.keys(overrides).length > 0
-  const info = own ? room.infoOf(provider, model, overrides) : (entry?.info ?? room.infoOf(provider, model, {}))
+  const info = own
+    ? room.infoOf(provider, model, overrides)
+    : (entry?.info ?? room.infoOf(provider, model, {}))
   if (!entry && Object.keys(info).length === 0) return undefined
   return { provider, model, key: entry?.key ?? query.model, info }
 }
@@ -149,7 +152,12 @@ export function getLlmProvider(query: Query, room: Room): LlmProvider {
   const key = query.api_key ?? names.map(env).find((value) => value)
   const told = spec?.baseUrlEnv?.map(env).find((value) => value)
   const base = query.api_base ?? told ?? fillPlaces(spec?.baseUrl, {}, env)
-  return [found.model, found.provider, key ?? null, base === undefined || base.includes('{') ? null : base]
+  return [
+    found.model,
+    found.provider,
+    key ?? null,
+    base === undefined || base.includes('{') ? null : base,
+  ]
 }
 
 export type EnvironmentCheck = { keys_in_environment: boolean; missing_keys: string[] }
@@ -191,7 +199,8 @@ function missingOf(
   if (!optional && !given && first !== undefined && !names.some(env)) missing.push(first)
   if (text(params.api_base) !== undefined || baseUrlEnv?.some(env)) return missing
   const filled = fillPlaces(baseUrl, params, env)
-  const open = /\{(\w+)/.exec(filled ?? '')?.[1] ?? (filled === undefined ? baseUrlEnv?.[0] : undefined)
+  const open =
+    /\{(\w+)/.exec(filled ?? '')?.[1] ?? (filled === undefined ? baseUrlEnv?.[0] : undefined)
   if (open !== undefined) missing.push(open)
   return missing
 }
@@ -216,7 +225,11 @@ function catalogued(provider: string): string {
 }
 
 /** An object or list that is filled when it is first looked at, and again when `version` has changed. */
-export function lazily<T extends object>(target: T, fill: (target: T) => void, version: () => unknown): T {
+export function lazily<T extends object>(
+  target: T,
+  fill: (target: T) => void,
+  version: () => unknown,
+): T {
   let filled: unknown = unfilled
   const ready = (): T => {
     const now = version()

@@ -35,7 +35,12 @@ export function snakeKeys(
       throw new GatewayError('bad_request', `${key} and ${name} are the same: give one of them`, {
         param: name,
       })
-    Object.defineProperty(out, name, { value, enumerable: true, writable: true, configurable: true })
+    Object.defineProperty(out, name, {
+      value,
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    })
   }
   return out
 }

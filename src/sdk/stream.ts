@@ -67,23 +67,16 @@ export function openStream(parts: StreamParts): ChatCompletionStream {
 
   async function advance(): Promise<void> {
     try {
-      const waiting = head.length > 0 ? head : undefined
-      if (waiting && !begun) {
-        begun = true
-        for (const bytes of waiting) take(bytes)
-      } else if (relay.fault) fail(relay.fault)
-      else if (relay.complete) finish()
-      else {
-        const chunk = await rest.next()
-        if (ended) return
-        take(chunk === undefined ? relay.flush() : relay.push(chunk))
-        if (chunk === undefined && !relay.fault) finish()
-      }
+      if (relay.fault) return fail(relay.fault)
+      if (relay.complete) return finish()
+      const chunk = await rest.next()
+      if (ended) return
+      take(chunk === undefined ? relay.flush() : relay.push(chunk))
+      if (chunk === undefined && !relay.fault) finish()
     } catch (cause) {
       fail(cause)
     }
   }
-  let begun = false
 
   async function step(): Promise<IteratorResult<ChatCompletionChunk, undefined>> {
     while (ready.length === 0 && !ended) await advance()
@@ -104,27 +97,35 @@ export function openStream(parts: StreamParts): ChatCompletionStream {
     end(new GatewayError('canceled', 'the stream was left'))
   }
 
-  const stream: Omit<ChatCompletionStream, '_hidden_params'> = {
-    [Symbol.asyncIterator]: () => withHidden(stream, hidden),
-    next() {
-      // One at a time, whoever asks: the state of a stream is not made for two.
-      const mine = turn.then(step)
-      turn = mine.catch(() => undefined)
-      return mine
+  const stream: ChatCompletionStream = withHidden(
+    {
+      [Symbol.asyncIterator]: () => stream,
+      next() {
+        // One at a time, whoever asks: the state of a stream is not made for two.
+        const mine = turn.then(step)
+        turn = mine.catch(() => undefined)
+        return mine
+      },
+      async return() {
+        leave()
+        return { done: true as const, value: undefined }
+      },
+      async throw(cause: unknown) {
+        leave()
+        throw cause
+      },
+      async cancel() {
+        leave()
+      },
     },
-    async return() {
-      leave()
-      return { done: true, value: undefined }
-    },
-    async throw(cause) {
-      leave()
-      throw cause
-    },
-    async cancel() {
-      leave()
-    },
+    hidden,
+  )
+  try {
+    for (const bytes of head) take(bytes)
+  } catch (cause) {
+    fail(cause)
   }
-  return withHidden(stream, hidden)
+  return stream
 }
 
 /** What passed unread may still be no JSON. */

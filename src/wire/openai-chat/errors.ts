@@ -29,7 +29,7 @@ export function decodeError({ status, body, header, provider }: ErrorAnswer): Ga
   const code = text(said.code)
   const param = text(said.param)
   const type = text(said.type)
-  const message = text(said.message) ?? (status < 400 ? 'error' : `HTTP ${status}`)
+  const message = text(said.message) || (status < 400 ? 'error' : `HTTP ${status}`)
   const retryAfter = header('retry-after')
   return new GatewayError(kindOf(status, code ?? type, message), message, {
     status: status >= 400 ? status : undefined,
