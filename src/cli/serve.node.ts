@@ -1,6 +1,7 @@
 import { flushCompileCache } from 'node:module'
 import { formatNotice } from '../config/notice.ts'
 import { adminKeyPath, openDataDir } from '../start/data.node.ts'
+import { boundYoungGeneration } from '../start/heap.node.ts'
 import { createLog, type Level } from '../start/log.node.ts'
 import {
   accessOf,
@@ -29,6 +30,7 @@ export async function serve(options: Options, terminal: Terminal): Promise<numbe
   const start = startOptions(options, prepared, log)
   if (options.skip_server_startup === true) return await rehearse(start, prepared, terminal)
   const running = await startServer(start)
+  boundYoungGeneration()
   closeOnSignals(running, log)
   process.on('unhandledRejection', (cause) =>
     log('error', 'a promise failed and nobody listened: please report this', { cause }),

@@ -77,7 +77,6 @@ const reached: [id: ProviderId, url: string | undefined, bases: string[], keys: 
   ],
   ['github', 'https://models.github.ai/inference', ['GITHUB_API_BASE'], ['GITHUB_API_KEY']],
   ['sambanova', 'https://api.sambanova.ai/v1', ['SAMBANOVA_API_BASE'], ['SAMBANOVA_API_KEY']],
-  ['databricks', undefined, ['DATABRICKS_API_BASE'], ['DATABRICKS_API_KEY', 'DATABRICKS_TOKEN']],
   [
     'cloudflare',
     'https://api.cloudflare.com/client/v4/accounts/x1/ai/v1',
@@ -121,6 +120,10 @@ for (const [id, url, bases, keys] of reached)
   })
 
 test('keys that are no bearer tokens', () => {
+  assert.deepEqual(providers.databricks.auth, {
+    scheme: 'databricks',
+    env: ['DATABRICKS_API_KEY', 'DATABRICKS_TOKEN', 'DATABRICKS_CLIENT_ID'],
+  })
   assert.deepEqual(providers.sarvam.auth, {
     header: 'api-subscription-key',
     env: ['SARVAM_API_KEY'],
@@ -133,12 +136,12 @@ test('keys that are no bearer tokens', () => {
   })
 })
 
-test('law: every base URL is a URL once its places are filled, over TLS unless it is this machine', () => {
+test('law: every base URL is a URL once its places are filled, over TLS unless it never leaves this machine', () => {
   for (const [id, spec] of rows) {
     const filled = fillPlaces(spec.baseUrl, {}, () => 'x1')
     if (filled === undefined) continue
     const { protocol, hostname } = new URL(filled)
-    assert.ok(protocol === 'https:' || /^(localhost|127\.0\.0\.1)$/.test(hostname), id)
+    assert.ok(protocol === 'https:' || /^(localhost|127\.0\.0\.1|.+\.invalid)$/.test(hostname), id)
     assert.doesNotMatch(filled, /[{}]|\/$/, id)
   }
 })

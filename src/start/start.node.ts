@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { connectionFromEnv } from '../call/connection.node.ts'
+import type { FetchMedia } from '../call/media.ts'
 import type { Connection, Transport } from '../call/transport.ts'
 import type { UndiciOptions } from '../call/undici.node.ts'
 import type { Encoder } from '../chat/bpe.ts'
@@ -70,6 +71,7 @@ export async function startServer(options: StartOptions): Promise<Running> {
   const rooms = openRooms(config, {
     ...depsOf(options, holder),
     transport: way.transport,
+    media: lazyMedia(options),
     identify: createIdentify({
       masterKey,
       adminKey: admin?.key,
@@ -189,6 +191,22 @@ function lazyTransport(options: UndiciOptions) {
   const transport: Transport = (request) =>
     opened ? opened(request) : load().then((loaded) => loaded(request))
   return { transport, load, close: async () => (await opening)?.close() }
+}
+
+/** Most gateways never fetch for a client: what it takes is loaded when one asks. */
+function lazyMedia({ config, env }: Pick<StartOptions, 'config' | 'env'>): FetchMedia {
+  let opening: Promise<FetchMedia> | undefined
+  const open = async (): Promise<FetchMedia> => {
+    const { createMediaFetch } = await import('../call/media.node.ts')
+    const { user_url_validation, user_url_allowed_hosts } = config.settings
+    return createMediaFetch({
+      validate: user_url_validation,
+      allowedHosts: user_url_allowed_hosts,
+      connection: connectionFor(config, env),
+      env,
+    })
+  }
+  return async (url, wanted) => (await (opening ??= open()))(url, wanted)
 }
 
 /** The key that opens everything, and whether a bad one is meant. */

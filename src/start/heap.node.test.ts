@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { test } from 'node:test'
+
+/** Allocates as a busy server does, each object outliving some collections; prints the young generation's size in MB. */
+const busy = `
+  import { setImmediate } from 'node:timers/promises'
+  import v8 from 'node:v8'
+  const { boundYoungGeneration } = await import(process.argv[1])
+  if (process.argv[2] === 'bounded') boundYoungGeneration([], '')
+  const ring = new Array(200_000)
+  for (let turn = 0; turn < 400; turn++) {
+    for (let i = 0; i < 20_000; i++) ring[(turn * 20_000 + i) % ring.length] = { turn, pair: [turn, i] }
+    await setImmediate()
+  }
+  console.log(v8.getHeapSpaceStatistics().find((s) => s.space_name === 'new_space').space_size / 2 ** 20)
+`
+const youngAfter = (mode: string, ...flags: string[]): number => {
+  const module = new URL('./heap.node.ts', import.meta.url).href
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [...flags, '--input-type=module', '--eval', busy, module, mode],
+    { encoding: 'utf8' },
+  )
+  assert.equal(stderr, '')
+  return Number(stdout)
+}
+
+test('a busy young generation stops growing at its ceiling, which it would have passed', () => {
+  const bounded = youngAfter('bounded')
+  assert.ok(bounded >= 16 && bounded <= 64, `${bounded} MB`)
+  assert.ok(youngAfter('free') > bounded)
+})
+
+test('who sets the size by flag or environment is left alone', async () => {
+  const { boundYoungGeneration } = await import('./heap.node.ts')
+  assert.equal(boundYoungGeneration(['--max-semi-space-size=128'], ''), undefined)
+  assert.equal(boundYoungGeneration([], '--max_semi_space_size=8'), undefined)
+  const stop = boundYoungGeneration([], '')
+  assert.ok(stop)
+  stop()
+})
