@@ -41,7 +41,8 @@ export async function bundleOfClone(root: string): Promise<string | undefined> {
         entryPoints: [join(root, 'src', 'cli', 'main.node.ts')],
         outdir: making,
       })
-      for (const old of readdirSync(cache)) if (join(cache, old) !== making) rmSync(join(cache, old), { recursive: true, force: true })
+      for (const old of readdirSync(cache))
+        if (join(cache, old) !== making) rmSync(join(cache, old), { recursive: true, force: true })
       renameSync(making, home)
     }
     return pathToFileURL(entry).href
@@ -53,7 +54,11 @@ export async function bundleOfClone(root: string): Promise<string | undefined> {
 /** Any change of a source, of the packages or of Node is another stamp. */
 function stampOf(root: string): string {
   const hash = createHash('sha256').update(process.version)
-  for (const file of [...globSync('src/**/*.ts', { cwd: root }).sort(), 'package-lock.json', 'bin/bundle.ts']) {
+  for (const file of [
+    ...globSync('src/**/*.ts', { cwd: root }).sort(),
+    'package-lock.json',
+    'bin/bundle.ts',
+  ]) {
     const { mtimeMs, size } = statSync(join(root, file))
     hash.update(`${file} ${mtimeMs} ${size}\n`)
   }

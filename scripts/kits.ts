@@ -44,7 +44,7 @@ const ratchetFile = join(root, '.ci', 'kits.json')
 
 const kits: Record<string, Kit> = {
   conformance: {
-    seconds: 240,
+    seconds: 150,
     async args({ json }) {
       // One gateway for each profile of settings, on ports that follow each other.
       const port = await freePorts(10)
@@ -62,7 +62,7 @@ const kits: Record<string, Kit> = {
     },
   },
   acceptance: {
-    seconds: 330,
+    seconds: 300,
     args: async () => [],
     only: (name) => ['--file', name.split(':')[0] ?? '', '--filter', name],
     read({ log }) {
@@ -118,12 +118,12 @@ async function secondLook(name: string, kit: Kit, lost: readonly string[]): Prom
   const again: string[] = []
   if (lost.length > secondLooksMax) return again
   for (const each of lost) {
-    const { cases } = await run(name, kit, kit.only(each), 60, '-again')
+    const { cases } = await run(name, kit, kit.only(each), 30, '-again')
     if (cases.get(each) === true) again.push(each)
   }
   return again
 }
-const secondLooksMax = 5
+const secondLooksMax = 3
 const shownMax = 20
 
 async function run(

@@ -40,6 +40,7 @@ const portablePackages = new Set([
 /** `src/index.ts`, `src/node.ts` and `src/gateway.ts` are faces: exports and nothing else. */
 const faces: Record<string, string> = {
   'gateway.ts': 'gateway-face',
+  'index.node.ts': 'index',
   'index.ts': 'index',
   'node.ts': 'node',
 }

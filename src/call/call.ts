@@ -13,7 +13,8 @@ import {
   type StreamRelay,
 } from '../wire/relay.ts'
 import type { PassedResult } from '../wire/wire.ts'
-import { type Ask, prepare } from './prepare.ts'
+import { errandsOf, type Fetched, type FetchMedia, runErrands } from './media.ts'
+import { type Ask, nativeOf, prepare } from './prepare.ts'
 import { headersBack, scrub } from './scrub.ts'
 import type { Limits, Reply, Transport } from './transport.ts'
 
@@ -25,6 +26,8 @@ export type CallDeps = {
   maxLineBytes: number
   /** A larger whole answer is a fault. */
   maxAnswerBytes: number
+  /** Fetches what a client names by its address, for providers that take bytes only. Absent: they refuse it. */
+  media?: FetchMedia
 }
 
 export type Answer = {
@@ -56,10 +59,16 @@ export async function call(
   deps: CallDeps,
   { signal, limits }: { signal: AbortSignal; limits: Limits },
 ): Promise<Answer> {
+  if (to.problem) throw to.problem
+  // Before the try: what cannot be fetched is no error of the provider's.
+  const fetching =
+    deps.media && to.wire.takesUrl && !to.mock && !nativeOf(said, to)
+      ? fetchMedia(said, to, deps.media, signal, limits)
+      : undefined
+  const fetched = fetching && (await fetching)
   let at = to
   try {
-    if (to.problem) throw to.problem
-    const { body, headers, dropped, crossing } = prepare(said, to, ask)
+    const { body, headers, dropped, crossing } = prepare(said, to, ask, fetched)
     const transport = to.mock ? deps.mock(to) : deps.transport
     const url = said.stream ? to.url.stream : to.url.whole
     if (to.authorize && !to.mock) {
@@ -89,6 +98,19 @@ export async function call(
   } catch (cause) {
     throw named(cause, at)
   }
+}
+
+/** Undefined without a wait where there is nothing to fetch, as nearly always. */
+function fetchMedia(
+  said: Inbound,
+  to: Deployment,
+  media: FetchMedia,
+  signal: AbortSignal,
+  limits: Limits,
+): Promise<Fetched> | undefined {
+  const errands = errandsOf({ ...said.request(), dialect: said.wire.id }, to.wire, to.target)
+  if (errands.length === 0) return undefined
+  return runErrands(errands, media, { signal, timeoutMs: limits.totalMs || limits.firstByteMs })
 }
 
 /** Errors from this side of the provider keep the gateway's voice; all others are the provider's, without its secrets. */

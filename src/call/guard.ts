@@ -42,8 +42,7 @@ export const hint = 'the operator can allow a host with user_url_allowed_hosts'
 export const notPublic = `its host has no public address (${hint})`
 
 /** As sockets and certificates name a host: no brackets, no dot at the end. */
-export const hostOf = (url: URL): string =>
-  withoutDot(url.hostname).replace(/^\[([^\]]*)\]$/, '$1')
+export const hostOf = (url: URL): string => withoutDot(url.hostname).replace(/^\[([^\]]*)\]$/, '$1')
 
 export const portOf = (url: URL): number =>
   url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)

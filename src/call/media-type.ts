@@ -35,13 +35,13 @@ export function essenceOf(type: string | undefined): string | undefined {
 /** A file is what its server says; where the client said something else (a PDF that is a page of HTML now), it is not the file. */
 function agreed(said: string, hoped: string | undefined): string | undefined {
   if (hoped === undefined || vague.has(hoped) || hoped === said) return said
+  if (isText(hoped)) return isText(said) && said !== 'text/html' ? said : undefined
   const family = (type: string) => type.split('/', 1)[0]
-  if (family(hoped) === 'application' || said === 'text/html')
-    return said === 'text/plain' && isTextual(hoped) ? hoped : undefined
-  return family(hoped) === family(said) ? said : undefined
+  return family(hoped) !== 'application' && family(hoped) === family(said) ? said : undefined
 }
 
-const isTextual = (type: string): boolean => /[/+](?:json|xml|yaml|x-yaml|javascript)$/.test(type)
+const isText = (type: string): boolean =>
+  type.startsWith('text/') || /[/+](?:json|xml|yaml|x-yaml|javascript)$/.test(type)
 
 /** Types that say nothing. */
 const vague: ReadonlySet<string> = new Set([
@@ -59,7 +59,6 @@ const usual: ReadonlyMap<string, string> = new Map([
   ['image/jpg', 'image/jpeg'],
   ['image/pjpeg', 'image/jpeg'],
   ['image/x-png', 'image/png'],
-  ['image/apng', 'image/png'],
   ['application/x-pdf', 'application/pdf'],
 ])
 
@@ -70,9 +69,10 @@ function sniff(head: Uint8Array): string | undefined {
   if (mark) return mark[1]
   if (text.startsWith('RIFF')) return forms.get(text.slice(8, 12))
   if (text.slice(4, 8) === 'ftyp') return brands.get(text.slice(8, 12)) ?? 'video/mp4'
-  // A frame of MPEG audio: eleven bits set, then a version and a layer that exist.
+  if (text.startsWith('BM') && text.slice(6, 10) === '\0\0\0\0') return 'image/bmp'
+  // A frame of MP3: eleven bits set, a version that exists, the third layer.
   const [a = 0, b = 0] = head
-  const isFrame = a === 0xff && (b & 0xe0) === 0xe0 && (b & 0x18) !== 0x08 && (b & 0x06) !== 0
+  const isFrame = a === 0xff && (b & 0xe0) === 0xe0 && (b & 0x18) !== 0x08 && (b & 0x06) === 0x02
   return isFrame ? 'audio/mpeg' : undefined
 }
 
@@ -81,7 +81,6 @@ const marks: readonly (readonly [start: string, type: string])[] = [
   ['\xff\xd8\xff', 'image/jpeg'],
   ['GIF87a', 'image/gif'],
   ['GIF89a', 'image/gif'],
-  ['BM', 'image/bmp'],
   ['%PDF-', 'application/pdf'],
   ['ID3', 'audio/mpeg'],
   ['OggS', 'audio/ogg'],

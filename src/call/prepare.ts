@@ -8,6 +8,7 @@ import type { Inbound } from '../wire/inbound.ts'
 import type { Crossing } from '../wire/relay.ts'
 import type { ClientContext, Native, Target } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
+import { type Fetched, withMedia } from './media.ts'
 
 /** What the gateway says of a request besides the body: worked out once, used for every deployment that is tried. */
 export type Ask = {
@@ -29,32 +30,39 @@ export type Prepared = {
   crossing: Crossing
 }
 
-/** A client's request as one deployment takes it: bytes where they may pass, JSON where a quirk must see it, the house's words where the wires differ. */
-export function prepare(said: Inbound, to: Deployment, ask: Ask): Prepared {
+/** How the request passes; undefined: the wires differ, so it goes through the house's words. */
+export const nativeOf = (said: Inbound, to: Deployment): Native | undefined =>
+  said.wire === to.wire ? said.wire.native : undefined
+
+/**
+ * A client's request as one deployment takes it: bytes where they may pass, JSON where a quirk must see it, the house's
+ * words where the wires differ. `fetched` is what addresses of a translated request led to.
+ */
+export function prepare(said: Inbound, to: Deployment, ask: Ask, fetched?: Fetched): Prepared {
   const target: Target =
     ask.dropParams && !to.target.dropParams ? { ...to.target, dropParams: true } : to.target
   const mine =
     to.authorize || !isEmpty(ask.headers) ? { ...ask.headers, ...to.headers } : to.headers
-  if (said.wire !== to.wire || !said.wire.native) return translated(said, to, target, ask, mine)
+  const native = nativeOf(said, to)
+  if (!native) return translated(said, to, target, ask, mine, fetched)
   const headers = isEmpty(ask.dialectHeaders) ? mine : withHeaders(mine, ask.dialectHeaders)
   const crossing: Crossing = {
     from: to.wire,
     to: said.wire,
-    native: said.wire.native,
+    native,
     target,
     notes: { model: target.model },
     context: ask.context,
     secrets: to.secrets,
   }
   const edits = editsOf(said, to, ask)
-  const touched =
-    to.dropPaths.length > 0 || mustBeRead(said, edits, sightOf(said.wire.native, target))
+  const touched = to.dropPaths.length > 0 || mustBeRead(said, edits, sightOf(native, target))
   if (said.glance && !touched)
     return { body: patch(said.glance, raw(edits)), headers, dropped: [], crossing }
   const body = said.json()
   apply(body, edits)
   for (const path of to.dropPaths) removePath(body, path)
-  const dropped = said.wire.native.adaptRequest(body, target)
+  const dropped = native.adaptRequest(body, target)
   return { body: toUtf8(stringify(body)), headers, dropped, crossing }
 }
 
@@ -207,8 +215,14 @@ function translated(
   target: Target,
   ask: Ask,
   headers: Record<string, string>,
+  fetched: Fetched | undefined,
 ): Prepared {
-  const request = { ...requestFor(said, to, ask), model: target.model, dialect: said.wire.id }
+  const meant = requestFor(said, to, ask)
+  const request = {
+    ...(fetched ? withMedia(meant, fetched) : meant),
+    model: target.model,
+    dialect: said.wire.id,
+  }
   const { body, notes, dropped, headers: asked } = to.wire.encodeRequest(request, target)
   return {
     body: toUtf8(stringify({ ...body, ...to.extraBody })),

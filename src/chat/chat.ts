@@ -76,7 +76,14 @@ export type Message = {
 /** Anthropic's `cache_control` in the house's words. */
 export type CacheHint = { ttl?: '5m' | '1h' }
 
-export type Part = TextPart | MediaPart | ReasoningPart | ToolCallPart | ToolResultPart | RefusalPart | RawPart
+export type Part =
+  | TextPart
+  | MediaPart
+  | ReasoningPart
+  | ToolCallPart
+  | ToolResultPart
+  | RefusalPart
+  | RawPart
 
 export type TextPart = {
   type: 'text'
@@ -235,7 +242,12 @@ export const noUsage: Usage = {
 }
 /** Everything the model read. */
 export const inputTokens = (usage: Usage): number =>
-  usage.input + usage.cacheRead + usage.cacheWrite + usage.cacheWrite1h + usage.inputAudio + usage.inputImage
+  usage.input +
+  usage.cacheRead +
+  usage.cacheWrite +
+  usage.cacheWrite1h +
+  usage.inputAudio +
+  usage.inputImage
 /** Everything the model wrote. */
 export const outputTokens = (usage: Usage): number =>
   usage.output + usage.reasoning + usage.outputAudio + usage.outputImage
@@ -251,7 +263,15 @@ export type ChatEvent =
   | { type: 'redacted'; data: string; choice?: number }
   | { type: 'refusal'; text: string; choice?: number }
   /** `index` counts tool calls from 0 within a choice. */
-  | { type: 'tool-start'; index: number; id: string; name: string; kind?: 'function' | 'custom'; signature?: string; choice?: number }
+  | {
+      type: 'tool-start'
+      index: number
+      id: string
+      name: string
+      kind?: 'function' | 'custom'
+      signature?: string
+      choice?: number
+    }
   | { type: 'tool-input'; index: number; text: string; choice?: number }
   | { type: 'media'; part: MediaPart; choice?: number }
   | { type: 'audio'; audio: JsonObject; choice?: number }

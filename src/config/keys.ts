@@ -257,8 +257,9 @@ export const litellmSettings = {
   enable_redis_auth_cache: known(k.flag, 'Keep keys in Redis.', off),
   ...all(['global_prompt_directory', 'global_bitbucket_config', 'global_gitlab_config'], known(k.anything, 'Where prompts come from.')),
   ...all(['s3_callback_params', 'gcs_callback_params', 'gcs_pubsub_callback_params', 'aws_sqs_callback_params', 'datadog_params', 'datadog_llm_observability_params', 'newrelic_params', 'generic_logger_headers', 'dynamodb_table_name'], known(k.anything, 'Options of an integration.')),
-  user_url_validation: unmet(k.flag, 'Refuse URLs of users that lead inside.', on),
-  ...all(['user_url_allowed_hosts', 'provider_url_destination_allowed_hosts'], known(k.names, 'Hosts that are allowed all the same.')),
+  user_url_validation: acted(k.flag, 'Fetch URLs of users only by https, from the usual ports of public addresses.', on),
+  user_url_allowed_hosts: acted(k.names, 'Hosts that are fetched from all the same, as the URL spells them: `host` for any port, or `host:port`.'),
+  provider_url_destination_allowed_hosts: known(k.names, 'Hosts that are allowed all the same.'),
   ...all(['skip_system_message_in_guardrail', 'skip_tool_message_in_guardrail'], known(k.flag, 'What guardrails look at.', off)),
   ...all(['api_key', 'api_base', 'openai_key', 'anthropic_key', 'azure_key', 'cohere_key', 'replicate_key', 'huggingface_key', 'openrouter_key', 'groq_key', 'together_ai_key', 'togetherai_api_key', 'nlp_cloud_key', 'ai21_key', 'vertex_project', 'vertex_location', 'organization'], known(k.text, 'Credentials for every call: put them into the row of the model.')),
 } satisfies Rows

@@ -291,6 +291,11 @@ function streamBody(
   /** A stream that has begun cannot change its status: the error is its last event, and no end follows. */
   function fail(cause: unknown): Uint8Array | undefined {
     const error = named(cause, deployment)
+    if (error.kind === 'internal')
+      rooms.log('error', 'a stream failed inside the gateway', {
+        cause: error.cause,
+        requestId: receipt.requestId,
+      })
     rest.stop()
     settle(error)
     return error.kind === 'canceled' ? undefined : toUtf8(said.wire.encodeStreamError(error))

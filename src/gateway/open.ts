@@ -1,4 +1,5 @@
 import type { CallDeps } from '../call/call.ts'
+import type { FetchMedia } from '../call/media.ts'
 import { mockTransport } from '../call/mock.ts'
 import type { Transport } from '../call/transport.ts'
 import type { ErrorName, FallbackTarget } from '../config/kinds.ts'
@@ -18,6 +19,7 @@ import {
   type Row,
 } from '../provider/deployment.ts'
 import { keysInEnvironment, resolve } from '../provider/resolve.ts'
+import { isSecretKey } from '../provider/secrets.ts'
 import {
   createRouter,
   type Fallbacks,
@@ -31,6 +33,8 @@ import type { GatewaySettings, Rooms, Tokens } from './rooms.ts'
 export type OpenDeps = {
   env: (name: string) => string | undefined
   transport: Transport
+  /** Fetches what clients name by its address; absent where nothing guards it. */
+  media?: FetchMedia
   identify: Identify
   ledger: Ledger
   /** The catalogue as far as it is loaded, and the whole of it. */
@@ -64,6 +68,7 @@ export function openRooms(config: Config, deps: OpenDeps): Rooms {
     mock: mockTransport,
     maxLineBytes: config.limits.sse_line_mb * 1024 * 1024,
     maxAnswerBytes: 512 * 1024 * 1024,
+    ...(deps.media && { media: deps.media }),
   }
   return {
     identify: deps.identify,
@@ -123,14 +128,13 @@ function openRouter(
   })
   return {
     router,
-    override: (deployment, brought) =>
-      make(
-        {
-          ...deployment.row,
-          params: { ...deployment.row.params, ...allowed(deployment, brought, config) },
-        },
-        deployment.id,
-      ),
+    override: ({ row, clientSide, id }, brought) => {
+      const theirs = allowed(clientSide, brought, config)
+      const ours = leadsElsewhere(clientSide, theirs) ? withoutSecrets(row.params) : row.params
+      const unset = Object.entries(row.unset).filter(([key]) => theirs[key] === undefined)
+      const params = { ...ours, ...theirs }
+      return make({ ...row, params, unset: Object.fromEntries(unset) }, id)
+    },
   }
 }
 
@@ -191,43 +195,51 @@ function priced(info: JsonObject, as: string | undefined, deps: OpenDeps): JsonO
 
 /** What this row lets a client bring; `{api_base: pattern}` must match the whole of it. */
 function allowed(
-  deployment: Deployment,
+  clientSide: Deployment['clientSide'],
   brought: Record<string, Json>,
   config: Config,
 ): JsonObject {
-  const out: JsonObject = {}
   const anything = config.general.allow_client_side_credentials === true
-  let known = false
   for (const [key, value] of Object.entries(brought)) {
-    const rule = deployment.clientSide.find((one) => one === key || (isObject(one) && key in one))
-    const pattern = isObject(rule) ? text(rule[key]) : undefined
+    const rule = ruleFor(clientSide, key)
+    const pattern = isObject(rule) ? (text(rule[key]) ?? '') : undefined
     if ((rule === undefined && !anything) || (pattern !== undefined && !fits(pattern, value)))
-      throw new GatewayError(
-        'authentication',
-        `Authentication Error, Rejected Request: ${key} is not allowed for this model.`,
-        {
-          type: 'auth_error',
-          param: key,
-          code: '401',
-        },
-      )
-    if (isAddress(key) && pattern !== undefined) known = true
-    out[key] = value
+      throw forbidden(`${key} is not allowed for this model.`, key)
   }
-  // Our credential goes only where the operator said.
-  if (!known && Object.keys(out).some(isAddress)) {
-    if (typeof out['api_key'] !== 'string' || out['api_key'] === '')
-      throw new GatewayError(
-        'authentication',
-        'Authentication Error, Rejected Request: api_base needs an api_key of your own beside it.',
-        { type: 'auth_error', param: 'api_key', code: '401' },
-      )
-    return { ...out, headers: {}, extra_headers: {}, extra_body: {} }
-  }
-  return out
+  return brought
 }
 
-const isAddress = (key: string): boolean => key === 'api_base' || key === 'base_url'
+const ruleFor = (clientSide: Deployment['clientSide'], key: string): Json | undefined =>
+  clientSide.find((one) => one === key || (isObject(one) && Object.hasOwn(one, key)))
+
+const forbidden = (why: string, param: string): GatewayError =>
+  new GatewayError('authentication', `Authentication Error, Rejected Request: ${why}`, {
+    type: 'auth_error',
+    param,
+    code: '401',
+  })
+
+/** Does a client choose where the request goes, beyond what the operator wrote down? Our credential does not go there: it needs one of its own. */
+function leadsElsewhere(clientSide: Deployment['clientSide'], theirs: JsonObject): boolean {
+  const chosen = addresses.filter(
+    (key) => theirs[key] !== undefined && !isObject(ruleFor(clientSide, key)),
+  )
+  if (chosen.length === 0) return false
+  if (!credentials.some((key) => text(theirs[key])))
+    throw forbidden(`${chosen[0]} needs an api_key of your own beside it.`, 'api_key')
+  return true
+}
+const addresses = ['api_base', 'base_url', 'aws_bedrock_runtime_endpoint', 'token_url', 'proxy_url']
+const credentials = ['api_key', 'aws_secret_access_key', 'azure_ad_token', 'client_secret']
+
+/** An empty key, so that none is taken from the environment. */
+const withoutSecrets = (params: JsonObject): JsonObject => ({
+  ...Object.fromEntries(Object.entries(params).filter(([key]) => !isSecretKey(key))),
+  api_key: '',
+  headers: {},
+  extra_headers: {},
+  extra_body: {},
+})
 
 function fits(pattern: string, value: Json): boolean {
   if (typeof value !== 'string' || value.length > 2048) return false

@@ -2,13 +2,14 @@ import { GatewayError } from '../errors.ts'
 import type { Incoming, Outgoing } from '../http/http.ts'
 import { isObject, type Json, list, text } from '../json/json.ts'
 import { parseObject } from '../json/parse.ts'
+import { requestBounds } from '../json/peek.ts'
 import { supportedOpenAiParams } from '../provider/params.ts'
 import { json } from './models.ts'
 import type { Rooms } from './rooms.ts'
 
 /** `POST /utils/token_counter`: what a request would be billed for reading, counted here. */
 export async function tokenCounter(incoming: Incoming, rooms: Rooms): Promise<Outgoing> {
-  const body = parseObject(await incoming.body())
+  const body = parseObject(await incoming.body(), requestBounds)
   const asked = text(body['model'])
   if (asked === undefined) throw missing('model')
   const prompt = text(body['prompt'])

@@ -71,7 +71,8 @@ async function pour(
     if (!visit.gone) writeHead(visit, answer, options, undefined)
     const bodiless = isBodiless(req.method ?? '', answer.status)
     while (!step.done && !bodiless && !visit.gone) {
-      if (step.value.length > 0 && !res.write(step.value, answer.encoding ?? 'utf8')) await room(visit, end, options.stallMs)
+      if (step.value.length > 0 && !res.write(step.value, answer.encoding ?? 'utf8'))
+        await room(visit, end, options.stallMs)
       if (!visit.gone) step = await iterator.next()
     }
     if (!visit.gone) await finish(visit, '', options)

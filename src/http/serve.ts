@@ -223,7 +223,10 @@ async function responseOf(
   const bodiless = isBodiless(method, status)
   if (typeof body === 'string' || body instanceof Uint8Array) {
     over()
-    return new Response(bodiless ? null : new Uint8Array(bytesOf(body, encoding)), { status, headers })
+    return new Response(bodiless ? null : new Uint8Array(bytesOf(body, encoding)), {
+      status,
+      headers,
+    })
   }
   const iterator = body[Symbol.asyncIterator]()
   let ended: Promise<unknown> | undefined

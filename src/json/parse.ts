@@ -6,6 +6,9 @@ import { maxDepth as deepest, endOfString, number as numberAt, skipSpace } from 
 export type ParseOptions = {
   /** Levels of brackets allowed. `Infinity` is for text that `peek` has already vouched for. */
   maxDepth?: number
+  /** Values allowed, at all levels together; and fields of the object itself. */
+  maxValues?: number
+  maxFields?: number
 }
 
 /**
@@ -15,17 +18,18 @@ export type ParseOptions = {
  * Numbers are numbers, but for the few that JavaScript would change: an integer beyond 2^53 or a number beyond
  * 1.8e308 becomes a *raw number*, which `stringify` (and any `JSON.stringify`) writes as it came. A raw number is a
  * frozen object made by `JSON.rawJSON`: pass it on by reference and nothing is lost; `isRawNumber` knows it,
- * `numberOf` reads it. To `typeof` and `isObject` it looks like an object, so code that rebuilds objects it does not
- * know (a spread, a structured clone) must ask `isRawNumber` first.
+ * `numberOf` reads it. To `isObject` it is none, to `typeof` it is, so code that rebuilds whatever has that type (a
+ * spread, a structured clone) must ask `isRawNumber` first.
  */
 export function parseJson(
   body: Uint8Array | string,
-  { maxDepth = deepest }: ParseOptions = {},
+  { maxDepth = deepest, maxValues = Number.POSITIVE_INFINITY }: ParseOptions = {},
 ): Json {
   const text = textOf(body)
   if (skipSpace(text, 0) === text.length) throw invalid('request body is empty: send a JSON object')
-  const { tooDeep, lossy } = survey(text, maxDepth)
+  const { tooDeep, tooMany, lossy } = survey(text, maxDepth, maxValues)
   if (tooDeep !== undefined) throw payload(text, tooDeep, `nested deeper than ${maxDepth} levels`)
+  if (tooMany) throw invalid(`Invalid JSON payload: more than ${maxValues} values`)
   try {
     return JSON.parse(text, lossy && json.rawJSON !== undefined ? exactly : undefined)
   } catch (cause) {
@@ -38,7 +42,12 @@ export function parseJson(
 /** The same for what must be an object, as nearly every body must. */
 export function parseObject(body: Uint8Array | string, options?: ParseOptions): JsonObject {
   const value = parseJson(body, options)
-  if (isObject(value) && !isRawNumber(value)) return value
+  if (isObject(value)) {
+    const { maxFields } = options ?? {}
+    if (maxFields !== undefined && Object.keys(value).length > maxFields)
+      throw invalid(`Invalid JSON payload: more than ${maxFields} fields`)
+    return value
+  }
   const found = value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${kindOf(value)}`
   throw invalid(`Invalid JSON payload: body must be a JSON object, not ${found}`)
 }
@@ -104,8 +113,14 @@ function firstReplaced(bytes: Uint8Array, text: string): number {
  * JavaScript would change, that is, sixteen digits before the point or an exponent that makes it larger. Numbers such
  * as embeddings have (long fractions, negative exponents) are none.
  */
-function survey(text: string, maxDepth: number): { tooDeep: number | undefined; lossy: boolean } {
+function survey(
+  text: string,
+  maxDepth: number,
+  maxValues: number,
+): { tooDeep: number | undefined; tooMany: boolean; lossy: boolean } {
   let depth = 0
+  /** No fewer than there are, but for empty brackets. */
+  let values = 0
   let lossy = false
   let at = 0
   while (at < text.length) {
@@ -116,7 +131,10 @@ function survey(text: string, maxDepth: number): { tooDeep: number | undefined; 
       continue
     }
     if (c === 123 || c === 91) {
-      if (++depth > maxDepth) return { tooDeep: at, lossy }
+      if (++depth > maxDepth) return { tooDeep: at, tooMany: false, lossy }
+      if (++values > maxValues) break
+    } else if (c === 44) {
+      if (++values > maxValues) break
     } else if (c === 125 || c === 93) depth--
     else if (c >= 48 && c <= 57) {
       const end = endOfDigits(text, at + 1)
@@ -128,7 +146,7 @@ function survey(text: string, maxDepth: number): { tooDeep: number | undefined; 
     }
     at++
   }
-  return { tooDeep: undefined, lossy }
+  return { tooDeep: undefined, tooMany: values > maxValues, lossy }
 }
 
 function endOfDigits(text: string, from: number): number {

@@ -107,7 +107,9 @@ const stranger = (what: string): GatewayError =>
   )
 
 export const isLoopbackHost = (host: string): boolean =>
-  /^(localhost|.*\.localhost|127(\.\d{1,3}){3}|\[?::1\]?|\[?::ffff:127(\.\d{1,3}){3}\]?)$/i.test(host)
+  /^(localhost|.*\.localhost|127(\.\d{1,3}){3}|\[?::1\]?|\[?::ffff:127(\.\d{1,3}){3}\]?)$/i.test(
+    host,
+  )
 
 function isLoopbackOrigin(origin: string): boolean {
   try {
@@ -125,6 +127,11 @@ export function sameSecret(a: string, b: string): boolean {
 }
 
 /** Keys that everybody knows, and keys that can be guessed. */
-export const isWeakKey = (key: string): boolean =>
-  key.length < 16 || known.has(key.toLowerCase())
-const known = new Set(['sk-1234567890123456', 'sk-12345678901234567890', 'sk-litellm-master-key', 'your-master-key-here', 'sk-your-master-key-here'])
+export const isWeakKey = (key: string): boolean => key.length < 16 || known.has(key.toLowerCase())
+const known = new Set([
+  'sk-1234567890123456',
+  'sk-12345678901234567890',
+  'sk-litellm-master-key',
+  'your-master-key-here',
+  'sk-your-master-key-here',
+])

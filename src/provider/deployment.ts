@@ -3,7 +3,7 @@ import { isObject, type Json, type JsonObject, list, number, object, text } from
 import type { Quirks } from '../wire/quirks.ts'
 import type { ProviderWire, Target } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
-import type { AuthRow, Authorize, AuthScheme } from './auth/auth.ts'
+import type { Authorize, AuthRow, AuthScheme } from './auth/auth.ts'
 import { type Price, type PriceOptions, priceOf } from './cost.ts'
 import { fillPlaces, type Resolved, specFor } from './resolve.ts'
 import { isSecretKey, secretsOf, spellings } from './secrets.ts'
@@ -133,7 +133,9 @@ export function createDeployment(
     allowedParams: list(params.allowed_openai_params).filter((key) => typeof key === 'string'),
   }
   const filled =
-    base ?? fromEnv(spec.baseUrlEnv, deps.env) ?? fillPlaces(baseUrl ?? spec.baseUrl, params, deps.env)
+    base ??
+    fromEnv(spec.baseUrlEnv, deps.env) ??
+    fillPlaces(baseUrl ?? spec.baseUrl, params, deps.env)
   const auth = authorization(
     spec,
     { provider, model, params, hasBase: base !== undefined, unset: row.unset },
@@ -168,9 +170,10 @@ export function createDeployment(
       'content-type': 'application/json',
       ...spec.headers,
       ...(text(params.organization) && { 'openai-organization': text(params.organization) ?? '' }),
+      ...auth.headers,
+      // Last: an operator who writes a credential here means this one.
       ...headersOf(params.headers),
       ...headersOf(params.extra_headers),
-      ...auth.headers,
     },
     authorize: auth.authorize,
     defaults: row.defaults,
@@ -296,7 +299,9 @@ export function join(
   query: Readonly<Record<string, string>> = {},
 ): string {
   const at = base.indexOf('?')
-  const front = (at === -1 ? base : base.slice(0, at)).replace(/\/+$/, '')
+  let end = at === -1 ? base.length : at
+  while (base[end - 1] === '/') end--
+  const front = base.slice(0, end)
   const search = new URLSearchParams(at === -1 ? '' : base.slice(at + 1))
   for (const [name, value] of Object.entries(query)) if (!search.has(name)) search.set(name, value)
   const asked = path.indexOf('?')
@@ -381,10 +386,15 @@ const noBase = (provider: string, spec: ProviderSpec, filled: string | undefined
 
 /** Not for security: the same row gets the same id on every machine. Credentials are left out, so rotating one keeps the id. */
 export function idOf(row: Row): string {
-  const params = Object.entries({ ...row.params, ...row.defaults })
+  return hash(JSON.stringify([row.modelName, telling({ ...row.params, ...row.defaults })]))
+}
+
+/** What is no credential, in one order. */
+function telling(params: JsonObject): [key: string, value: unknown][] {
+  return Object.entries(params)
     .filter(([key]) => !isSecretKey(key))
     .sort(([a], [b]) => (a < b ? -1 : 1))
-  return hash(JSON.stringify([row.modelName, params]))
+    .map(([key, value]) => [key, isObject(value) ? telling(value) : value])
 }
 
 /** 128 bits of a non-cryptographic hash (four FNV-1a lanes with different seeds), as hex. */

@@ -117,9 +117,14 @@ export function secondsAsked(retryAfter: string | undefined, now: number): numbe
   const said = retryAfter?.trim() ?? ''
   const seconds = /^\d{1,9}(\.\d{1,9})?$/.test(said)
     ? Number(said)
-    : (Date.parse(said) - now) / 1000
+    : httpDate.test(said)
+      ? (Date.parse(said) - now) / 1000
+      : Number.NaN
   return seconds >= 0 ? Math.min(seconds, 86_400) : undefined
 }
+
+/** Date.parse takes nearly anything for a date. */
+const httpDate = /^[A-Z][a-z]{2,8},? .{5,30}\d\d:\d\d:\d\d/
 
 /** 401, 402, 404, 408, 429 and whatever the server's side did; other refusals are the request's fault. */
 const mayCool = (error: GatewayError): boolean =>

@@ -294,7 +294,7 @@ const policyOf = (policy: RetryPolicy | undefined, error: GatewayError): number 
 export const unknownModel = (name: string): GatewayError =>
   new Fault(
     'bad_request',
-    `Invalid model name passed in model=${name}. Call \`/v1/models\` to view available models for your key.`,
+    `Invalid model name passed in model=${name.slice(0, 300)}. Call \`/v1/models\` to view available models for your key.`,
     { type: 'invalid_request_error' },
   )
 

@@ -4,7 +4,13 @@ import { totals } from './costs.ts'
 import { withHidden } from './hidden.ts'
 import { jsonOf, wrong } from './options.ts'
 import type { Room } from './room.ts'
-import type { ChatCompletion, ChatCompletionChunk, ChatMessage, HiddenParams } from './types.ts'
+import type {
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatMessage,
+  CompletionBody,
+  HiddenParams,
+} from './types.ts'
 
 /**
  * The whole answer that was streamed. Usage is the provider's where a chunk has it; otherwise it is counted, what was
@@ -38,7 +44,7 @@ export function streamChunkBuilder(
     usage: usage ?? counted(choices, asked, model, room),
   }
   // Put together from chunks, whose fields the provider vouched for.
-  const answer = completion as unknown as Omit<ChatCompletion, '_hidden_params'>
+  const answer = completion as unknown as CompletionBody
   return withHidden(answer, hiddenOf(first))
 }
 

@@ -5,7 +5,7 @@ import type { Limits } from '../call/transport.ts'
 import type { Usage } from '../chat/chat.ts'
 import { countedUsage } from '../chat/tokens.ts'
 import { GatewayError } from '../errors.ts'
-import { type JsonObject, list, number, object, text } from '../json/json.ts'
+import { list, number, object, text } from '../json/json.ts'
 import { bytesOf, toUtf8, utf8 } from '../json/latin1.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import type { Routed, Router } from '../router/router.ts'
@@ -13,12 +13,12 @@ import { type Inbound, listen } from '../wire/inbound.ts'
 import { openaiChat } from '../wire/openai-chat/wire.ts'
 import type { PassedResult } from '../wire/wire.ts'
 import { costOfCall } from './costs.ts'
-import { apiErrorFrom } from './errors.ts'
+import { type APIError, apiErrorFrom } from './errors.ts'
 import { hiddenOf, withHidden } from './hidden.ts'
 import { type Said, testing } from './options.ts'
 import type { Room } from './room.ts'
 import { openStream } from './stream.ts'
-import type { ChatCompletion, ChatCompletionStream, HiddenParams } from './types.ts'
+import type { ChatCompletion, ChatCompletionStream, CompletionBody, HiddenParams } from './types.ts'
 
 export type Call = {
   said: Said
@@ -41,55 +41,9 @@ export async function complete(
   room: Room,
 ): Promise<ChatCompletion | ChatCompletionStream> {
   const { said, router, group, fallbacks } = asked
-  const { body, stream, controls } = said
-  const { signal: callers } = controls
+  const { controls } = said
   if (controls.mockError) throw controls.mockError
-  const inbound = listen(toUtf8(JSON.stringify({ ...body, model: said.model, stream })), openaiChat)
-  // Refuses what is no conversation, before anybody is asked.
-  if (!Array.isArray(body.messages)) inbound.request()
-  const ending = new AbortController()
-  const signal = callers ? AbortSignal.any([callers, ending.signal]) : ending.signal
-  const failed = new WeakMap<GatewayError, Deployment>()
-  const start: Start = {
-    at: Date.now(),
-    callId: controls.callId ?? crypto.randomUUID(),
-    streamUsage: object(body.stream_options).include_usage === true,
-    choices: number(body.n) ?? 1,
-  }
-
-  async function attempt(candidate: Deployment): Promise<Attempt> {
-    const to = overridden(candidate)
-    try {
-      if (signal.aborted) throw canceled(signal)
-      if (controls.failFirst !== undefined && candidate.group === group) throw mockFailure(said)
-      const ask = askOf(to, start)
-      const limits = limitsOf(asked, to)
-      const answer = await call(inbound, to, ask, room.calls, { signal, limits })
-      return answer.type === 'stream'
-        ? { type: 'stream', answer }
-        : { type: 'whole', answer, ...(await read(answer.result, inbound, answer, room)) }
-    } catch (cause) {
-      const error = GatewayError.from(cause)
-      failed.set(error, to)
-      throw error
-    }
-  }
-  function overridden(candidate: Deployment): Deployment {
-    const to = asked.override(candidate)
-    return to.forClient[openaiChat.id] ?? to
-  }
-  /** The provider that failed, and an abort as what it is, whatever came of it on the way. */
-  function errorOf(cause: unknown): unknown {
-    const aborted = callers?.aborted === true
-    const error = aborted
-      ? new GatewayError('canceled', 'the call was canceled by its signal', {
-          cause: callers.reason,
-        })
-      : GatewayError.from(cause)
-    const at = failed.get(GatewayError.from(cause))
-    return apiErrorFrom(error, { provider: at?.provider, model: at?.target.model ?? said.model })
-  }
-
+  const begun = begin(said)
   let routed: Routed<Attempt>
   try {
     routed = await router.route<Attempt>({
@@ -99,66 +53,134 @@ export async function complete(
       fallbacks,
       disableFallbacks: controls.disableFallbacks,
       ownTimeout: said.params.timeout !== undefined,
-      signal,
-      attempt,
+      signal: begun.signal,
+      attempt: (candidate) => attempt(candidate, asked, begun, room),
     })
   } catch (cause) {
-    throw errorOf(cause)
+    throw begun.errorOf(cause)
   }
   const { answer: got, release } = routed
-  const { answer } = got
+  const { deployment } = got.answer
   const hidden = hiddenOf({
-    answer,
-    stream,
-    callId: start.callId,
+    answer: got.answer,
+    stream: said.stream,
+    callId: begun.callId,
     retries: routed.retries,
     fallbacks: routed.fallbacks,
     group: asked.groupName,
-    ms: Date.now() - start.at,
+    ms: Date.now() - begun.at,
   })
-  const { deployment } = answer
-  const tier = text(body.service_tier)
-  if (got.type === 'whole') {
-    release(undefined)
-    const served = text(got.completion.service_tier)
-    hidden.response_cost = costOfCall(got.usage, deployment, { tier, served, at: start.at })
-    return withHidden(got.completion, hidden)
-  }
-  return openStream({
-    answer: got.answer,
-    hidden,
-    maxLineBytes: room.calls.maxLineBytes,
-    count: (written) => count(inbound, written, deployment, room),
-    settle(usage) {
-      hidden.response_cost = costOfCall(usage, deployment, {
-        tier,
-        served: undefined,
-        at: start.at,
-      })
-      hidden._response_ms = Date.now() - start.at
-    },
-    release,
-    stop: () => ending.abort(),
-    errorOf(error) {
-      if (GatewayError.is(error)) failed.set(error, deployment)
-      return errorOf(error)
-    },
-  })
+  if (got.type === 'stream') return streamed(got.answer, hidden, release, begun, room)
+  release(undefined)
+  hidden.response_cost = begun.cost(got.usage, deployment, text(got.completion.service_tier))
+  return withHidden(got.completion, hidden)
 }
 
-type Start = { at: number; callId: string; streamUsage: boolean; choices: number }
-type Whole = { completion: Omit<ChatCompletion, '_hidden_params'> & JsonObject; usage: Usage }
+/** A call from its first attempt to its last chunk. */
+type Begun = {
+  inbound: Inbound
+  at: number
+  callId: string
+  streamUsage: boolean
+  choices: number
+  /** Aborted by the caller, or by `stop`. */
+  signal: AbortSignal
+  stop(): void
+  /** Remembers who failed in this way. */
+  blame(error: GatewayError, deployment: Deployment): void
+  /** What was thrown, as the caller sees it: with who failed, and an abort as what it is. */
+  errorOf(cause: unknown): APIError
+  cost(usage: Usage, deployment: Deployment, served: string | undefined): number | null
+}
+
+function begin({ body, model, stream, controls }: Said): Begun {
+  const inbound = listen(toUtf8(JSON.stringify({ ...body, model, stream })), openaiChat)
+  // Refuses what is no conversation, before anybody is asked.
+  if (!Array.isArray(body.messages)) inbound.request()
+  const { signal: callers } = controls
+  const ending = new AbortController()
+  const failed = new WeakMap<GatewayError, Deployment>()
+  const tier = text(body.service_tier)
+  const at = Date.now()
+  return {
+    inbound,
+    at,
+    callId: controls.callId ?? crypto.randomUUID(),
+    streamUsage: object(body.stream_options).include_usage === true,
+    choices: number(body.n) ?? 1,
+    signal: callers ? AbortSignal.any([callers, ending.signal]) : ending.signal,
+    stop: () => ending.abort(),
+    blame: (error, deployment) => void failed.set(error, deployment),
+    errorOf(cause) {
+      const error = GatewayError.from(cause)
+      const by = failed.get(error)
+      const whom = { provider: by?.provider, model: by?.target.model ?? model }
+      if (!callers?.aborted) return apiErrorFrom(error, whom)
+      const message = 'the call was canceled by its signal'
+      return apiErrorFrom(new GatewayError('canceled', message, { cause: callers.reason }), whom)
+    },
+    cost: (usage, deployment, served) => costOfCall(usage, deployment, { tier, served, at }),
+  }
+}
+
+type Whole = { completion: CompletionBody; usage: Usage }
 type Attempt =
   | { type: 'stream'; answer: Extract<Answer, { type: 'stream' }> }
   | ({ type: 'whole'; answer: Answer } & Whole)
 
-/** Read while another deployment can still be asked: what passed unread may be no JSON. */
-async function read(
-  result: PassedResult,
-  inbound: Inbound,
-  { deployment }: Answer,
+async function attempt(
+  candidate: Deployment,
+  asked: Call,
+  begun: Begun,
   room: Room,
-): Promise<Whole> {
+): Promise<Attempt> {
+  const { said, group } = asked
+  const { inbound, signal } = begun
+  let to = candidate
+  try {
+    to = asked.override(candidate)
+    to = to.forClient[openaiChat.id] ?? to
+    if (signal.aborted) throw canceled(signal)
+    if (said.controls.failFirst !== undefined && candidate.group === group) throw mockFailure(said)
+    const limits = limitsOf(asked, to)
+    const answer = await call(inbound, to, askOf(to, begun), room.calls, { signal, limits })
+    if (answer.type === 'stream') return { type: 'stream', answer }
+    return { type: 'whole', answer, ...read(answer.result, inbound, answer, room) }
+  } catch (cause) {
+    const error = GatewayError.from(cause)
+    begun.blame(error, to)
+    throw error
+  }
+}
+
+function streamed(
+  answer: Extract<Answer, { type: 'stream' }>,
+  hidden: HiddenParams,
+  release: (error: GatewayError | undefined) => void,
+  begun: Begun,
+  room: Room,
+): ChatCompletionStream {
+  const { deployment } = answer
+  return openStream({
+    answer,
+    hidden,
+    maxLineBytes: room.calls.maxLineBytes,
+    count: (written) => count(begun.inbound, written, deployment, room),
+    settle(usage) {
+      hidden.response_cost = begun.cost(usage, deployment, undefined)
+      hidden._response_ms = Date.now() - begun.at
+    },
+    release,
+    stop: begun.stop,
+    errorOf(error) {
+      begun.blame(error, deployment)
+      return begun.errorOf(error)
+    },
+  })
+}
+
+/** Read while another deployment can still be asked: what passed unread may be no JSON. */
+function read(result: PassedResult, inbound: Inbound, { deployment }: Answer, room: Room): Whole {
   const usage = result.usage ?? count(inbound, result.text(), deployment, room)
   const { body, encoding } = result.encode(result.usage ? undefined : usage)
   try {
@@ -171,7 +193,7 @@ async function read(
 }
 
 /** The answer names the model that gave it, as LiteLLM's library has it. */
-const askOf = (to: Deployment, { at, callId, streamUsage, choices }: Start): Ask => ({
+const askOf = (to: Deployment, { at, callId, streamUsage, choices }: Begun): Ask => ({
   remove: [],
   dropParams: false,
   headers: {},

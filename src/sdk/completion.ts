@@ -21,7 +21,7 @@ export async function completion(
     room.warn(`completion: ${name} has no effect in this build`),
   )
   const { controls, model, params } = said
-  const first = room.make({ ...readRow(group(0), model, params, room) })
+  const first = room.make(readRow(group(0), model, params, room))
   const others = controls.disableFallbacks ? [] : controls.fallbacks
   const deployments = [
     first,
@@ -37,6 +37,7 @@ export async function completion(
     deployments,
     settings: { ...alone, retries: usual, maxFallbacks: deployments.length },
     expand: (wildcard) => wildcard,
+    ...(room.runtime.sleep && { sleep: room.runtime.sleep }),
   })
   return complete(
     {

@@ -85,7 +85,8 @@ export function completionCost(options: CompletionCostOptions, room: Room): numb
   if (!model)
     throw wrong('give completion_response, or model with messages and completion', 'model')
   const usage = decodeUsage(response) ?? counted(said, model, room)
-  const custom = text(said.custom_llm_provider) ?? text(hidden.custom_llm_provider)
+  const own = said.model === undefined ? text(hidden.custom_llm_provider) : undefined
+  const custom = text(said.custom_llm_provider) ?? own
   const tier = text(said.service_tier) ?? text(response.service_tier)
   const whole = { ...said, model, custom_llm_provider: custom, service_tier: tier }
   return price(usage, whole, number(said.total_time) ?? 0, room).dollars

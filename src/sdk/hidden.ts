@@ -1,11 +1,8 @@
 import type { Answer } from '../call/call.ts'
-import type { HiddenParams } from './types.ts'
+import type { Hidden, HiddenParams } from './types.ts'
 
 /** What is known of a call, on its answer but not in its JSON: it would be taken for the provider's words. */
-export function withHidden<T extends object>(
-  value: T,
-  hidden: HiddenParams,
-): T & { _hidden_params: HiddenParams } {
+export function withHidden<T extends object>(value: T, hidden: HiddenParams): T & Hidden {
   Object.defineProperty(value, '_hidden_params', {
     value: hidden,
     enumerable: false,
@@ -13,7 +10,7 @@ export function withHidden<T extends object>(
     writable: true,
   })
   // Just defined.
-  return value as T & { _hidden_params: HiddenParams }
+  return value as T & Hidden
 }
 
 type Told = {

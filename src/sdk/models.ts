@@ -50,7 +50,7 @@ export function lookUp(query: Query, overrides: JsonObject, room: Room): Found {
   const found = find(query, overrides, room)
   if (found) return found
   throw new ModelNotMappedError(
-    `litellm.ModelNotMappedError: nothing is known of the model ${query.model.slice(0, 100)}: it is not in the catalogue. Write it as provider/model, or give custom_llm_provider`,
+    `litellm.ModelNotMappedError: nothing is known of the model ${query.model.slice(0, 100)}: it is not in the catalogue (model_list has the names)`,
     { status: 400, model: query.model, llm_provider: query.custom_llm_provider },
   )
 }
@@ -199,9 +199,11 @@ function missingOf(
   if (!optional && !given && first !== undefined && !names.some(env)) missing.push(first)
   if (text(params.api_base) !== undefined || baseUrlEnv?.some(env)) return missing
   const filled = fillPlaces(baseUrl, params, env)
-  const open =
-    /\{(\w+)/.exec(filled ?? '')?.[1] ?? (filled === undefined ? baseUrlEnv?.[0] : undefined)
-  if (open !== undefined) missing.push(open)
+  const places = /\{([\w|]+)/.exec(filled ?? '')?.[1]?.split('|') ?? []
+  // A place has a parameter's name and the environment's.
+  const open = places.find((name) => name === name.toUpperCase()) ?? places[0]
+  const lacking = open ?? (filled === undefined ? baseUrlEnv?.[0] : undefined)
+  if (lacking !== undefined) missing.push(lacking)
   return missing
 }
 

@@ -16,7 +16,9 @@ export type Snake<S extends string> = S extends `${infer Head}${infer Tail}`
 export type EitherCase<T> = T & { [K in keyof T & string as Camel<K>]?: T[K] }
 
 /** Everything by both of its names: JavaScript's and LiteLLM's. */
-export type BothNames<T> = T & { readonly [K in keyof T & string as Snake<K>]: T[K] }
+export type BothNames<T> = T & {
+  readonly [K in keyof T & string as K extends Uncapitalize<K> ? Snake<K> : never]: T[K]
+}
 
 export const snake = (name: string): string =>
   name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
@@ -49,7 +51,8 @@ export function bothNames<T extends object>(things: T): BothNames<T> {
   const out: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(things)) {
     out[name] = value
-    out[snake(name)] = value
+    // Classes have one name.
+    if (!/^[A-Z]/.test(name)) out[snake(name)] = value
   }
   // Exactly the keys the type lists: each one's own name, and what `snake` makes of it.
   return out as BothNames<T>

@@ -2,7 +2,7 @@ import * as keys from '../config/keys.ts'
 import { callParameters, isPrice } from '../config/names.ts'
 import { rowOf as findKey } from '../config/table.ts'
 import { GatewayError } from '../errors.ts'
-import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
+import { isObject, type JsonObject, list, number, object, text } from '../json/json.ts'
 import { snakeKeys } from './names.ts'
 
 /** What the caller of `completion` said, sorted by whom it is for. */
@@ -35,7 +35,8 @@ export type Fallback = { model: string; options: JsonObject | undefined }
 export function readOptions(options: unknown, idle: (name: string) => void): Said {
   if (!isObject(options)) throw wrong('completion takes one object: { model, messages, … }')
   const said = snakeKeys(options, isKnown)
-  const body: Record<string, unknown> = {}
+  // As entries: a field named `__proto__` is a field like any other.
+  const body: [string, unknown][] = []
   const params: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(said)) {
     const rule = ruleOf(name)
@@ -44,7 +45,7 @@ export function readOptions(options: unknown, idle: (name: string) => void): Sai
     if (rule === 'row' && value !== null) params[name] = value
     // OpenAI keeps metadata where it stores the answer.
     const kept = name === 'metadata' && said['store'] === true
-    if (rule === 'provider' || kept) body[name] = value
+    if (rule === 'provider' || kept) body.push([name, value])
   }
   const model = text(said['model'])
   if (!model) throw wrong('model is missing: give provider/model, e.g. openai/gpt-4o', 'model')
@@ -53,7 +54,7 @@ export function readOptions(options: unknown, idle: (name: string) => void): Sai
   return {
     model,
     stream: said['stream'] === true,
-    body: jsonOf(body),
+    body: jsonOf(Object.fromEntries(body)),
     params: jsonOf(params),
     controls: {
       signal: signalOf(said['signal']),
@@ -157,6 +158,3 @@ const strings = (value: unknown): string[] =>
 
 export const wrong = (message: string, param?: string): GatewayError =>
   new GatewayError('bad_request', message, { param })
-
-/** A value that may have come from anywhere, as JSON it may be. */
-export const jsonValue = (value: unknown): Json => jsonOf({ value })['value'] ?? null

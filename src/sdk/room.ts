@@ -114,18 +114,17 @@ function limitedMock(settings: Deployment): Transport {
   return async (request) => {
     const ms = request.limits?.firstByteMs
     if (!ms) return answer(request)
-    const timer = new AbortController()
-    const timeout = setTimeout(() => timer.abort(late(ms)), ms)
-    const signal = request.signal ? AbortSignal.any([request.signal, timer.signal]) : timer.signal
+    const passed = new AbortController()
+    const timer = setTimeout(() => passed.abort(), ms)
+    const signal = request.signal ? AbortSignal.any([request.signal, passed.signal]) : passed.signal
     try {
       return await answer({ ...request, signal })
+    } catch (cause) {
+      if (!passed.signal.aborted || request.signal?.aborted) throw cause
+      const text = `Timeout: the mock provider did not answer within ${ms} ms (first byte limit)`
+      throw new GatewayError('timeout', text, { status: 408, cause })
     } finally {
-      clearTimeout(timeout)
+      clearTimeout(timer)
     }
   }
 }
-
-const late = (ms: number): GatewayError =>
-  new GatewayError('timeout', `Timeout: the mock provider did not answer within ${ms} ms`, {
-    status: 408,
-  })

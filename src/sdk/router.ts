@@ -15,20 +15,14 @@ import { type Room, readRow } from './room.ts'
 import type { Completion, CompletionOptions, RouterModel, RouterOptions } from './types.ts'
 
 /** Several deployments behind one name: picked, retried, rested and replaced as LiteLLM's Router does. */
-export interface Router {
-  readonly completion: Completion
-  readonly acompletion: Completion
-  /** The names callers may use. */
-  get_model_names(): string[]
-  getModelNames(): string[]
-  /** The rows, credentials left out. */
-  get_model_list(): RouterModel[]
-  getModelList(): RouterModel[]
-  /** What was asked for and is not so, as it was told when the router was made. */
-  readonly warnings: readonly string[]
+export type OpenRouter = {
+  completion: Completion
+  modelNames(): string[]
+  modelList(): RouterModel[]
+  warnings: readonly string[]
 }
 
-export function openRouter(options: RouterOptions, room: Room): Router {
+export function openRouter(options: RouterOptions, room: Room): OpenRouter {
   const { config, warnings } = readSettings(options, room)
   const routing = routingOf(config, room)
   const { router: settings } = config
@@ -55,17 +49,11 @@ export function openRouter(options: RouterOptions, room: Room): Router {
       room,
     )
   }
-  // Whether it streams is said by the options: the overloads tell what comes of it.
-  const completion = run as Completion
-  const names = () => [...routing.groups.names(), ...visibleAliases(routing)]
-  const rows = () => routing.groups.all().map(shown)
   return {
-    completion,
-    acompletion: completion,
-    get_model_names: names,
-    getModelNames: names,
-    get_model_list: rows,
-    getModelList: rows,
+    // Whether it streams is said by the options: the overloads tell what comes of it.
+    completion: run as Completion,
+    modelNames: () => [...routing.groups.names(), ...visibleAliases(routing)],
+    modelList: () => routing.groups.all().map(shown),
     warnings,
   }
 }
@@ -116,7 +104,7 @@ function withEnvironment(
   path: Path = [],
 ): Json | undefined {
   if (Array.isArray(value))
-    return value.flatMap((item, at) => withEnvironment(item, env, unset, [...path, at]) ?? [])
+    return value.map((item, at) => withEnvironment(item, env, unset, [...path, at]) ?? null)
   if (isObject(value)) {
     const out: JsonObject = {}
     for (const [key, item] of Object.entries(value))
@@ -150,6 +138,7 @@ function routingOf(config: Config, room: Room): Routing {
   return createRouter({
     deployments,
     settings,
+    ...(room.runtime.sleep && { sleep: room.runtime.sleep }),
     expand: ({ row, id }, modelName, model) =>
       room.make({ ...row, modelName, params: { ...row.params, model } }, id),
   })

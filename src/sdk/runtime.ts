@@ -24,6 +24,8 @@ export type Runtime = {
   connectionOf?: (params: JsonObject) => ConnectionValues | undefined
   /** Hears what was asked for and has no effect. */
   warn(message: string): void
+  /** Waits between two tries; absent: timers. */
+  sleep?: (ms: number, signal: AbortSignal) => Promise<void>
   /** Connections that are kept for the next call. */
   close(): Promise<void>
 }

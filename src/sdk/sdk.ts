@@ -29,7 +29,7 @@ import {
 } from './models.ts'
 import { type BothNames, bothNames, type EitherCase, snakeKeys } from './names.ts'
 import { openRoom, type Room, type Settings } from './room.ts'
-import { openRouter, type Router } from './router.ts'
+import { openRouter } from './router.ts'
 import type { Runtime } from './runtime.ts'
 import { type TokenCounterOptions, tokenCounter } from './tokens.ts'
 import type {
@@ -40,6 +40,7 @@ import type {
   CompletionOptions,
   ModelInfo,
   ModelQuery,
+  Router,
   RouterOptions,
 } from './types.ts'
 
@@ -96,13 +97,15 @@ export type SupportedParamsOptions = EitherCase<{
   request_type?: 'chat_completion' | 'embeddings' | 'transcription' | undefined
 }>
 
+/** What is no function, or another's. */
+type Made = 'acompletion' | 'Router' | 'settings' | keyof ReturnType<typeof lists>
+
 export function sdkOf(runtime: () => Runtime): Sdk {
   const room = openRoom(runtime)
   // Whether it streams is said by the options: the overloads tell what comes of it.
   const completion = ((options: CompletionOptions) => complete(options, room)) as Completion
-  const functions: Omit<Functions, 'Router' | keyof ReturnType<typeof lists> | 'settings'> = {
+  const functions: Omit<Functions, Made> = {
     completion,
-    acompletion: completion,
     getModelInfo: (model, provider) => getModelInfo(readQuery(model, provider), room),
     getMaxTokens: (model) => getMaxTokens(readQuery(model), room),
     costPerToken: (options) => costPerToken(options, room),
@@ -134,7 +137,13 @@ export function sdkOf(runtime: () => Runtime): Sdk {
     Object.entries(functions).map(([name, call]) => [name, guarded(call)]),
     // The same functions, only that what they throw is typed.
   ) as typeof functions
-  const whole = { ...typed, ...lists(room), settings: room.settings, Router: routerClass(room) }
+  const whole = {
+    ...typed,
+    acompletion: typed.completion,
+    ...lists(room),
+    settings: room.settings,
+    Router: routerClass(room),
+  }
   return bothNames<Functions>(whole)
 }
 
@@ -173,19 +182,26 @@ function lists(room: Room) {
   }
 }
 
-/** `new Router(…)`, as LiteLLM has it; what it makes is a plain object. */
+/** `new Router(…)`, as LiteLLM has it. */
 function routerClass(room: Room): Functions['Router'] {
-  const make = guarded((options: RouterOptions) => openRouter(options, room))
-  function Router(options: RouterOptions): Router {
-    const router = make(options)
-    return {
-      ...router,
-      completion: guarded(router.completion),
-      acompletion: guarded(router.completion),
+  const open = guarded((options: RouterOptions) => openRouter(options, room))
+  return class implements Router {
+    readonly completion: Completion
+    readonly acompletion: Completion
+    readonly getModelNames: Router['getModelNames']
+    readonly getModelList: Router['getModelList']
+    readonly get_model_names: Router['getModelNames']
+    readonly get_model_list: Router['getModelList']
+    readonly warnings: readonly string[]
+
+    constructor(options: RouterOptions) {
+      const { completion, modelNames, modelList, warnings } = open(options)
+      this.completion = this.acompletion = guarded(completion)
+      this.getModelNames = this.get_model_names = modelNames
+      this.getModelList = this.get_model_list = modelList
+      this.warnings = warnings
     }
   }
-  // A function that answers with an object answers `new` with it too.
-  return Router as unknown as Functions['Router']
 }
 
 /** Anything but a refusal of the key tells nothing about the key. */

@@ -4,7 +4,7 @@ import { GatewayError } from '../errors.ts'
 import { bytesOf, utf8 } from '../json/latin1.ts'
 import { openFrames } from '../wire/framing/frames.ts'
 import { withHidden } from './hidden.ts'
-import type { ChatCompletionChunk, ChatCompletionStream, HiddenParams } from './types.ts'
+import type { ChatCompletionChunk, ChatCompletionStream, ChunkBody, HiddenParams } from './types.ts'
 
 export type StreamParts = {
   answer: Extract<Answer, { type: 'stream' }>
@@ -19,7 +19,7 @@ export type StreamParts = {
   /** Ends the request at the provider. */
   stop(): void
   /** Whatever was thrown, as the caller sees it. */
-  errorOf(cause: unknown): unknown
+  errorOf(error: GatewayError): unknown
 }
 
 /**
@@ -60,9 +60,11 @@ export function openStream(parts: StreamParts): ChatCompletionStream {
     const usage = relay.usage() ?? count(relay.text())
     settle(usage)
     take(relay.end(usage))
-    if (relay.fault) return fail(relay.fault)
-    end(undefined)
-    drain(rest)
+    if (relay.fault) fail(relay.fault)
+    else {
+      end(undefined)
+      drain(rest)
+    }
   }
 
   async function advance(): Promise<void> {
@@ -129,7 +131,7 @@ export function openStream(parts: StreamParts): ChatCompletionStream {
 }
 
 /** What passed unread may still be no JSON. */
-function parseChunk(data: string): Omit<ChatCompletionChunk, '_hidden_params'> {
+function parseChunk(data: string): ChunkBody {
   try {
     return JSON.parse(utf8(bytesOf(data)))
   } catch (cause) {

@@ -215,7 +215,9 @@ export type CompletionChoice = Open & {
   logprobs?: object | null
 }
 
-export type ChatCompletion = Open & {
+export type ChatCompletion = CompletionBody & Hidden
+/** As a provider said it. */
+export type CompletionBody = Open & {
   id: string
   object: 'chat.completion'
   /** Unix seconds. */
@@ -224,9 +226,9 @@ export type ChatCompletion = Open & {
   model: string
   choices: CompletionChoice[]
   usage: CompletionUsage
-  /** Not enumerable: it is not in JSON. */
-  _hidden_params: HiddenParams
 }
+/** Not enumerable: it is not in JSON. */
+export type Hidden = { _hidden_params: HiddenParams }
 
 export type ChunkDelta = Open & {
   role?: 'assistant'
@@ -248,7 +250,8 @@ export type ChunkChoice = Open & {
   delta: ChunkDelta
   finish_reason?: FinishReason | null
 }
-export type ChatCompletionChunk = Open & {
+export type ChatCompletionChunk = ChunkBody & Hidden
+export type ChunkBody = Open & {
   id: string
   object: 'chat.completion.chunk'
   created: number
@@ -256,7 +259,6 @@ export type ChatCompletionChunk = Open & {
   /** Empty in the last chunk, if it only carries usage. */
   choices: ChunkChoice[]
   usage?: CompletionUsage | null
-  _hidden_params: HiddenParams
 }
 
 /**
@@ -265,8 +267,7 @@ export type ChatCompletionChunk = Open & {
  */
 export type ChatCompletionStream = AsyncIterableIterator<ChatCompletionChunk> & {
   cancel(): Promise<void>
-  _hidden_params: HiddenParams
-}
+} & Hidden
 
 /** What is known of a call besides its answer. */
 export type HiddenParams = {
@@ -348,3 +349,17 @@ type RouterSettings = {
 /** `router_settings` of LiteLLM, with the deployments. */
 export type RouterOptions = EitherCase<{ model_list: readonly RouterModel[] } & RouterSettings> &
   Open
+
+/** Several deployments behind one name, as LiteLLM's Router has them. */
+export interface Router {
+  readonly completion: Completion
+  readonly acompletion: Completion
+  /** The names callers may use. */
+  getModelNames(): string[]
+  get_model_names(): string[]
+  /** The rows, credentials left out. */
+  getModelList(): RouterModel[]
+  get_model_list(): RouterModel[]
+  /** What was asked for and has no effect here; told once, too, when the router is made. */
+  readonly warnings: readonly string[]
+}

@@ -2,7 +2,7 @@ import type { ChatRequest } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import type { Json, JsonObject } from '../json/json.ts'
 import { parseObject } from '../json/parse.ts'
-import { type Glance, peek, value } from '../json/peek.ts'
+import { type Glance, peek, requestBounds, value } from '../json/peek.ts'
 import type { Wire } from './wire.ts'
 
 /** What a client said: the bytes, a glance at them, and the whole of it if anyone asks. */
@@ -28,14 +28,10 @@ export type Inbound = {
 export type Said = { model?: string; stream?: boolean }
 
 /** `model` and `stream` given: the path said it (Azure's deployments, Gemini's methods), and the body need not. */
-export function listen(
-  bytes: Uint8Array,
-  wire: Wire,
-  said: Said = {},
-  maxDepth?: number,
-): Inbound {
-  const glance = peek(bytes, maxDepth)
-  const parse = () => parseObject(bytes, maxDepth === undefined ? {} : { maxDepth })
+export function listen(bytes: Uint8Array, wire: Wire, said: Said = {}, maxDepth?: number): Inbound {
+  const glance = peek(bytes, maxDepth, requestBounds)
+  const parse = () =>
+    parseObject(bytes, { ...requestBounds, ...(maxDepth !== undefined && { maxDepth }) })
   let parsed: JsonObject | undefined = glance ? undefined : parse()
   let request: ChatRequest | undefined
   const whole = () => (parsed ??= parse())

@@ -1,4 +1,4 @@
-import type { ChatEvent, ChatRequest, ChatResult, Usage } from '../chat/chat.ts'
+import type { ChatEvent, ChatRequest, ChatResult, MediaPart, Usage } from '../chat/chat.ts'
 import type { GatewayError } from '../errors.ts'
 import type { Json, JsonObject } from '../json/json.ts'
 import type { Quirks } from './quirks.ts'
@@ -17,6 +17,11 @@ export interface ProviderWire {
   /** Path appended to a base URL. A base that already ends in it is used as it is. */
   path(to: Target, stream: boolean): string
   encodeRequest(request: ChatRequest, to: Target): Encoded
+  /**
+   * May this part, which is a web address, be encoded as it is? False: the call fetches it first and the encoder sees
+   * bytes. True also for what is left out or refused either way. Absent: addresses are sent.
+   */
+  takesUrl?(part: MediaPart, to: Target): boolean
   decodeResult(body: JsonObject, notes: Notes): ChatResult
   decodeStream(notes: Notes): StreamDecoder
   decodeError(answer: ErrorAnswer): GatewayError

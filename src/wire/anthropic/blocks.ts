@@ -154,7 +154,7 @@ export function encodeMedia(part: MediaPart): JsonObject | undefined {
       transformations: extras?.transformations,
       cache_control,
     })
-  const isText = mime !== undefined && (mime.startsWith('text/') || mime === 'application/json')
+  const isText = isTextType(mime)
   // A type nobody stated is taken for what documents mostly are.
   if (
     !isText &&
@@ -176,6 +176,18 @@ export function encodeMedia(part: MediaPart): JsonObject | undefined {
     cache_control,
   })
 }
+
+/**
+ * Anthropic reads pictures and PDFs from https addresses, and text from none (platform.claude.com, vision and PDF support,
+ * 2026-11). Sound and films it does not take.
+ */
+export function takesUrl({ media, source }: MediaPart): boolean {
+  if (media === 'audio' || media === 'video' || source.type !== 'url') return true
+  return /^https:/i.test(source.url) && !isTextType(source.mime?.toLowerCase())
+}
+
+const isTextType = (mime: string | undefined): boolean =>
+  mime !== undefined && (mime.startsWith('text/') || mime === 'application/json')
 
 function encodeSource(source: Source, mime?: string): JsonObject {
   switch (source.type) {

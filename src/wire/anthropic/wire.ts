@@ -1,5 +1,6 @@
 import type { Wire } from '../wire.ts'
 import { adaptRequest, requestKeys } from './adapt.ts'
+import { takesUrl } from './blocks.ts'
 import { decodeError, encodeError, encodeStreamError } from './errors.ts'
 import { passResult, passStream } from './pass.ts'
 import { decodeRequest } from './request.ts'
@@ -15,6 +16,7 @@ export const anthropic: Wire = {
   path: () => '/v1/messages',
   decodeRequest,
   encodeRequest,
+  takesUrl,
   decodeResult,
   encodeResult,
   decodeStream,

@@ -12,6 +12,8 @@ export const bedrockConverse: ProviderWire = {
   path: ({ model }, stream) =>
     `/model/${encodeURIComponent(modelId(model))}/${stream ? 'converse-stream' : 'converse'}`,
   encodeRequest,
+  // Bytes and S3 only.
+  takesUrl: () => false,
   decodeResult,
   decodeStream,
   decodeError,

@@ -12,6 +12,8 @@ export const bedrockInvoke: ProviderWire = {
   path: ({ model }, stream) =>
     `/model/${encodeURIComponent(modelId(model))}/${stream ? 'invoke-with-response-stream' : 'invoke'}`,
   encodeRequest,
+  // Bytes only; sound and films Claude does not take at all.
+  takesUrl: ({ media }) => media !== 'image' && media !== 'file',
   decodeResult,
   decodeStream,
   decodeError,

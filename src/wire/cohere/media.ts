@@ -20,6 +20,10 @@ export function textOfFile({ media, source }: MediaPart): string | undefined {
 const isText = (mime: string): boolean =>
   /^(text\/|application\/(json|xml|yaml|x-yaml|javascript)\b)/i.test(mime)
 
+/** Pictures go by address; a file goes by its words, so somebody has to read it. Of another type it is refused anyway. */
+export const takesUrl = ({ media, source }: MediaPart): boolean =>
+  media !== 'file' || (source.mime !== undefined && !isText(source.mime))
+
 /** A picture, a recording or a document the provider cannot look at: an answer without it would be about something else. */
 export function refuseMedia(part: MediaPart, to: Target, takes: string, dropped: string[]): void {
   if (!to.dropParams)

@@ -1,5 +1,6 @@
 import type { ProviderWire } from '../wire.ts'
 import { decodeError } from './errors.ts'
+import { takesUrl } from './media.ts'
 import { encodeRequest } from './request.ts'
 import { decodeResult } from './response.ts'
 import { decodeStream } from './stream.ts'
@@ -10,6 +11,7 @@ export const cohere: ProviderWire = {
   framing: 'sse',
   path: () => '/v2/chat',
   encodeRequest,
+  takesUrl,
   decodeResult,
   decodeStream,
   decodeError,

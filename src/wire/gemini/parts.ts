@@ -197,7 +197,7 @@ const usual = {
 } as const satisfies Record<MediaPart['media'], string>
 
 /** By the ending of a name or an address; Google wants a type with every file. */
-function mimeOf(name: string): string | undefined {
+export function mimeOf(name: string): string | undefined {
   if (/^https?:\/\/(?:www\.|m\.)?(?:youtube\.com|youtu\.be)\//i.test(name)) return 'video/mp4'
   const path = name.slice(-2048).replace(/[?#].*$/s, '')
   const ending = path.slice(path.lastIndexOf('.') + 1).toLowerCase()

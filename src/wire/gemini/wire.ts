@@ -7,6 +7,7 @@ import { encodeRequest } from './request-out.ts'
 import { decodeResult, encodeResult } from './response.ts'
 import { decodeStream } from './stream.ts'
 import { encodeStream } from './stream-out.ts'
+import { takesUrl } from './urls.ts'
 
 /** Google's generateContent, of AI Studio and, below `…/publishers/google`, of Vertex AI. */
 export const gemini: Wire = {
@@ -15,6 +16,7 @@ export const gemini: Wire = {
   path: ({ model }, stream) => `${placeOf(model)}${method(stream)}`,
   decodeRequest,
   encodeRequest,
+  takesUrl,
   decodeResult,
   encodeResult,
   decodeStream,

@@ -10,6 +10,8 @@ export const ollama: ProviderWire = {
   framing: 'json-lines',
   path: () => '/api/chat',
   encodeRequest,
+  // Pictures are base64, files are told by their words.
+  takesUrl: ({ media }) => media !== 'image' && media !== 'file',
   decodeResult,
   decodeStream,
   decodeError,

@@ -1,5 +1,5 @@
 import { type FaultKind, faults, GatewayError, kindOfStatus } from '../../errors.ts'
-import { isObject, type Json, type JsonObject, object, text } from '../../json/json.ts'
+import { isObject, type Json, type JsonObject, number, object, text } from '../../json/json.ts'
 import type { ErrorAnswer } from '../wire.ts'
 
 const kindOfCode: ReadonlyMap<string, FaultKind> = new Map(
@@ -45,13 +45,16 @@ export function decodeError({ status, body, header, provider }: ErrorAnswer): Ga
 export function decodeErrorObject(value: Json | undefined): GatewayError {
   const error = isObject(value) ? value : { message: value }
   const status =
-    [error.code, error.status, error.status_code].map(Number).find(isErrorStatus) ??
+    [error.code, error.status, error.status_code].map(asNumber).find(isErrorStatus) ??
     statusOf(text(error.code)) ??
     statusOf(text(error.type)) ??
     500
   return decodeError({ status, body: JSON.stringify({ error }), header: () => undefined })
 }
 
+/** `Number` would throw for what cannot be turned into text, such as a number beyond 1.8e308. */
+const asNumber = (value: Json | undefined): number =>
+  typeof value === 'string' ? Number(value) : (number(value) ?? Number.NaN)
 const isErrorStatus = (code: number): boolean => Number.isInteger(code) && code >= 400 && code < 600
 
 function statusOf(word: string | undefined): number | undefined {

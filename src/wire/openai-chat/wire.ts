@@ -14,6 +14,8 @@ export const openaiChat: Wire = {
     quirks.chatPath?.replace('{model}', encodeURIComponent(model)) ?? '/chat/completions',
   decodeRequest,
   encodeRequest,
+  takesUrl: ({ media }, { provider }) =>
+    media !== 'audio' && (media !== 'file' || !filesByBytes.has(provider)),
   decodeResult,
   encodeResult,
   decodeStream,
@@ -23,3 +25,6 @@ export const openaiChat: Wire = {
   encodeStreamError,
   native: { lists: ['messages'], requestKeys, requestWords, adaptRequest, passResult, passStream },
 }
+
+/** Sound has no field for an address, and OpenAI's own servers have none for a file's. */
+const filesByBytes: ReadonlySet<string> = new Set(['openai', 'azure'])

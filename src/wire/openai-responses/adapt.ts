@@ -4,22 +4,44 @@ import type { Target } from '../wire.ts'
 import { foreignMark, isOpenAis } from './thoughts.ts'
 
 /**
- * The named quirks of providers, on the JSON itself, so that what nobody models survives. Rows name parameters as chat
- * does; here some of them stand elsewhere.
+ * The named quirks of providers, on the JSON itself, so that what nobody models survives. Rows name parameters, and give
+ * their own, as chat does; here some of them stand elsewhere.
  */
-const places: ReadonlyMap<string, readonly [key: string, inner?: string]> = new Map([
-  ['reasoning_effort', ['reasoning']],
-  ['max_tokens', ['max_output_tokens']],
-  ['max_completion_tokens', ['max_output_tokens']],
-  ['response_format', ['text', 'format']],
-  ['verbosity', ['text', 'verbosity']],
-])
-const placeOf = (name: string): readonly [key: string, inner?: string] =>
-  places.get(name) ?? [name]
+const places: readonly [name: string, key: string, inner?: string][] = [
+  ['max_completion_tokens', 'max_output_tokens'],
+  ['max_tokens', 'max_output_tokens'],
+  ['reasoning_effort', 'reasoning', 'effort'],
+  ['response_format', 'text', 'format'],
+  ['verbosity', 'text', 'verbosity'],
+]
+
+/** Where a parameter that a provider lacks stands. Without an effort the rest of `reasoning` means nothing either. */
+function placeOf(name: string): readonly [key: string, inner?: string] {
+  const place = places.find(([known]) => known === name)
+  if (!place) return [name]
+  const [, key, inner] = place
+  return inner === undefined || key === 'reasoning' ? [key] : [key, inner]
+}
+
+/** A row's parameters come into the body of a client of this wire as they are. */
+function respell(body: JsonObject): void {
+  for (const [name, key, inner] of places) {
+    const said = body[name]
+    if (said === undefined) continue
+    delete body[name]
+    const value = name === 'response_format' ? flatFormat(object(said)) : said
+    const there = body[key] ?? undefined
+    if (inner === undefined) body[key] = there ?? value
+    else if (object(there)[inner] === undefined) body[key] = { ...object(there), [inner]: value }
+  }
+}
+
+const flatFormat = (format: JsonObject): JsonObject =>
+  isObject(format.json_schema) ? { type: format.type, ...format.json_schema } : format
 
 /** Top-level keys the request quirks of a target look at. */
 export function requestKeys({ quirks }: Target): ReadonlySet<string> {
-  const keys = new Set<string>()
+  const keys = new Set<string>(places.map(([name]) => name))
   for (const name of quirks.unsupported ?? []) keys.add(placeOf(name)[0])
   for (const name of quirks.fixed ?? []) keys.add(placeOf(name)[0])
   for (const name in quirks.rename) keys.add(name)
@@ -42,6 +64,7 @@ export function requestWords({ quirks }: Target): readonly string[] {
 
 export function adaptRequest(body: JsonObject, to: Target): string[] {
   const { quirks } = to
+  respell(body)
   const dropped = dropUnsupported(body, to)
   for (const [from, name] of Object.entries(quirks.rename ?? {})) {
     if (body[from] === undefined) continue

@@ -9,7 +9,7 @@ import {
   object,
   text,
 } from '../../json/json.ts'
-import { decodeContent as decodeChat, decodeCache, decodeUrl } from '../openai-chat/request.ts'
+import { decodeCache, decodeContent as decodeChat, decodeUrl } from '../openai-chat/request.ts'
 
 /** The mark of items that only this wire understands, and of parts inside a message that nobody else does. */
 export const itemWire = 'openai-responses'
@@ -140,29 +140,35 @@ export type ContentWriter = {
 }
 
 /** What somebody said to the model. */
-export function encodeInput(parts: readonly Part[], { own, drop }: ContentWriter): JsonObject[] {
-  return parts.flatMap((part): JsonObject[] => {
-    switch (part.type) {
-      case 'text':
-        return [compact({ type: 'input_text', text: part.text, ...(own && part.extras) })]
-      case 'refusal':
-        return [{ type: 'input_text', text: part.text }]
-      case 'media': {
-        const media = encodeMedia(part)
-        if (media) return [compact({ ...media, ...(own && ownOfMedia(part)) })]
-        drop(`messages[].content[].${part.media}`)
-        return []
-      }
-      case 'raw':
-        if (part.wire === partWire) return [part.value]
-        drop(`messages[].content[].${text(part.value.type) ?? part.wire}`)
-        return []
-      case 'reasoning':
-      case 'tool-call':
-      case 'tool-result':
-        return []
+export const encodeInput = (parts: readonly Part[], writer: ContentWriter): JsonObject[] =>
+  parts.flatMap((part) => encodeInputPart(part, writer))
+
+function encodeInputPart(part: Part, writer: ContentWriter): JsonObject[] {
+  const { own, drop } = writer
+  switch (part.type) {
+    case 'text':
+      return [compact({ type: 'input_text', text: part.text, ...(own && part.extras) })]
+    case 'refusal':
+      return [{ type: 'input_text', text: part.text }]
+    case 'media': {
+      const media = encodeMedia(part)
+      if (media) return [compact({ ...media, ...(own && ownOfMedia(part)) })]
+      drop(`messages[].content[].${part.media}`)
+      return []
     }
-  })
+    case 'raw':
+      return encodeRaw(part, writer)
+    case 'reasoning':
+    case 'tool-call':
+    case 'tool-result':
+      return []
+  }
+}
+
+function encodeRaw({ wire, value }: RawPart, { drop }: ContentWriter): JsonObject[] {
+  if (wire === partWire) return [value]
+  drop(`messages[].content[].${text(value.type) ?? wire}`)
+  return []
 }
 
 const ownOfMedia = ({ extras = {} }: MediaPart): JsonObject => ({
@@ -201,26 +207,25 @@ function encodeMedia({ media, source, detail, name }: MediaPart): JsonObject | u
 const details = new Set(['low', 'high', 'auto', 'original'])
 
 /** What the model itself said before. */
-export function encodeSaid(parts: readonly Part[], { drop }: ContentWriter): JsonObject[] {
-  return parts.flatMap((part): JsonObject[] => {
-    switch (part.type) {
-      case 'text':
-        return [outputText(part.text, part.annotations)]
-      case 'refusal':
-        return [{ type: 'refusal', refusal: part.text }]
-      case 'media':
-        drop(`messages[].content[].${part.media}`)
-        return []
-      case 'raw':
-        if (part.wire === partWire) return [part.value]
-        drop(`messages[].content[].${text(part.value.type) ?? part.wire}`)
-        return []
-      case 'reasoning':
-      case 'tool-call':
-      case 'tool-result':
-        return []
-    }
-  })
+export const encodeSaid = (parts: readonly Part[], writer: ContentWriter): JsonObject[] =>
+  parts.flatMap((part) => encodeSaidPart(part, writer))
+
+function encodeSaidPart(part: Part, writer: ContentWriter): JsonObject[] {
+  switch (part.type) {
+    case 'text':
+      return [outputText(part.text, part.annotations)]
+    case 'refusal':
+      return [{ type: 'refusal', refusal: part.text }]
+    case 'media':
+      writer.drop(`messages[].content[].${part.media}`)
+      return []
+    case 'raw':
+      return encodeRaw(part, writer)
+    case 'reasoning':
+    case 'tool-call':
+    case 'tool-result':
+      return []
+  }
 }
 
 export const outputText = (said: string, annotations: readonly JsonObject[] = []): JsonObject => ({

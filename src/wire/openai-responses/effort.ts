@@ -22,9 +22,13 @@ export function encodeReasoning(
     return Object.keys(rest).length > 0 ? { reasoning: rest, dropped: false } : { dropped: false }
   if (isOpenAi && reasoning.budget === undefined && !reasoning.adaptive) {
     const { effort, summary } = reasoning
-    return { reasoning: compact({ ...rest, effort: effort ?? rest.effort, summary }), dropped: false }
+    return {
+      reasoning: compact({ ...rest, effort: effort ?? rest.effort, summary }),
+      dropped: false,
+    }
   }
-  if (thinks(to) === false) return { dropped: reasoning.effort !== 'none' && reasoning.budget !== 0 }
+  if (thinks(to) === false)
+    return { dropped: reasoning.effort !== 'none' && reasoning.budget !== 0 }
   const effort = nearest(effortOf(reasoning), to.info)
   const summary = reasoning.summary ?? (isShown(reasoning) ? 'auto' : undefined)
   const said = compact({ ...rest, effort, summary: summary === 'none' ? undefined : summary })

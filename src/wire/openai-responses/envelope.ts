@@ -48,46 +48,50 @@ export type Envelope = {
   serviceTier?: Json | undefined
 }
 
-/** The response around its output. It repeats what was asked for, because the official types say that it is there. */
-export function encodeEnvelope(
-  { id, created, status, output, usage, reason, error, serviceTier }: Envelope,
-  { model, said }: ClientContext,
-): JsonObject {
+/**
+ * The response around its output. It repeats what was asked for, because the official types say that it is there; read
+ * once, since a stream tells it three times.
+ */
+export function openEnvelope({ model, said }: ClientContext): (envelope: Envelope) => JsonObject {
   const asked = (key: string): Json | undefined => said?.(key) ?? undefined
-  const format = { format: { type: 'text' } }
   const reasoning = asked('reasoning')
   const shape = asked('text')
-  return {
-    id,
-    object: 'response',
-    created_at: created,
-    status,
+  const metadata = asked('metadata')
+  const tier = text(asked('service_tier')) ?? 'default'
+  const echo: JsonObject = {
     background: bool(asked('background')) ?? false,
-    error: error ?? null,
-    incomplete_details: reason === undefined ? null : { reason },
     instructions: asked('instructions') ?? null,
     max_output_tokens: number(asked('max_output_tokens')) ?? null,
     max_tool_calls: number(asked('max_tool_calls')) ?? null,
-    model,
-    output,
     parallel_tool_calls: bool(asked('parallel_tool_calls')) ?? true,
     previous_response_id: text(asked('previous_response_id')) ?? null,
     prompt_cache_key: text(asked('prompt_cache_key')) ?? null,
     reasoning: { effort: null, summary: null, ...(isObject(reasoning) && reasoning) },
     safety_identifier: text(asked('safety_identifier')) ?? null,
-    service_tier: text(serviceTier) ?? text(asked('service_tier')) ?? 'default',
     store: bool(asked('store')) ?? false,
     temperature: number(asked('temperature')) ?? 1,
-    text: { ...format, ...(isObject(shape) && shape) },
+    text: { format: { type: 'text' }, ...(isObject(shape) && shape) },
     tool_choice: asked('tool_choice') ?? 'auto',
     tools: list(asked('tools')),
     top_logprobs: number(asked('top_logprobs')) ?? 0,
     top_p: number(asked('top_p')) ?? 1,
     truncation: text(asked('truncation')) ?? 'disabled',
-    usage: usage ?? null,
     user: text(asked('user')) ?? null,
-    metadata: isObject(asked('metadata')) ? (asked('metadata') ?? {}) : {},
+    metadata: isObject(metadata) ? metadata : {},
   }
+  return ({ id, created, status, output, usage, reason, error, serviceTier }) => ({
+    id,
+    object: 'response',
+    created_at: created,
+    status,
+    error: error ?? null,
+    incomplete_details: reason === undefined ? null : { reason },
+    model,
+    output,
+    usage: usage ?? null,
+    service_tier: text(serviceTier) ?? tier,
+    ...echo,
+  })
 }
 
 /** How a response ended: its status and, if it is not whole, why. */

@@ -1,5 +1,5 @@
 import type { FaultKind, GatewayError } from '../../errors.ts'
-import { isObject, type JsonObject, number, object, text } from '../../json/json.ts'
+import { isObject, type Json, type JsonObject, number, object, text } from '../../json/json.ts'
 import { decodeError, describe, encodeError } from '../openai-chat/errors.ts'
 
 /** The error of a failed response, or of an `error` event: it has no status, so its code or type is all there is. */
@@ -8,10 +8,15 @@ export function decodeFault(said: unknown): GatewayError {
   const message = text(error.message) ?? 'the provider reported an error and did not say which'
   return decodeError({
     status: statusOf(error),
-    body: JSON.stringify({ error: { ...error, message } }),
+    body: JSON.stringify({
+      error: { message, code: word(error.code), type: word(error.type), param: word(error.param) },
+    }),
     header: () => undefined,
   })
 }
+
+const word = (value: Json | undefined): Json | undefined =>
+  typeof value === 'string' || typeof value === 'number' ? value : undefined
 
 function statusOf({ code, type, status }: JsonObject): number {
   const own = number(status) ?? Number(code)

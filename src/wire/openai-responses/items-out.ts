@@ -88,9 +88,8 @@ function encodeMessage(message: Message, writer: Writer, customs: Set<string>): 
   return items
 }
 
-/** Texts of the same item have the same id and phase. */
-const headOf = (part: Part, { own }: Writer): string =>
-  own && part.type === 'text' && part.extras ? JSON.stringify(ownOfItem(part)) : ''
+/** Texts of the same item of the model's have the same id and phase. */
+const headOf = (part: Part, { own }: Writer): string => (own ? JSON.stringify(ownOfItem(part)) : '')
 
 function ownOfItem(part: Part | undefined): JsonObject {
   if (part?.type !== 'text' || !part.extras) return {}

@@ -67,28 +67,32 @@ function createTalk() {
 function addItems(items: readonly Json[], talk: Talk, place: string): void {
   items.forEach((item, at) => {
     if (typeof item === 'string') talk.say({ role: 'user', parts: decodeContent(item) })
-    else if (isObject(item)) addItem(item, talk, `${place}[${at}]`)
-    else throw invalid(`'${place}[${at}]' must be an input item: an object.`, 'input')
+    else if (isObject(item)) {
+      const message = decodeItem(item, `${place}[${at}]`)
+      if (message) talk.say(message)
+      else talk.keep(item)
+    } else throw invalid(`'${place}[${at}]' must be an input item: an object.`, 'input')
   })
 }
 
-function addItem(item: JsonObject, talk: Talk, place: string): void {
+/** Undefined for an item that only this wire understands. */
+function decodeItem(item: JsonObject, place: string): Message | undefined {
   switch (item.type) {
     case 'message':
-      return talk.say(decodeMessage(item, place))
+      return decodeMessage(item, place)
     case 'reasoning':
-      return talk.say({ role: 'assistant', parts: [decodeThought(item)] })
+      return { role: 'assistant', parts: [decodeThought(item)] }
     case 'function_call':
     case 'custom_tool_call':
-      return talk.say({ role: 'assistant', parts: [decodeCall(item)] })
+      return { role: 'assistant', parts: [decodeCall(item)] }
     case 'function_call_output':
     case 'custom_tool_call_output':
-      return talk.say({ role: 'tool', parts: [decodeOutput(item)] })
+      return { role: 'tool', parts: [decodeOutput(item)] }
     case undefined:
     case null:
-      return item.role === undefined ? talk.keep(item) : talk.say(decodeMessage(item, place))
+      return item.role === undefined ? undefined : decodeMessage(item, place)
     default:
-      return talk.keep(item)
+      return undefined
   }
 }
 
@@ -100,6 +104,11 @@ const roles: ReadonlyMap<unknown, Role> = new Map<unknown, Role>([
 ])
 
 function decodeMessage(item: JsonObject, place: string): Message {
+  // Spelt as in chat, by clients that mix the two.
+  if (item.role === 'tool') {
+    const { tool_call_id: call_id, content: output, name } = item
+    return { role: 'tool', parts: [decodeOutput({ call_id, output, name })] }
+  }
   const role = roles.get(item.role)
   if (role === undefined)
     throw invalid(
@@ -139,12 +148,15 @@ const knownOfNamespacedCall = new Set(['type', 'call_id', 'arguments', 'input', 
 const knownOfCall = new Set([...knownOfNamespacedCall, 'name'])
 
 /** Arguments are JSON text; some clients send the object itself. */
-const written = (value: Json | undefined): string =>
-  typeof value === 'string'
-    ? value
-    : value === undefined || value === null
-      ? ''
-      : JSON.stringify(value)
+function written(value: Json | undefined): string {
+  if (typeof value === 'string') return value
+  if (value === undefined || value === null) return ''
+  try {
+    return JSON.stringify(value)
+  } catch (cause) {
+    throw new GatewayError('bad_gateway', 'the input of a call is nested too deeply', { cause })
+  }
+}
 
 function decodeOutput(item: JsonObject): Part {
   const custom = item.type === 'custom_tool_call_output'

@@ -1,12 +1,11 @@
 import type { MediaPart, Part, ReasoningPart, ToolCallPart } from '../../chat/chat.ts'
 import { type Json, type JsonObject, list, object, text } from '../../json/json.ts'
-import { flatName } from './names.ts'
+import type { Notes } from '../wire.ts'
 import { decodeContent, itemWire, outputText } from './content.ts'
 import type { Ids } from './envelope.ts'
 import { decodeCall } from './items.ts'
 import { decodeThought, encodeEncrypted, thoughtItem } from './thoughts.ts'
 import type { Declared } from './tools.ts'
-import type { ClientContext, Notes } from '../wire.ts'
 
 /** One item of an answer, as parts. */
 export function decodeItem(item: JsonObject, notes: Notes): Part[] {
@@ -16,15 +15,19 @@ export function decodeItem(item: JsonObject, notes: Notes): Part[] {
     case 'reasoning':
       return [decodeThought(item)]
     case 'function_call':
-    case 'custom_tool_call': {
-      const { extras: _, ...call } = decodeCall(item)
-      return [{ ...call, name: notes.toolNames?.get(call.name) ?? call.name }]
-    }
+    case 'custom_tool_call':
+      return [callOf(item, notes)]
     case 'image_generation_call':
       return [decodeImage(item) ?? { type: 'raw', wire: itemWire, value: item }]
     default:
       return [{ type: 'raw', wire: itemWire, value: item }]
   }
+}
+
+/** A call under the name by which the client knows its tool. */
+export function callOf(item: JsonObject, { toolNames }: Notes): ToolCallPart {
+  const { extras: _, ...call } = decodeCall(item)
+  return { ...call, name: toolNames?.get(call.name) ?? call.name }
 }
 
 export const isCall = ({ type }: JsonObject): boolean =>
@@ -56,13 +59,12 @@ export type OutputWriter = {
   ids: Ids
   /** What the client calls its tools. */
   declared(name: string): Declared | undefined
-  context: ClientContext
 }
 
 /** A call under the name the client gave its tool. */
 export function callItem(
   part: Pick<ToolCallPart, 'id' | 'name' | 'kind'>,
-  { ids, declared }: Pick<OutputWriter, 'ids' | 'declared'>,
+  { ids, declared }: OutputWriter,
 ): JsonObject {
   const custom = part.kind === 'custom'
   const tool = declared(part.name)
@@ -171,16 +173,7 @@ const isUnsigned = (part: Part | undefined): boolean =>
 
 /** Gemini signs a call; the item of the thought before it is the only place where clients keep that. */
 function encodeThought(part: ReasoningPart, next: Part | undefined, ids: Ids): JsonObject {
-  const signature =
-    isUnsigned(part) && next?.type === 'tool-call' ? next.signature : part.signature
+  const signature = isUnsigned(part) && next?.type === 'tool-call' ? next.signature : part.signature
   const encrypted = encodeEncrypted({ ...part, ...(signature !== undefined && { signature }) })
   return thoughtItem(ids.keep(part.id, 'rs'), part.text, encrypted)
-}
-
-/** A namespaced name in an answer. */
-export const nameOfCall = (item: JsonObject, { toolNames }: Notes): string => {
-  const name = text(item.name) ?? ''
-  const namespace = text(item.namespace)
-  const flat = namespace ? flatName(namespace, name) : name
-  return toolNames?.get(flat) ?? flat
 }

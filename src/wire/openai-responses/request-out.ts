@@ -1,5 +1,13 @@
 import type { ChatRequest, OutputFormat } from '../../chat/chat.ts'
-import { compact, isObject, type Json, type JsonObject, list, object } from '../../json/json.ts'
+import {
+  compact,
+  extrasOf,
+  isObject,
+  type Json,
+  type JsonObject,
+  list,
+  object,
+} from '../../json/json.ts'
 import { unsupported } from '../openai-chat/adapt.ts'
 import type { Encoded, Target } from '../wire.ts'
 import { adaptRequest } from './adapt.ts'
@@ -47,7 +55,9 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
     store: extras.store ?? (own ? undefined : false),
     stream: request.stream || undefined,
   })
-  refuse(body, request, to, drop)
+  // Agents of other dialects send it with every request, and it matters little.
+  if (!isOpenAi && request.topK !== undefined) drop('top_k')
+  refuse(body, lacking(request, isOpenAi), to, drop)
   dropped.push(...adaptRequest(body, to))
   return {
     body,
@@ -80,12 +90,10 @@ function extrasFor(
   drop: (what: string) => void,
 ): JsonObject {
   if (own) return extras
-  const kept: JsonObject = {}
-  for (const [key, value] of Object.entries(extras)) {
-    if (dialect === 'openai-chat' && !onlyChat.has(key)) kept[key] = value
-    else if (!unnamed.has(key) && isSaid(value)) drop(key)
-  }
-  return kept
+  const isChat = dialect === 'openai-chat'
+  for (const [key, value] of Object.entries(extras))
+    if (!(isChat && !onlyChat.has(key)) && !unnamed.has(key) && isSaid(value)) drop(key)
+  return isChat ? (extrasOf(extras, onlyChat) ?? {}) : {}
 }
 const onlyChat = new Set(['prediction', 'thinking', 'stream_options', 'text', 'reasoning', 'input'])
 const unnamed = new Set(['thinking', 'metadata', 'stream_options'])
@@ -141,11 +149,10 @@ function encodeFormat(output: OutputFormat | undefined): JsonObject | undefined 
 /** What chat can ask and this API cannot do: refused by name, left out, or let through where the row allows it. */
 function refuse(
   body: JsonObject,
-  request: ChatRequest,
+  said: JsonObject,
   to: Target,
   drop: (what: string) => void,
 ): void {
-  const said = lacking(request)
   const allowed = new Set(to.allowedParams)
   const refused: string[] = []
   for (const name of Object.keys(said)) {
@@ -159,13 +166,13 @@ function refuse(
 }
 
 /** A value that changes nothing is as good as unsaid. */
-function lacking(request: ChatRequest): JsonObject {
+function lacking(request: ChatRequest, isOpenAi: boolean): JsonObject {
   const { n, seed, stop, topK, presencePenalty, frequencyPenalty, logitBias } = request
   return {
     n: n === 1 ? undefined : n,
     seed,
     stop: stop && stop.length > 0 ? stop : undefined,
-    top_k: topK,
+    top_k: isOpenAi ? topK : undefined,
     presence_penalty: presencePenalty === 0 ? undefined : presencePenalty,
     frequency_penalty: frequencyPenalty === 0 ? undefined : frequencyPenalty,
     logit_bias: isObject(logitBias) && Object.keys(logitBias).length > 0 ? logitBias : undefined,

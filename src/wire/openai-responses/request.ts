@@ -64,7 +64,8 @@ function keepRest(request: ChatRequest, body: JsonObject): void {
 }
 
 const efforts = new Set(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])
-const isEffort = (value: unknown): value is Effort => typeof value === 'string' && efforts.has(value)
+const isEffort = (value: unknown): value is Effort =>
+  typeof value === 'string' && efforts.has(value)
 
 function decodeReasoning(said: JsonObject): Reasoning | undefined {
   const summary = text(said.summary) ?? text(said.generate_summary)

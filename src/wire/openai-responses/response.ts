@@ -2,7 +2,7 @@ import { type ChatResult, noUsage } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { isObject, type JsonObject, list, number, object, text } from '../../json/json.ts'
 import type { ClientContext, Notes } from '../wire.ts'
-import { createIds, decodeEnding, encodeEnding, encodeEnvelope, responseId } from './envelope.ts'
+import { createIds, decodeEnding, encodeEnding, openEnvelope, responseId } from './envelope.ts'
 import { decodeFault } from './errors.ts'
 import { decodeItem, encodeOutput, isCall, logprobsOf } from './output.ts'
 import { declaredTools } from './tools.ts'
@@ -44,7 +44,7 @@ export function encodeResult(result: ChatResult, context: ClientContext): JsonOb
   const choice = result.choices[0] ?? { parts: [], finish: 'stop' }
   const id = responseId(result.id, context)
   const { status, reason } = encodeEnding(choice.finish, choice.reason)
-  const writer = { ids: createIds(id), declared: declaredTools(context.said), context }
+  const writer = { ids: createIds(id), declared: declaredTools(context.said) }
   const transcript = text(object(choice.extras?.audio).transcript)
   const isSilent = !choice.parts.some(({ type }) => type === 'text')
   const parts =
@@ -53,18 +53,15 @@ export function encodeResult(result: ChatResult, context: ClientContext): JsonOb
       : choice.parts
   const output = encodeOutput(parts, writer, status)
   addLogprobs(output, list(object(choice.logprobs).content).filter(isObject))
-  return encodeEnvelope(
-    {
-      id,
-      created: result.created || context.created,
-      status,
-      reason,
-      output,
-      usage: encodeUsage(result.usage),
-      serviceTier: result.extras?.service_tier,
-    },
-    context,
-  )
+  return openEnvelope(context)({
+    id,
+    created: result.created || context.created,
+    status,
+    reason,
+    output,
+    usage: encodeUsage(result.usage),
+    serviceTier: result.extras?.service_tier,
+  })
 }
 
 /** Chat has one list for the whole answer: here it stands with the first text. */

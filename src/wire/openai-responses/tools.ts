@@ -203,7 +203,8 @@ function encodeSearch(options: JsonObject): JsonObject {
   return compact({
     type: 'web_search',
     search_context_size: options.search_context_size,
-    filters: Array.isArray(domains) && domains.length > 0 ? { allowed_domains: domains } : undefined,
+    filters:
+      Array.isArray(domains) && domains.length > 0 ? { allowed_domains: domains } : undefined,
     user_location: isObject(options.user_location)
       ? compact({
           type: 'approximate',

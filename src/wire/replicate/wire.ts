@@ -1,3 +1,4 @@
+import { takesUrl } from '../cohere/media.ts'
 import { decodeError } from '../openai-chat/errors.ts'
 import type { ProviderWire } from '../wire.ts'
 import { encodeRequest, path } from './request.ts'
@@ -10,6 +11,7 @@ export const replicate: ProviderWire = {
   framing: 'sse',
   path,
   encodeRequest,
+  takesUrl,
   decodeResult,
   decodeStream,
   decodeError,

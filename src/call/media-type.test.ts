@@ -1,0 +1,81 @@
+import { equal } from 'node:assert/strict'
+import { test } from 'node:test'
+import { mediaTypeOf } from './media-type.ts'
+
+const starts = {
+  png: '\x89PNG\r\n\x1a\n\0\0\0\rIHDR',
+  jpeg: '\xff\xd8\xff\xe0\0\x10JFIF',
+  gif: 'GIF89a\x01\0',
+  webp: 'RIFF\x10\0\0\0WEBPVP8 ',
+  bmp: 'BM\x10\0\0\0\0\0\0\0',
+  avif: '\0\0\0\x20ftypavif',
+  pdf: '%PDF-1.7',
+  wav: 'RIFF\x10\0\0\0WAVEfmt ',
+  mp3: '\xff\xfb\x90\0',
+  id3: 'ID3\x04',
+  ogg: 'OggS\0',
+  m4a: '\0\0\0\x20ftypM4A ',
+  mp4: '\0\0\0\x20ftypisom',
+  webm: '\x1a\x45\xdf\xa3',
+  html: '<!doctype html>',
+  svg: '<svg xmlns=',
+  utf16: '\xff\xfeH\0i\0',
+  words: 'BMW and RIFF are words',
+  none: '',
+} as const
+
+const cases: [
+  kind: 'image' | 'audio' | 'video' | 'file',
+  mime: string | undefined,
+  stated: string | undefined,
+  start: keyof typeof starts,
+  is: string | undefined,
+][] = [
+  ['image', undefined, 'image/png', 'png', 'image/png'],
+  ['image', undefined, 'image/png; charset=binary', 'png', 'image/png'],
+  ['image', undefined, 'image/png', 'jpeg', 'image/jpeg'],
+  ['image', 'image/png', 'IMAGE/JPG', 'jpeg', 'image/jpeg'],
+  ['image', undefined, 'image/svg+xml', 'svg', 'image/svg+xml'],
+  ['image', undefined, 'image/jpg', 'none', 'image/jpeg'],
+  ['image', undefined, undefined, 'gif', 'image/gif'],
+  ['image', undefined, 'application/octet-stream', 'webp', 'image/webp'],
+  ['image', undefined, 'binary/octet-stream', 'bmp', 'image/bmp'],
+  ['image', undefined, 'binary/octet-stream', 'avif', 'image/avif'],
+  ['image', 'image/png', 'application/octet-stream', 'html', undefined],
+  ['image', 'image/png', undefined, 'words', undefined],
+  ['image', 'image/png', 'text/html', 'png', undefined],
+  ['image', 'image/png', 'application/json', 'html', undefined],
+  ['image', undefined, 'image/png', 'pdf', undefined],
+  ['image', undefined, 'video/mp4', 'mp4', undefined],
+  ['audio', undefined, 'audio/mpeg', 'mp3', 'audio/mpeg'],
+  ['audio', undefined, 'audio/x-wav', 'wav', 'audio/x-wav'],
+  ['audio', undefined, 'application/octet-stream', 'wav', 'audio/wav'],
+  ['audio', undefined, 'application/octet-stream', 'id3', 'audio/mpeg'],
+  ['audio', undefined, undefined, 'm4a', 'audio/mp4'],
+  ['audio', undefined, 'application/ogg', 'ogg', 'application/ogg'],
+  ['audio', 'audio/pcm', 'application/octet-stream', 'none', 'audio/pcm'],
+  ['audio', undefined, 'text/html', 'html', undefined],
+  ['audio', undefined, undefined, 'utf16', undefined],
+  ['video', undefined, 'video/mp4', 'mp4', 'video/mp4'],
+  ['video', undefined, 'application/octet-stream', 'mp4', 'video/mp4'],
+  ['video', undefined, 'application/octet-stream', 'webm', 'video/webm'],
+  ['video', undefined, 'image/png', 'png', undefined],
+  ['file', undefined, 'application/pdf', 'pdf', 'application/pdf'],
+  ['file', 'application/pdf', 'application/pdf;version=1', 'pdf', 'application/pdf'],
+  ['file', undefined, 'application/octet-stream', 'pdf', 'application/pdf'],
+  ['file', 'text/csv', 'application/octet-stream', 'words', 'text/csv'],
+  ['file', undefined, 'text/html; charset=utf-8', 'html', 'text/html'],
+  ['file', 'application/pdf', 'text/html', 'html', undefined],
+  ['file', 'application/pdf', 'application/zip', 'none', undefined],
+  ['file', 'text/plain', 'text/markdown', 'words', 'text/markdown'],
+  ['file', 'text/plain', 'application/json', 'words', 'application/json'],
+  ['file', 'text/plain', 'text/html', 'html', undefined],
+  ['file', 'image/png', 'image/jpeg', 'jpeg', 'image/jpeg'],
+  ['file', undefined, undefined, 'words', undefined],
+  ['file', undefined, 'nonsense', 'words', undefined],
+]
+for (const [kind, mime, stated, start, is] of cases)
+  test(`${kind}${mime ? ` (${mime})` : ''} that is called ${stated} and begins as ${start} is ${is}`, () => {
+    const head = Uint8Array.from(starts[start], (letter) => letter.charCodeAt(0))
+    equal(mediaTypeOf({ kind, mime }, stated, head), is)
+  })

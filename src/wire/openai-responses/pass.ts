@@ -1,0 +1,177 @@
+import type { Usage } from '../../chat/chat.ts'
+import { GatewayError } from '../../errors.ts'
+import { isObject, type Json, type JsonObject, list, object, text } from '../../json/json.ts'
+import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
+import { peek, raw, value } from '../../json/peek.ts'
+import { parseOr } from '../anthropic/blocks.ts'
+import { edit, latin1Of } from '../edit.ts'
+import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
+import { responseId } from './envelope.ts'
+import { decodeFault } from './errors.ts'
+import { refuseFailure } from './response.ts'
+import { cutShort } from './stream.ts'
+import { decodeUsage, encodeUsage } from './usage.ts'
+
+/** The client sees the public model name; everything else goes by as the provider wrote it. */
+export function passResult(bytes: Uint8Array, _to: Target, context: ClientContext): PassedResult {
+  const body = parse(utf8(bytes))
+  if (!body)
+    throw new GatewayError('bad_gateway', 'the upstream answered with something that is not JSON')
+  refuseFailure(body)
+  const usage = decodeUsage(body)
+  return {
+    usage,
+    text: () => list(body.output).map(written).join('\n'),
+    encode(counted) {
+      const set: Record<string, string> = { model: JSON.stringify(context.model) }
+      // What runs in the background has not used anything yet.
+      const isOver = body.status === undefined || overs.has(text(body.status) ?? '')
+      if (!usage && counted && isOver) set['usage'] = JSON.stringify(encodeUsage(counted))
+      if (!text(body.id)) set['id'] = JSON.stringify(responseId('', context))
+      if (body.object === undefined) set['object'] = '"response"'
+      return edit(peek(bytes), () => body, set)
+    },
+  }
+}
+const overs = new Set(['completed', 'incomplete'])
+
+/** What an item says, for counting. */
+function written(value: Json): string {
+  const item = object(value)
+  const texts = [...list(item.summary), ...list(item.content)].map(
+    (part) => text(object(part).text) ?? text(object(part).refusal) ?? '',
+  )
+  const input = text(item.arguments) ?? text(item.input)
+  return input === undefined ? texts.join('') : `${text(item.name) ?? ''}${input}`
+}
+
+const typeAtStart = /^\s*\{\s*"type"\s*:\s*"([a-z_.]{1,80})"/
+const pieces = /"delta"\s*:\s*"((?:[^"\\]|\\.)*)"/g
+/** Events that hold the response itself, and so the name of its model. */
+const lifecycle = new Set(
+  ['created', 'queued', 'in_progress', 'completed', 'incomplete', 'failed', 'cancelled'].map(
+    (word) => `response.${word}`,
+  ),
+)
+const lasts = new Set(
+  ['completed', 'incomplete', 'failed', 'cancelled'].map((word) => `response.${word}`),
+)
+
+export function passStream(_to: Target, context: ClientContext): PassStream {
+  const name = JSON.stringify(context.model)
+  let usage: Usage | undefined
+  let content = false
+  let complete = false
+  let fault: GatewayError | undefined
+  /** The last event, kept back because it lacks the usage. */
+  let last: { type: string; data: string } | undefined
+  let said: string[] = []
+  let heard = ''
+
+  function fold(): void {
+    for (const data of said) for (const match of data.matchAll(pieces)) heard += match[1] ?? ''
+    said = []
+  }
+
+  function refuse(error: GatewayError): string {
+    fault = error
+    return ''
+  }
+
+  /** An event that is not a piece of the answer. */
+  function slow(type: string, data: string): string {
+    const glance = peek(bytesOf(data))
+    const event = glance ? undefined : parse(utf8(bytesOf(data)))
+    if (!glance && !event)
+      return refuse(new GatewayError('bad_gateway', 'the upstream sent a frame that is not JSON'))
+    const field = (key: string): Json | undefined => (glance ? value(glance, key) : event?.[key])
+    const kind = type || (text(field('type')) ?? '')
+    const error = field('error')
+    if (kind === 'error' || (kind === '' && error !== undefined && error !== null))
+      return refuse(
+        decodeFault(isObject(error) ? error : { code: field('code'), message: field('message') }),
+      )
+    if (!lifecycle.has(kind)) return kind === '' ? '' : pass(kind, data)
+    if (!lasts.has(kind)) return line(kind, renamed(data, {}))
+    complete = true
+    // A client that was told of a failure in the stream's own words needs no other.
+    content = true
+    const response = object(field('response'))
+    usage = decodeUsage(response)
+    if (usage || kind === 'response.failed' || kind === 'response.cancelled')
+      return line(kind, renamed(data, {}))
+    last = { type: kind, data }
+    return ''
+  }
+
+  function pass(type: string, data: string): string {
+    if (type.startsWith('response.')) content = true
+    // Text is kept for counting, in case the client leaves before the usage is told.
+    if (type.endsWith('.delta') && type !== 'response.audio.delta' && said.push(data) === 64) fold()
+    return line(type, data)
+  }
+
+  /** The event with the public name in its response, the rest of it as it came. */
+  function renamed(data: string, more: Record<string, string>): string {
+    const set = { model: name, ...more }
+    const whole = peek(bytesOf(data))
+    const inner = whole && raw(whole, 'response')
+    const span = whole?.keys.get('response')
+    const glance = inner === undefined ? undefined : peek(bytesOf(inner))
+    if (glance && span) {
+      const changed = latin1Of(edit(glance, () => ({}), set))
+      return data.slice(0, span.valueStart) + changed + data.slice(span.valueEnd)
+    }
+    const event = parse(utf8(bytesOf(data))) ?? {}
+    const response: JsonObject = { ...object(event.response) }
+    for (const [key, said] of Object.entries(set)) response[key] = parseOr(said)
+    return latin1(toUtf8(JSON.stringify({ ...event, response })))
+  }
+
+  return {
+    push({ event, data }: Frame) {
+      if (fault || complete || data === '' || data === '[DONE]') return ''
+      const type = typeAtStart.exec(data)?.[1] ?? event ?? ''
+      const isPiece = type.startsWith('response.') && !lifecycle.has(type)
+      return isPiece ? pass(type, data) : slow(type, data)
+    },
+    get content() {
+      return content
+    },
+    get complete() {
+      return complete
+    },
+    get fault() {
+      return fault
+    },
+    usage: () => usage,
+    text() {
+      fold()
+      return unescaped(heard)
+    },
+    end(counted) {
+      if (fault) return ''
+      if (!complete) return refuse(cutShort())
+      if (!last) return ''
+      const { type, data } = last
+      last = undefined
+      return line(
+        type,
+        renamed(data, counted ? { usage: JSON.stringify(encodeUsage(counted)) } : {}),
+      )
+    },
+  }
+}
+
+/** The official clients skip an event without a name, which some servers leave out. */
+const line = (type: string, data: string): string =>
+  `event: ${type}\ndata: ${data.includes('\n') ? data.replaceAll('\n', '\ndata: ') : data}\n\n`
+
+function parse(json: string): JsonObject | undefined {
+  const value = parseOr(json)
+  return isObject(value) ? value : undefined
+}
+
+/** JSON string content, one character per byte, as the text it says. */
+const unescaped = (escaped: string): string =>
+  text(parseOr(`"${utf8(bytesOf(escaped))}"`)) ?? escaped
