@@ -162,6 +162,14 @@ const want = (more: Partial<Wanted> = {}): Wanted => ({
   ...more,
 })
 
+/** The server has been asked; a test that waits in vain says so. */
+async function heard(): Promise<void> {
+  for (let turn = 0; asked.length === 0; turn++) {
+    ok(turn < 1000, 'nobody asked')
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
 /** The reason, which never tells what the network looks like inside. */
 async function refusal(running: Promise<unknown>): Promise<string> {
   let message = ''
@@ -369,7 +377,7 @@ test('a client that goes away: the fetch ends, and its connection with it', asyn
   const { fetch } = world()
   const client = new AbortController()
   const running = fetch('https://pictures.test/silent', want({ signal: client.signal }))
-  while (asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 2))
+  await heard()
   const closed = new Promise((resolve) => asked[0]?.socket.once('close', resolve))
   client.abort()
   await rejects(running)
@@ -400,17 +408,21 @@ test('without validation everything on the web is fetched, and nothing else', as
   match(await refusal(fetch('file:///etc/passwd', want())), /only https/)
 })
 
-test('a proxy is asked for the checked address, never for the name', async () => {
-  const heard: string[] = []
+test('a proxy is asked for the checked address, never for the name', async (t) => {
+  const told: string[] = []
   const proxy = createPlain((request, response) => {
-    heard.push(request.url ?? '')
+    told.push(request.url ?? '')
     response.writeHead(200, { 'content-type': 'image/png' }).end(png)
   })
   proxy.on('connect', (request, socket) => {
-    heard.push(request.url ?? '')
+    told.push(request.url ?? '')
     socket.end('HTTP/1.1 403 Forbidden\r\n\r\n')
   })
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    proxy.close()
+    proxy.closeAllConnections()
+  })
   const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` // listening
   const { fetch } = world({
     env: { https_proxy: address, http_proxy: address },
@@ -420,9 +432,7 @@ test('a proxy is asked for the checked address, never for the name', async () =>
   match(await refusal(fetch('https://pictures.test/a.png', want())), /no connection/)
   await fetch('http://inside.test/a.png?b', want())
   match(await refusal(fetch('https://localhost/a.png', want())), /no public address/)
-  deepEqual(heard, [`${publicIp}:443`, 'http://10.0.0.7:80/a.png?b'])
-  proxy.close()
-  proxy.closeAllConnections()
+  deepEqual(told, [`${publicIp}:443`, 'http://10.0.0.7:80/a.png?b'])
 })
 
 describe('what an agent sends again with the next turn', () => {
@@ -482,7 +492,7 @@ test('only so many run at a time; who waits too long or leaves is let go', async
   const next = fetch('https://pictures.test/a.png?next', want())
   client.abort()
   await rejects(left)
-  while (asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 2))
+  await heard()
   equal(asked.length, 1)
   first.abort()
   await rejects(running)

@@ -206,7 +206,7 @@ async function connect(
   for (const address of found.slice(0, addressesMax)) {
     const route: Route = {
       secure: url.protocol === 'https:',
-      host,
+      host: address,
       port: portOf(url),
       proxy,
       tls: way.settings.tls,

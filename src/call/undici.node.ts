@@ -61,7 +61,7 @@ function exchange(request: Upstream, since: number, way: Way): Promise<Reply> {
   if (signal?.aborted) return Promise.reject(canceled(signal))
   const { promise, resolve, reject } = Promise.withResolvers<Reply>()
   const abort = () => call.fail(canceled(signal))
-  const limits = request.limits ? { ...way.limits, ...request.limits } : way.limits
+  const limits = limitsOf(request, way)
   const call: Call = {
     request,
     way,
@@ -93,6 +93,15 @@ function exchange(request: Upstream, since: number, way: Way): Promise<Reply> {
   signal?.addEventListener('abort', abort, { once: true })
   send(call, false)
   return promise
+}
+
+/** Who does not wait longer for the first byte does not wait longer for a connection either. */
+function limitsOf({ limits }: Upstream, way: Way): Limits {
+  if (!limits) return way.limits
+  const { connectMs: usual = 0 } = way.limits
+  const { firstByteMs = 0, connectMs = usual } = limits
+  const shorter = firstByteMs > 0 && (connectMs === 0 || firstByteMs < connectMs)
+  return { ...limits, connectMs: shorter ? firstByteMs : connectMs }
 }
 
 function send(call: Call, fresh: boolean): void {

@@ -177,7 +177,7 @@ test('numberOf and isRawNumber: nothing a client can send poses as a raw number'
   assert.equal(isRawNumber(posing['a']), false)
   for (const value of [posing['a'], '1', null, true, undefined, [1]])
     assert.equal(numberOf(value), undefined)
-  // What is documented: isObject cannot tell.
+  // A number, so no map: nothing can be written into it.
   assert.ok(!isObject(posing['b']))
 })
 

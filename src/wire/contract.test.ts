@@ -53,7 +53,7 @@ const isClient = (wire: ProviderWire): wire is Wire =>
 const clients = all.filter(isClient)
 test('some wires are spoken by clients', () => assert.ok(clients.length >= 3))
 
-const runs = { numRuns: 60 }
+const runs = { numRuns: 40 }
 const word = fc.oneof(
   fc.stringMatching(/^[a-zA-Z0-9]{1,8}$/),
   fc.constantFrom('Grüße', '世界 👋', '"quoted" \\ back', '{"a":1}', 'data: [DONE]', 'line\nline'),
@@ -570,6 +570,6 @@ for (const wire of all)
           encoder.end()
         },
       ),
-      { numRuns: 120 },
+      { numRuns: 80 },
     )
   })

@@ -25,6 +25,8 @@ export type GatewayOptions = {
   router?: JsonObject
   env?: Record<string, string>
   host?: string
+  /** False: its log is not kept. */
+  logged?: boolean
   /** Sent with every request of `post` and `get`. */
   key?: string
 }
@@ -39,6 +41,7 @@ export async function startGateway(
     router = {},
     env = {},
     host,
+    logged = true,
     key,
   }: GatewayOptions = {},
 ): Promise<Gateway> {
@@ -64,7 +67,7 @@ export async function startGateway(
       level: 'debug',
       json: false,
       write: (line) => {
-        lines += line
+        if (logged) lines += line
       },
     }),
   })

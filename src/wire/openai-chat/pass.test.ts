@@ -77,7 +77,7 @@ test('law: what passes is what came, but for model, id and usage', () => {
       assert.equal(pass.fault, undefined)
       assert.equal(pass.usage() !== undefined, !['null', 'never'].includes(spec.usage))
     }),
-    { numRuns: 400 },
+    { numRuns: 200 },
   )
 })
 

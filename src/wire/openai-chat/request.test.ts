@@ -427,7 +427,8 @@ test('encode: tools and parts of other wires are left out and named', () => {
 
 test('law: nothing but GatewayError is thrown for any JSON', () => {
   fc.assert(
-    fc.property(fc.jsonValue(), fc.jsonValue(), (some, other) => {
+    fc.property(fc.jsonValue(), fc.jsonValue(), (drawn, also) => {
+      const [some, other] = structuredClone([drawn, also])
       const bodies: JsonObject[] = [
         { messages: some } as JsonObject,
         {

@@ -283,8 +283,8 @@ test('law: any usage gives counts that are none below nothing and sum to what wa
             usage: {
               prompt_tokens,
               completion_tokens,
-              prompt_tokens_details: read,
-              completion_tokens_details: wrote,
+              prompt_tokens_details: structuredClone(read),
+              completion_tokens_details: structuredClone(wrote),
             } as JsonObject,
           }) ?? noUsage // odd on purpose
         const { raw: _, estimated: __, searches: ___, ...counts } = usage
@@ -353,7 +353,9 @@ test('law: an answer that passes says what its decoder hears', () => {
     fc.record({ content: fc.constant(null), refusal: fc.string() }),
   )
   fc.assert(
-    fc.property(fc.array(message, { maxLength: 3 }), fc.option(fc.nat(99)), (said, tokens) => {
+    fc.property(fc.array(message, { maxLength: 3 }), fc.option(fc.nat(99)), (drawn, tokens) => {
+      // Plain objects, as JSON.parse makes them.
+      const said = structuredClone(drawn)
       const body: JsonObject = {
         id: 'i',
         model: 'm',
