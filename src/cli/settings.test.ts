@@ -174,7 +174,7 @@ test('credentials: where they are and where they are missed, never what they are
       ['openai', true, 'FROM_FILE set', ['with-key']],
       ['openai', false, 'NOT_THERE not set', ['first', 'second']],
       ['openai', true, 'key set in the config', ['literal']],
-      ['anthropic', false, 'ANTHROPIC_API_KEY not set', ['keyless']],
+      ['anthropic', false, 'ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN not set', ['keyless']],
     ],
   )
   match(found[4]?.state ?? '', /Cannot tell the provider of 'no-such-thing'/)

@@ -9,8 +9,8 @@ const busy = `
   const { boundYoungGeneration } = await import(process.argv[1])
   if (process.argv[2] === 'bounded') boundYoungGeneration([], '')
   const ring = new Array(200_000)
-  for (let turn = 0; turn < 400; turn++) {
-    for (let i = 0; i < 20_000; i++) ring[(turn * 20_000 + i) % ring.length] = { turn, pair: [turn, i] }
+  for (let turn = 0; turn < 4_000; turn++) {
+    for (let i = 0; i < 2_000; i++) ring[(turn * 2_000 + i) % ring.length] = { turn, pair: [turn, i] }
     await setImmediate()
   }
   console.log(v8.getHeapSpaceStatistics().find((s) => s.space_name === 'new_space').space_size / 2 ** 20)
@@ -28,8 +28,8 @@ const youngAfter = (mode: string, ...flags: string[]): number => {
 
 test('a busy young generation stops growing at its ceiling, which it would have passed', () => {
   const bounded = youngAfter('bounded')
-  assert.ok(bounded >= 16 && bounded <= 64, `${bounded} MB`)
-  assert.ok(youngAfter('free') > bounded)
+  assert.ok(bounded >= 16 && bounded < 64, `${bounded} MB`)
+  assert.ok(youngAfter('free') >= 64)
 })
 
 test('who sets the size by flag or environment is left alone', async () => {
