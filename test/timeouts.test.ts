@@ -1,49 +1,48 @@
 import { equal, match, ok, rejects } from 'node:assert/strict'
-import { createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { before, describe, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import OpenAI, { APIError } from 'openai'
 import type { JsonObject } from '../src/json/json.ts'
-import {
-  ask,
-  eventsOf,
-  type Gateway,
-  type GatewayOptions,
-  openaiRow,
-  startGateway,
-} from './support/gateway.ts'
+import { ask, eventsOf, type GatewayOptions, openaiRow, startGateway } from './support/gateway.ts'
 import {
   chatStream,
   chunk,
-  fileScope,
   hello,
-  type Provider,
   type Scope,
+  type Script,
   startProvider,
   stream,
   type Told,
 } from './support/provider.ts'
 
 /** Every way a provider can keep us waiting, and everyone who may say how long. */
-const scope = fileScope()
-let provider: Provider
-let gateway: Gateway
+type Options = GatewayOptions & { script?: Script; base?: string }
 
-before(async () => {
-  provider = await startProvider(scope, hello)
-  gateway = await startGateway(scope, {
+/** A provider and a gateway of the test's own, so that many can wait at once. */
+async function start(t: Scope, { script = () => hang, base, ...options }: Options = {}) {
+  const provider = await startProvider(t, script)
+  const to = base === undefined ? provider : { base }
+  const gateway = await startGateway(t, {
     models: [
-      openaiRow('m', provider),
-      openaiRow('impatient', provider, { timeout: 0.15 }),
-      openaiRow('stream-impatient', provider, { timeout: 30, stream_timeout: 0.15 }),
+      openaiRow('m', to),
+      openaiRow('impatient', to, { timeout: 0.15 }),
+      openaiRow('stream-impatient', to, { timeout: 30, stream_timeout: 0.15 }),
     ],
+    ...options,
   })
-  // The first call loads the HTTP client.
-  await (await gateway.post('/v1/chat/completions', ask('m'))).text()
-})
+  const call = (body: JsonObject, headers?: Record<string, string>) =>
+    gateway.post('/v1/chat/completions', body, headers)
+  return { provider, gateway, call }
+}
 
-const call = (body: JsonObject, headers?: Record<string, string>, of: Gateway = gateway) =>
-  of.post('/v1/chat/completions', body, headers)
+// The HTTP client is loaded with the first call.
+before(async () => {
+  const scope: Scope = { after: (end) => void ends.push(end) }
+  const ends: (() => unknown)[] = []
+  await (await (await start(scope, { script: hello })).call(ask('m'))).text()
+  for (const end of ends.reverse()) await end()
+})
 
 /** It must fail in about this time: not at once, and not after some other limit. */
 async function timed<T>(run: () => Promise<T>, ms = 150): Promise<T> {
@@ -69,34 +68,57 @@ const trickle = (): Told =>
     headers: { 'content-type': 'application/json' },
   })
 
-describe('which limit', () => {
-  test('no first byte', async () => {
-    provider.tell(() => hang)
-    for (const streamed of [false, true]) {
+describe('which limit', { concurrency: true }, () => {
+  for (const streamed of [false, true]) {
+    const kind = streamed ? 'streamed' : 'whole'
+
+    test(`no first byte, ${kind}`, async (t) => {
+      const { provider, call } = await start(t)
       const response = await timed(() => call(ask('m', { timeout: 0.15, stream: streamed })))
       await refused(response, /did not begin to answer within 150 ms/)
       equal(await provider.last().gone, true)
-    }
-  })
+    })
 
-  test('a head, and then nothing', async () => {
-    provider.tell(() => stream([], { end: 'hang' }))
-    for (const streamed of [false, true]) {
+    test(`a head, and then nothing, ${kind}`, async (t) => {
+      const { provider, call } = await start(t, { script: () => stream([], { end: 'hang' }) })
       const response = await timed(() => call(ask('m', { timeout: 0.15, stream: streamed })))
       await refused(response, /within 150 ms|for 150 ms/)
       equal(await provider.last().gone, true)
-    }
-  })
+    })
 
-  test('a whole answer that comes byte by byte: the total', async () => {
-    provider.tell(trickle)
+    test(`a connection that is not accepted, ${kind}`, async (t) => {
+      const { call } = await start(t, { base: `http://127.0.0.1:${await fullListener(t)}/v1` })
+      const run = () => call(ask('m', { timeout: 0.3, stream: streamed }))
+      await refused(await timed(run, 300), /within 300 ms/)
+    })
+
+    test(`a TLS handshake that is not answered, ${kind}`, async (t) => {
+      const sockets: Socket[] = []
+      const silent = createServer((socket) => void sockets.push(socket.on('error', () => {})))
+      await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+      t.after(() => {
+        for (const socket of sockets) socket.destroy()
+        silent.close()
+      })
+      const at = silent.address()
+      ok(at !== null && typeof at === 'object')
+      const { call } = await start(t, { base: `https://127.0.0.1:${at.port}/v1` })
+      const run = () => call(ask('m', { timeout: 0.3, stream: streamed }))
+      await refused(await timed(run, 300), /within 300 ms/)
+    })
+  }
+
+  test('a whole answer that comes byte by byte: the total', async (t) => {
+    const { provider, call } = await start(t, { script: trickle })
     const response = await timed(() => call(ask('m', { timeout: 0.3 })), 300)
     await refused(response, /was not complete within 300 ms/)
     equal(await provider.last().gone, true)
   })
 
-  test('a stream that stops: its last event says so', async () => {
-    provider.tell(() => stream([chunk({ role: 'assistant', content: 'Hel' })], { end: 'hang' }))
+  test('a stream that stops: its last event says so', async (t) => {
+    const { provider, call } = await start(t, {
+      script: () => stream([chunk({ role: 'assistant', content: 'Hel' })], { end: 'hang' }),
+    })
     const events = await timed(async () => {
       const response = await call(ask('m', { timeout: 0.15, stream: true }))
       equal(response.status, 200)
@@ -109,44 +131,13 @@ describe('which limit', () => {
     equal(await provider.last().gone, true)
   })
 
-  test('a stream may go on for longer than the limit, as long as it goes on', async () => {
-    provider.tell((asked) =>
-      stream(
-        chatStream(
-          asked,
-          Array.from({ length: 8 }, () => ({ content: 'x' })),
-        ).flatMap((piece) => [60, piece]),
-      ),
-    )
-    const response = await call(ask('m', { timeout: 0.25, stream: true }))
+  test('a stream may go on for longer than the limit, as long as it goes on', async (t) => {
+    const deltas = Array.from({ length: 8 }, () => ({ content: 'x' }))
+    const { call } = await start(t, {
+      script: (asked) => stream(chatStream(asked, deltas).flatMap((piece) => [60, piece])),
+    })
+    const response = await call(ask('m', { timeout: 0.3, stream: true }))
     match(await response.text(), /\[DONE\]\n\n$/)
-  })
-
-  test('a connection that is not accepted', async (t) => {
-    const own = await startGateway(t, {
-      models: [openaiRow('m', { base: `http://127.0.0.1:${await fullListener(t)}/v1` })],
-    })
-    for (const streamed of [false, true])
-      await refused(
-        await timed(() => call(ask('m', { timeout: 0.3, stream: streamed }), {}, own), 300),
-        /within 300 ms/,
-      )
-  })
-
-  test('a TLS handshake that is not answered', async (t) => {
-    const silent = createServer(() => {})
-    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
-    const at = silent.address()
-    ok(at !== null && typeof at === 'object')
-    const own = await startGateway(t, {
-      models: [openaiRow('m', { base: `https://127.0.0.1:${at.port}/v1` })],
-    })
-    t.after(() => silent.close())
-    for (const streamed of [false, true])
-      await refused(
-        await timed(() => call(ask('m', { timeout: 0.3, stream: streamed }), {}, own), 300),
-        /within 300 ms/,
-      )
   })
 })
 
@@ -164,7 +155,6 @@ async function fullListener(t: Scope): Promise<number> {
   )
   t.after(() => worker.terminate())
   const port = await new Promise<number>((resolve) => worker.once('message', resolve))
-  const { connect } = await import('node:net')
   const fillers = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => {}))
   t.after(() => {
     for (const one of fillers) one.destroy()
@@ -173,8 +163,7 @@ async function fullListener(t: Scope): Promise<number> {
   return port
 }
 
-describe('who says how long', { concurrency: 4 }, () => {
-  before(() => provider.tell(() => hang))
+describe('who says how long', { concurrency: true }, () => {
   type Row = [name: string, body: JsonObject, headers?: Record<string, string>]
   const rows: Row[] = [
     ['the body', { model: 'm', timeout: 0.15 }],
@@ -194,14 +183,12 @@ describe('who says how long', { concurrency: 4 }, () => {
     ['timeout, for a stream too', { model: 'impatient', stream: true }],
   ]
   for (const [name, body, headers] of rows)
-    test(name, async () => {
+    test(name, async (t) => {
+      const { provider, call } = await start(t)
       await refused(await timed(() => call({ ...ask('m'), ...body }, headers)), /within 150 ms/)
       for (const field of ['timeout', 'request_timeout', 'stream_timeout'])
         ok(!(field in provider.last().json), 'it is for us, not for the provider')
     })
-})
-
-describe('settings that say how long', () => {
   const settings: [name: string, options: GatewayOptions][] = [
     ['litellm_settings.request_timeout', { litellm: { request_timeout: 0.15 } }],
     ['router_settings.timeout', { router: { timeout: 0.15 } }],
@@ -213,17 +200,14 @@ describe('settings that say how long', () => {
   ]
   for (const [name, options] of settings)
     test(name, async (t) => {
-      const own = await startGateway(t, { ...options, models: [openaiRow('m', provider)] })
-      provider.tell(hello)
-      await (await call(ask('m', { timeout: 20, stream_timeout: 20 }), {}, own)).text()
-      provider.tell(() => hang)
+      const { call } = await start(t, options)
       const body = ask('m', { stream: name.includes('stream') })
-      await refused(await timed(() => call(body, {}, own)), /within 150 ms/)
+      await refused(await timed(() => call(body)), /within 150 ms/)
     })
 
-  test('what is no time counts as not said', async () => {
+  test('what is no time counts as not said', async (t) => {
+    const { call } = await start(t, { script: hello })
     for (const timeout of [0, -1, 'soon', null, true, [1], { s: 1 }, '1e400', '']) {
-      provider.tell(hello)
       equal((await call(ask('m', { timeout }))).status, 200, String(timeout))
       equal((await call(ask('m'), { 'x-litellm-timeout': String(timeout) })).status, 200)
     }
@@ -232,29 +216,25 @@ describe('settings that say how long', () => {
   })
 })
 
-describe('afterwards', () => {
-  test('another deployment, or the same again, is tried where that was asked for', async (t) => {
-    const own = await startGateway(t, {
-      models: [
-        openaiRow('m', provider, { timeout: 0.15 }),
-        openaiRow('other', provider, { timeout: 5 }),
-      ],
-      router: { fallbacks: [{ m: ['other'] }] },
-    })
+describe('afterwards', { concurrency: true }, () => {
+  test('a fallback is tried', async (t) => {
     let first = true
-    provider.tell((asked, nth) => {
-      if (!first) return hello(asked, nth)
-      first = false
-      return hang
+    const { call } = await start(t, {
+      router: { fallbacks: [{ impatient: ['m'] }] },
+      script: (asked, nth) => {
+        if (!first) return hello(asked, nth)
+        first = false
+        return hang
+      },
     })
-    const response = await call(ask('m'), {}, own)
+    const response = await call(ask('impatient'))
     equal(response.status, 200)
     equal(response.headers.get('x-litellm-attempted-fallbacks'), '1')
-    equal(response.headers.get('x-litellm-model-group'), 'other')
+    equal(response.headers.get('x-litellm-model-group'), 'm')
   })
 
-  test('OpenAI’s client sees a 408', async () => {
-    provider.tell(() => hang)
+  test('OpenAI’s client sees a 408', async (t) => {
+    const { gateway } = await start(t)
     const client = new OpenAI({ apiKey: 'any', baseURL: `${gateway.url}/v1`, maxRetries: 0 })
     await rejects(
       client.chat.completions.create({ model: 'impatient', messages: [] }),
