@@ -41,15 +41,24 @@ export async function bundleOfClone(root: string): Promise<string | undefined> {
         entryPoints: [join(root, 'src', 'cli', 'main.node.ts')],
         outdir: making,
       })
-      for (const old of readdirSync(cache))
-        if (join(cache, old) !== making) rmSync(join(cache, old), { recursive: true, force: true })
       renameSync(making, home)
+      removeOldest(cache)
     }
     return pathToFileURL(entry).href
   } catch {
     return undefined
   }
 }
+
+/** A server that runs from an earlier bundle loads parts of it when first needed, so the last few are kept. */
+function removeOldest(cache: string): void {
+  const folders = readdirSync(cache).map((name) => join(cache, name))
+  const made = (folder: string): number => statSync(folder).mtimeMs
+  for (const folder of folders.sort((a, b) => made(b) - made(a)).slice(bundlesKept))
+    rmSync(folder, { recursive: true, force: true })
+}
+
+const bundlesKept = 4
 
 /** Any change of a source, of the packages or of Node is another stamp. */
 function stampOf(root: string): string {
