@@ -4,6 +4,7 @@ import { GatewayError as Fault } from '../errors.ts'
 import { isObject, type JsonObject } from '../json/json.ts'
 import { bytesOf, toUtf8, utf8 } from '../json/latin1.ts'
 import { openFrames } from './framing/frames.ts'
+import { heardMax } from './heard.ts'
 import { hide } from './hide.ts'
 import type {
   ClientContext,
@@ -168,7 +169,11 @@ function told(
   let fault: GatewayError | undefined
   let usage: Usage | undefined
   let said: string[] = []
+  let size = 0
   let flushed = false
+  function note(text: string): void {
+    if ((size += text.length) < heardMax) said.push(text)
+  }
   function take(events: ChatEvent[]): string {
     let out = ''
     for (const event of events) {
@@ -179,7 +184,7 @@ function told(
       }
       if (event.type === 'usage') usage = event.usage
       else if (event.type === 'text' || event.type === 'reasoning' || event.type === 'tool-input')
-        said.push(event.text)
+        note(event.text)
       if (!content && speaks.has(event.type)) content = true
       out += encoder.push(event)
     }

@@ -4,6 +4,7 @@ import { isObject, type JsonObject, list, object, text } from '../../json/json.t
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
 import { peek } from '../../json/peek.ts'
 import { edit, latin1Of } from '../edit.ts'
+import { createHeard } from '../heard.ts'
 import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
 import { parseOr } from './blocks.ts'
 import { decodeFault } from './errors.ts'
@@ -41,7 +42,7 @@ function written(value: unknown): string {
 }
 
 const typeAtStart = /^\s*\{\s*"type"\s*:\s*"([a-z_]{1,64})"/
-const pieces = /"(?:text|thinking|partial_json)"\s*:\s*"((?:[^"\\]|\\.)*)"/g
+const pieces = /"(?:text|thinking|partial_json)"\s*:\s*(?=")/g
 /** Deltas pass unread; what is read says who answers, how it ended and what it cost. */
 const passing = new Set([
   'content_block_start',
@@ -56,13 +57,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
   let complete = false
   let finished = false
   let fault: GatewayError | undefined
-  let said: string[] = []
-  let heard = ''
-
-  function fold(): void {
-    for (const data of said) for (const match of data.matchAll(pieces)) heard += match[1] ?? ''
-    said = []
-  }
+  const heard = createHeard(pieces)
 
   function read(data: string): JsonObject | undefined {
     const event = parseOr(utf8(bytesOf(data)))
@@ -103,8 +98,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       if (!passing.has(type)) return slow(data)
       if (type === 'content_block_start' || type === 'content_block_delta') {
         content = true
-        // Text is kept for counting, in case the client leaves before the usage is told.
-        if (said.push(data) === 64) fold()
+        heard.keep(data)
       }
       return line(type, data)
     },
@@ -118,10 +112,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       return fault
     },
     usage: () => told && decodeUsage(told),
-    text() {
-      fold()
-      return String(parseOr(`"${utf8(bytesOf(heard))}"`) ?? heard)
-    },
+    text: heard.text,
     end(_counted: Usage | undefined) {
       if (fault || complete) return ''
       if (finished) return line('message_stop', '{"type":"message_stop"}')

@@ -4,6 +4,7 @@ import { isObject, type Json, type JsonObject, list, object, text } from '../../
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
 import { type Glance, peek, value } from '../../json/peek.ts'
 import { edit, latin1Of } from '../edit.ts'
+import { heardMax } from '../heard.ts'
 import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
 import { decodeErrorObject } from './errors.ts'
 import { parseOr } from './keys.ts'
@@ -79,6 +80,7 @@ export function passStream(to: Target, context: ClientContext): PassStream {
   let searches = 0
   /** Candidates as they came, one character per byte, until somebody asks what they say. */
   let said: string[] = []
+  let size = 0
   let heard = ''
 
   function refuse(error: GatewayError): string {
@@ -96,7 +98,8 @@ export function passStream(to: Target, context: ClientContext): PassStream {
     const candidates = raw('candidates')
     if (candidates === undefined || candidates === '[]') return
     content = true
-    said.push(candidates)
+    // A stream without an end must not fill our memory.
+    if ((size += candidates.length) < heardMax) said.push(candidates)
     const isTelling =
       candidates.includes('"finishReason"') || candidates.includes('"webSearchQueries"')
     if (!isTelling) return

@@ -5,6 +5,7 @@ import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
 import { parseObject, stringify } from '../../json/parse.ts'
 import { endOfString, type Glance, peek, value } from '../../json/peek.ts'
 import { edit, latin1Of } from '../edit.ts'
+import { createHeard } from '../heard.ts'
 import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
 import { adaptMessageAnswer } from './adapt.ts'
 import { decodeErrorObject, errorIn } from './errors.ts'
@@ -90,7 +91,7 @@ function written(message: JsonObject): string {
  */
 const odd =
   /"(?:error|usage|reasoning|reasoning_text)"\s*:\s*(?!null|\s)|"content"\s*:\s*\[|"finish_reason"\s*:\s*"[^"]|"tool_calls"\s*:\s*\[\s*\{\s*(?!"index"|\s)|\n/
-/** Where a piece of what the model says begins. Its end is sought by hand: a pattern for it overflows the stack on long ones. */
+/** Where a piece of what the model says begins. */
 const pieces = /"(?:content|reasoning_content|arguments|refusal|input)"\s*:\s*(?=")/g
 const emptyUsage = ',"usage":null}'
 
@@ -109,22 +110,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
   let fault: GatewayError | undefined
   const spoken = new Set<number>()
   const finished = new Set<number>()
-  let said: string[] = []
-  let heard = ''
-
-  /** Text is kept for counting, in case the provider never tells the usage or the client leaves. */
-  function keep(rest: string): void {
-    if (said.push(rest) === 64) fold()
-  }
-  function fold(): void {
-    for (const rest of said)
-      for (const { 0: key, index } of rest.matchAll(pieces)) {
-        const open = index + key.length
-        const end = endOfString(rest, open)
-        if (end !== -1) heard += rest.slice(open + 1, end - 1)
-      }
-    said = []
-  }
+  const heard = createHeard(pieces)
 
   function slow(data: string): string {
     const chunk = parse(utf8(bytesOf(data)))
@@ -144,7 +130,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     } else if (told) usageShown = true
     if (readChoices(choices)) set['choices'] = stringify(choices)
     else if (!Array.isArray(chunk.choices)) set['choices'] = '[]'
-    keep(set['choices'] === undefined ? data : latin1(toUtf8(set['choices'])))
+    heard.keep(set['choices'] === undefined ? data : latin1(toUtf8(set['choices'])))
     id ||= text(chunk.id) || `chatcmpl-${context.requestId}`
     if (typeof chunk.created === 'number' && chunk.created > 0) created = chunk.created
     else set['created'] = String(created)
@@ -203,7 +189,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       if (content && prefix !== '' && spoken.size >= context.choices && data.startsWith(prefix)) {
         let rest = data.slice(prefix.length)
         if (!odd.test(rest)) {
-          keep(rest)
+          heard.keep(rest)
           if (!context.streamUsage && rest.endsWith(emptyUsage))
             rest = `${rest.slice(0, -emptyUsage.length)}}`
           return `data: ${shown}${rest}\n\n`
@@ -223,10 +209,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       return fault
     },
     usage: () => usage,
-    text() {
-      fold()
-      return textOf(heard)
-    },
+    text: heard.text,
     end(counted) {
       if (fault) return ''
       if (!complete && finished.size < Math.max(spoken.size, context.choices)) {
@@ -271,14 +254,5 @@ function parse(json: string): JsonObject | undefined {
     return parseObject(json)
   } catch {
     return undefined
-  }
-}
-
-/** JSON string content, one character per byte, as the text it says. */
-function textOf(escaped: string): string {
-  try {
-    return String(JSON.parse(`"${utf8(bytesOf(escaped))}"`))
-  } catch {
-    return escaped
   }
 }

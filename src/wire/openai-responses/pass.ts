@@ -5,6 +5,7 @@ import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
 import { peek, raw, value } from '../../json/peek.ts'
 import { parseOr } from '../anthropic/blocks.ts'
 import { edit, latin1Of } from '../edit.ts'
+import { createHeard } from '../heard.ts'
 import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
 import { responseId } from './envelope.ts'
 import { decodeFault } from './errors.ts'
@@ -46,7 +47,7 @@ function written(value: Json): string {
 }
 
 const typeAtStart = /^\s*\{\s*"type"\s*:\s*"([a-z_.]{1,80})"/
-const pieces = /"delta"\s*:\s*"((?:[^"\\]|\\.)*)"/g
+const pieces = /"delta"\s*:\s*(?=")/g
 /** Events that hold the response itself, and so the name of its model. */
 const lifecycle = new Set(
   ['created', 'queued', 'in_progress', 'completed', 'incomplete', 'failed', 'cancelled'].map(
@@ -65,13 +66,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
   let fault: GatewayError | undefined
   /** The last event, kept back because it lacks the usage. */
   let last: { type: string; data: string } | undefined
-  let said: string[] = []
-  let heard = ''
-
-  function fold(): void {
-    for (const data of said) for (const match of data.matchAll(pieces)) heard += match[1] ?? ''
-    said = []
-  }
+  const heard = createHeard(pieces)
 
   function refuse(error: GatewayError): string {
     fault = error
@@ -106,8 +101,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
 
   function pass(type: string, data: string): string {
     if (type.startsWith('response.')) content = true
-    // Text is kept for counting, in case the client leaves before the usage is told.
-    if (type.endsWith('.delta') && type !== 'response.audio.delta' && said.push(data) === 64) fold()
+    if (type.endsWith('.delta') && type !== 'response.audio.delta') heard.keep(data)
     return line(type, data)
   }
 
@@ -145,10 +139,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       return fault
     },
     usage: () => usage,
-    text() {
-      fold()
-      return unescaped(heard)
-    },
+    text: heard.text,
     end(counted) {
       if (fault) return ''
       if (!complete) return refuse(cutShort())
@@ -171,7 +162,3 @@ function parse(json: string): JsonObject | undefined {
   const value = parseOr(json)
   return isObject(value) ? value : undefined
 }
-
-/** JSON string content, one character per byte, as the text it says. */
-const unescaped = (escaped: string): string =>
-  text(parseOr(`"${utf8(bytesOf(escaped))}"`)) ?? escaped
