@@ -19,7 +19,7 @@ const canary = {
   apiKey: 'sk-canary-api-key-0123456789/+=',
   environment: 'sk-canary-environment-0123456789',
   header: 'canary-extra-header-0123456789',
-  oddHeader: 'canary-odd-header "quoted"\\0123456789',
+  oddHeader: 'canary-odd-header"quoted"\\0123456789',
   cookie: 'session=canary-cookie-0123456789',
   headers: 'canary-headers-0123456789',
   login: 'canary-login-0123456789',

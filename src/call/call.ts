@@ -2,7 +2,7 @@ import { eventsOf } from '../chat/fold.ts'
 import { GatewayError, saidBy } from '../errors.ts'
 import { toUtf8 } from '../json/latin1.ts'
 import type { Deployment } from '../provider/deployment.ts'
-import { sentSecrets } from '../provider/secrets.ts'
+import { sentSecrets, unmistakable } from '../provider/secrets.ts'
 import { hide } from '../wire/hide.ts'
 import type { Inbound } from '../wire/inbound.ts'
 import {
@@ -75,8 +75,9 @@ export async function call(
       const signing = to.authorize({ method: 'POST', url, headers, body })
       if (signing) await signing
       // A token that was fetched is as secret as a key that was configured.
-      at = { ...to, secrets: [...to.secrets, ...sentSecrets(headers)] }
-      crossing.secrets = at.secrets
+      const fetched = sentSecrets(headers)
+      at = { ...to, secrets: [...to.secrets, ...fetched] }
+      crossing.secrets = [...to.credentials, ...unmistakable(fetched)]
     }
     const reply = await transport({
       url,

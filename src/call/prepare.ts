@@ -53,7 +53,7 @@ export function prepare(said: Inbound, to: Deployment, ask: Ask, fetched?: Fetch
     target,
     notes: { model: target.model },
     context: ask.context,
-    secrets: to.secrets,
+    secrets: to.credentials,
   }
   const edits = editsOf(said, to, ask)
   const touched = to.dropPaths.length > 0 || mustBeRead(said, edits, sightOf(native, target))
@@ -235,7 +235,7 @@ function translated(
       target,
       notes,
       context: ask.context,
-      secrets: to.secrets,
+      secrets: to.credentials,
     },
   }
 }

@@ -6,7 +6,7 @@ import { wires } from '../wire/wires.ts'
 import type { Authorize, AuthRow, AuthScheme } from './auth/auth.ts'
 import { type Price, type PriceOptions, priceOf } from './cost.ts'
 import { fillPlaces, type Resolved, specFor } from './resolve.ts'
-import { isSecretKey, secretsOf, spellings } from './secrets.ts'
+import { isSecretKey, secretsOf, spellings, unmistakable } from './secrets.ts'
 import type { Auth, ProviderSpec } from './spec.ts'
 
 /** One row of `model_list`: a name clients use, and where it really goes. Everything that can be worked out before a request is. */
@@ -56,6 +56,8 @@ export type Deployment = {
   problem: GatewayError | undefined
   /** Texts that must never be shown: scrubbed from whatever a provider echoes. */
   secrets: readonly string[]
+  /** Those of them that are taken out of answers too. */
+  credentials: readonly string[]
   row: Row
   /** The same for clients of one wire, where that makes a difference. */
   forClient: Readonly<Record<string, Deployment>>
@@ -198,6 +200,7 @@ export function createDeployment(
     mock,
     problem: mock && info['blocked'] !== true ? undefined : problem,
     secrets: auth.secrets,
+    credentials: unmistakable(auth.secrets),
     row,
     forClient: client === undefined ? clientsOf(spec, row, deps, id) : {},
   }

@@ -31,6 +31,15 @@ export function spellings(secrets: readonly string[]): string[] {
 /** Taking out shorter ones would take out words. */
 const shortest = 8
 
+/**
+ * Those that nobody writes by chance. Errors and headers lose every secret, answers only these: where a local server
+ * takes any key and the operator wrote `password`, a model may still say the word.
+ */
+export const unmistakable = (secrets: readonly string[]): string[] =>
+  secrets.filter(
+    (one) => one.length >= 16 && /\d/.test(one) && /[a-z]/i.test(one) && !/\s/.test(one),
+  )
+
 function named(values: JsonObject, depth: number): string[] {
   return Object.entries(values).flatMap(([key, value]) => {
     if (typeof value === 'string') return isSecretKey(key) ? [value] : []

@@ -7,7 +7,7 @@ const busy = `
   import { setImmediate } from 'node:timers/promises'
   import v8 from 'node:v8'
   const { boundYoungGeneration } = await import(process.argv[1])
-  if (process.argv[2] === 'bounded') boundYoungGeneration([], '')
+  if (process.argv[2] === 'bounded') boundYoungGeneration([], '', 16 * 2 ** 20)
   let kept = []
   let most = 0
   for (let turn = 0; turn < 1_500; turn++) {

@@ -143,7 +143,7 @@ function passed(frames: Frames, machine: PassStream, secrets: readonly string[])
     },
     usage: () => machine.usage(),
     text: () => machine.text(),
-    end: (counted) => bytesOf(machine.end(counted)),
+    end: (counted) => bytesOf(hide(machine.end(counted), secrets)),
   }
 }
 
@@ -172,7 +172,8 @@ function told(
   let size = 0
   let flushed = false
   function note(text: string): void {
-    if ((size += text.length) < heardMax) said.push(text)
+    if (size < heardMax) said.push(text)
+    size += text.length
   }
   function take(events: ChatEvent[]): string {
     let out = ''

@@ -99,7 +99,8 @@ export function passStream(to: Target, context: ClientContext): PassStream {
     if (candidates === undefined || candidates === '[]') return
     content = true
     // A stream without an end must not fill our memory.
-    if ((size += candidates.length) < heardMax) said.push(candidates)
+    if (size < heardMax) said.push(candidates)
+    size += candidates.length
     const isTelling =
       candidates.includes('"finishReason"') || candidates.includes('"webSearchQueries"')
     if (!isTelling) return
