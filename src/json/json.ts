@@ -2,12 +2,8 @@
 export type Json = null | boolean | number | string | Json[] | JsonObject
 export type JsonObject = { [key: string]: Json | undefined }
 
-/** A map, and no number that is kept as its text (parse.ts): that one has no prototype and takes no keys. */
 export const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' &&
-  value !== null &&
-  !Array.isArray(value) &&
-  Object.getPrototypeOf(value) !== null
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 export const text = (value: unknown): string | undefined =>
   typeof value === 'string' ? value : undefined

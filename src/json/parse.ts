@@ -18,8 +18,8 @@ export type ParseOptions = {
  * Numbers are numbers, but for the few that JavaScript would change: an integer beyond 2^53 or a number beyond
  * 1.8e308 becomes a *raw number*, which `stringify` (and any `JSON.stringify`) writes as it came. A raw number is a
  * frozen object made by `JSON.rawJSON`: pass it on by reference and nothing is lost; `isRawNumber` knows it,
- * `numberOf` reads it. To `isObject` it is none, to `typeof` it is, so code that rebuilds whatever has that type (a
- * spread, a structured clone) must ask `isRawNumber` first.
+ * `numberOf` reads it. To `typeof` and `isObject` it looks like an object, so code that rebuilds objects it does not
+ * know (a spread, a structured clone), or writes into them, must ask `isRawNumber` first.
  */
 export function parseJson(
   body: Uint8Array | string,
@@ -42,7 +42,7 @@ export function parseJson(
 /** The same for what must be an object, as nearly every body must. */
 export function parseObject(body: Uint8Array | string, options?: ParseOptions): JsonObject {
   const value = parseJson(body, options)
-  if (isObject(value)) {
+  if (isObject(value) && !isRawNumber(value)) {
     const { maxFields } = options ?? {}
     if (maxFields !== undefined && Object.keys(value).length > maxFields)
       throw invalid(`Invalid JSON payload: more than ${maxFields} fields`)

@@ -2,7 +2,7 @@ import type { Usage } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { isObject, type JsonObject, list, object, text } from '../../json/json.ts'
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
-import { parseObject, stringify } from '../../json/parse.ts'
+import { isRawNumber, parseObject, stringify } from '../../json/parse.ts'
 import { type Glance, peek, value } from '../../json/peek.ts'
 import { edit, latin1Of } from '../edit.ts'
 import { createHeard } from '../heard.ts'
@@ -146,16 +146,16 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
   function readChoices(choices: readonly unknown[]): boolean {
     let changed = false
     for (const value of choices) {
-      const choice = object(value)
+      const choice = isMap(value) ? value : {}
       const at = typeof choice.index === 'number' ? choice.index : 0
-      if (!isObject(choice.delta)) {
+      if (!isMap(choice.delta)) {
         choice.delta = {}
         changed = true
       }
       const { delta } = choice
       if (adaptMessageAnswer(delta)) changed = true
       list(delta.tool_calls).forEach((call, index) => {
-        if (!isObject(call) || typeof call.index === 'number') return
+        if (!isMap(call) || typeof call.index === 'number') return
         call.index = index
         changed = true
       })
@@ -230,6 +230,9 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     },
   }
 }
+
+/** Something to write into, and no number that is kept as its text. */
+const isMap = (value: unknown): value is JsonObject => isObject(value) && !isRawNumber(value)
 
 /** What a delta says that is worth an answer: until then an error may still become an HTTP error. */
 const speaking = [
