@@ -200,10 +200,10 @@ const messagesBody: JsonObject = {
 
 describe('wrong types, everywhere in a request', () => {
   const tables: [path: string, body: JsonObject, models: string[], share: number][] = [
-    ['/v1/chat/completions', chatBody, ['m'], 6],
-    ['/v1/chat/completions', chatBody, ['anthropic'], 6],
+    ['/v1/chat/completions', chatBody, ['m'], 9],
+    ['/v1/chat/completions', chatBody, ['anthropic'], 9],
     ['/v1/chat/completions', chatBody, kinds.slice(2), 18],
-    ['/v1/messages', messagesBody, ['m'], 6],
+    ['/v1/messages', messagesBody, ['m'], 9],
     ['/v1/messages', messagesBody, ['anthropic', ...kinds.slice(2)], 9],
   ]
   for (const [path, body, models, share] of tables)
@@ -374,7 +374,7 @@ describe('wrong types, everywhere in an answer', () => {
   for (const [name, model, scripts] of tables)
     test(name, async () => {
       const streamed = name.includes('stream')
-      const all = [...scripts()].filter((_, index) => heavy || index % 12 === day % 12)
+      const all = [...scripts()].filter((_, index) => heavy || index % 16 === day % 16)
       for (const path of ['/v1/chat/completions', '/v1/messages'])
         await each(all.entries(), async ([nth, script]) => {
           // The request says which answer it is for.

@@ -49,12 +49,12 @@ test('nothing is kept of requests of any kind', async (t) => {
     logged: false,
   })
   const run = createLoad(t, gateway.url)
-  await run(800)
+  await run(500)
   const before = await heapMb()
-  await run(1500)
+  await run(1000)
   const grown = (await heapMb()) - before
   t.diagnostic(`${before.toFixed(1)} MB and ${grown.toFixed(2)} MB more`)
-  ok(grown < 1.5, `${grown.toFixed(2)} MB more after 1500 requests`)
+  ok(grown < 1.2, `${grown.toFixed(2)} MB more after 1000 requests`)
 })
 
 test(`a process is no larger after ${heavy || 'many'} requests`, {
