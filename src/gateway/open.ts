@@ -2,9 +2,8 @@ import type { CallDeps } from '../call/call.ts'
 import type { FetchMedia } from '../call/media.ts'
 import { mockTransport } from '../call/mock.ts'
 import type { Transport } from '../call/transport.ts'
-import type { ErrorName, FallbackTarget } from '../config/kinds.ts'
-import type { Config, ModelRow } from '../config/schema.ts'
-import type { FaultKind } from '../errors.ts'
+import { type RoutingDefaults, routerSettingsOf, rowOf, uniqueIds } from '../config/routing.ts'
+import type { Config } from '../config/schema.ts'
 import { GatewayError } from '../errors.ts'
 import { isObject, type Json, type JsonObject, list, object, text } from '../json/json.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -20,13 +19,7 @@ import {
 } from '../provider/deployment.ts'
 import { keysInEnvironment, resolve } from '../provider/resolve.ts'
 import { isSecretKey } from '../provider/secrets.ts'
-import {
-  createRouter,
-  type Fallbacks,
-  type RetryPolicy,
-  type Router,
-  type RouterSettings,
-} from '../router/router.ts'
+import { createRouter, type Router } from '../router/router.ts'
 import type { GatewaySettings, Rooms, Tokens } from './rooms.ts'
 
 /** What the environment gives that no config file can say. */
@@ -49,14 +42,10 @@ export type OpenDeps = {
   corsOrigins: readonly string[]
   docs: boolean
 }
-export type Defaults = {
+export type Defaults = RoutingDefaults & {
   dropParams: boolean
   modifyParams: boolean
   requestTimeoutSeconds: number
-  retries: number
-  allowedFails: number | undefined
-  cooldownSeconds: number
-  maxFallbacks: number
 }
 
 /** From a config to the rooms that serve it. */
@@ -105,11 +94,11 @@ function openRouter(
     ...(deps.connectionOf && { connectionOf: deps.connectionOf }),
   }
   const make = (row: Row, id: string) => createDeployment(row, deploymentDeps, id)
-  const seen = new Map<string, number>()
+  const unique = uniqueIds()
   const defaults = object(config.router.default_litellm_params)
   const rows = [...config.models.map((model) => rowOf(model, defaults)), ...inferred(config, deps)]
   const deployments = rows.map((row) => {
-    const id = text(row.info['id']) ?? unique(idOf(row), seen)
+    const id = text(row.info['id']) ?? unique(idOf(row))
     return make(row, id)
   })
   const router = createRouter({
@@ -154,29 +143,6 @@ function inferred({ general, models }: Config, { env }: OpenDeps): Row[] {
       unset: {},
     }))
 }
-
-/** A second row of the same content is another deployment. */
-function unique(id: string, seen: Map<string, number>): string {
-  const times = (seen.get(id) ?? 0) + 1
-  seen.set(id, times)
-  return times === 1 ? id : `${id}-${times}`
-}
-
-/** `defaults` are router_settings.default_litellm_params: beneath what the row says. */
-function rowOf(model: ModelRow, defaults: JsonObject): Row {
-  const { modelName, params, prices, info, unset } = model
-  return {
-    modelName,
-    params: jsonOf(params),
-    defaults: { ...defaults, ...model.defaults },
-    prices,
-    info: jsonOf(info),
-    unset,
-  }
-}
-
-/** What a config says is JSON, but for values that the schema turned into maps. */
-const jsonOf = (value: unknown): JsonObject => object(JSON.parse(JSON.stringify(value)))
 
 /** `unpriced_models: {price_as: model}`: the prices of another model where this one has none. */
 function priced(info: JsonObject, as: string | undefined, deps: OpenDeps): JsonObject {
@@ -286,76 +252,4 @@ function settingsOf(config: Config, deps: OpenDeps, router: Router): GatewaySett
     publicRoutes: new Set(general.public_routes ?? []),
     jsonDepth: config.limits.json_depth,
   }
-}
-
-function routerSettingsOf(config: Config, defaults: Defaults): RouterSettings {
-  const { settings, router } = config
-  const aliases: Record<string, { group: string; hidden: boolean }> = {}
-  for (const table of [settings.model_alias_map, router.model_group_alias])
-    for (const [alias, { model, hidden }] of table ?? []) aliases[alias] = { group: model, hidden }
-  const general = fallbacksOf(router.fallbacks ?? settings.fallbacks) ?? {}
-  const everyone = router.default_fallbacks ?? settings.default_fallbacks
-  return {
-    retries: router.num_retries ?? settings.num_retries ?? defaults.retries,
-    retryPolicy: policyOf(router.retry_policy),
-    groupRetryPolicy: Object.fromEntries(
-      [...(router.model_group_retry_policy ?? [])].map(([group, policy]) => [
-        group,
-        policyOf(policy),
-      ]),
-    ),
-    retryAfterSeconds: router.retry_after ?? 0,
-    cooldownSeconds: router.cooldown_time ?? defaults.cooldownSeconds,
-    disableCooldowns: router.disable_cooldowns === true,
-    allowedFails: notDefault(
-      router.allowed_fails ?? settings.allowed_fails ?? defaults.allowedFails,
-    ),
-    allowedFailsPolicy: policyOf(router.allowed_fails_policy),
-    fallbacks: everyone ? { '*': everyone, ...general } : general,
-    contextWindowFallbacks: fallbacksOf(
-      router.context_window_fallbacks ?? settings.context_window_fallbacks,
-    ),
-    contentPolicyFallbacks: fallbacksOf(
-      router.content_policy_fallbacks ?? settings.content_policy_fallbacks,
-    ),
-    maxFallbacks: router.max_fallbacks ?? settings.max_fallbacks ?? defaults.maxFallbacks,
-    aliases,
-    tagFiltering: router.enable_tag_filtering === true,
-    tagMatchAny: router.tag_filtering_match_any !== false,
-  }
-}
-
-/** LiteLLM's own number stands for "not set": its default rule then decides. */
-const notDefault = (fails: number | undefined): number | undefined =>
-  fails === 3 ? undefined : fails
-
-function fallbacksOf(
-  table: ReadonlyMap<string, readonly FallbackTarget[]> | undefined,
-): Fallbacks | undefined {
-  if (!table) return undefined
-  return Object.fromEntries(
-    [...table].map(([group, targets]) => [
-      group,
-      targets.map((target) => (typeof target === 'string' ? target : target.model)),
-    ]),
-  )
-}
-
-const kindsOf: Record<ErrorName, FaultKind | 'default'> = {
-  BadRequestError: 'bad_request',
-  AuthenticationError: 'authentication',
-  TimeoutError: 'timeout',
-  RateLimitError: 'rate_limit',
-  ContentPolicyViolationError: 'content_policy',
-  InternalServerError: 'provider',
-  ServiceUnavailableError: 'unavailable',
-  NotFoundError: 'not_found',
-  BadGatewayError: 'bad_gateway',
-  Default: 'default',
-}
-
-function policyOf(policy: ReadonlyMap<ErrorName, number> | undefined): RetryPolicy {
-  const out: Partial<Record<FaultKind | 'default', number>> = {}
-  for (const [name, value] of policy ?? []) out[kindsOf[name]] = value
-  return out
 }
