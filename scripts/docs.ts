@@ -59,7 +59,10 @@ function endpoints(): string {
 const who: Record<Route['permission'], string> = {
   llm: 'callers',
   info: 'callers',
-  admin: 'the admin key',
+  self: 'users, what is theirs',
+  self_write: 'users, what is theirs',
+  view: 'administrators and viewers',
+  admin: 'administrators',
   public: 'anyone',
 }
 

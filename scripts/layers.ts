@@ -35,6 +35,8 @@ const portablePackages = new Set([
   'eventsource-parser',
   '@smithy/eventstream-codec',
   '@smithy/signature-v4',
+  'kysely',
+  'jose',
 ])
 
 /** `src/index.ts`, `src/node.ts` and `src/gateway.ts` are faces: exports and nothing else. */

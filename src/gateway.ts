@@ -15,12 +15,12 @@ export type { Route, Visit } from './gateway/routes.ts'
 export type { Handler, Incoming, Outgoing } from './http/http.ts'
 export { type FetchOptions, serveFetch } from './http/serve.ts'
 export { createLedger, type Entry, type Ledger, type Sink, type Totals } from './ledger/ledger.ts'
+export type { Caller, Permission, Role } from './policy/caller.ts'
 export {
-  type Caller,
   createIdentify,
+  type FindCaller,
   type Identify,
   type IdentifyOptions,
-  type Permission,
 } from './policy/identify.ts'
 export {
   type Catalogue,

@@ -16,14 +16,15 @@ export function createGateway(rooms: Rooms, more: readonly Route[] = []): Handle
   return async (incoming) => {
     let dialect: Wire = wires['openai-chat']
     try {
-      if (incoming.method === 'OPTIONS') return preflight(incoming, rooms, table)
+      if (incoming.method === 'OPTIONS') return await preflight(incoming, rooms, table)
       const found = table.match(incoming.method, incoming.path)
       if ('allowed' in found) throw notServed(incoming, found.allowed)
       const { route, params } = found
       dialect = route.dialect ?? dialect
       const { publicRoutes } = rooms.settings
       const open = publicRoutes.size > 0 && publicRoutes.has(incoming.path)
-      const caller = rooms.identify(incoming, open ? 'public' : route.permission)
+      const asked = rooms.identify(incoming, open ? 'public' : route.permission)
+      const caller = asked instanceof Promise ? await asked : asked
       const out = await route.run({ incoming, rooms, caller, params })
       return withCors(out, incoming, route, rooms)
     } catch (cause) {
@@ -74,11 +75,15 @@ function withCors(out: Outgoing, incoming: Incoming, route: Route, rooms: Rooms)
   }
 }
 
-function preflight(incoming: Incoming, rooms: Rooms, table: ReturnType<typeof compile>): Outgoing {
+async function preflight(
+  incoming: Incoming,
+  rooms: Rooms,
+  table: ReturnType<typeof compile>,
+): Promise<Outgoing> {
   const asked = incoming.header('access-control-request-method') ?? 'GET'
   const found = table.match(asked, incoming.path)
   if ('allowed' in found) throw notServed(incoming, found.allowed)
-  rooms.identify(incoming, 'public')
+  await rooms.identify(incoming, 'public')
   const origin = open.has(found.route.permission) ? originFor(incoming, rooms) : undefined
   if (origin === undefined)
     throw new GatewayError('permission', 'web pages of other origins may not call this route', {

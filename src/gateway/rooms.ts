@@ -2,6 +2,7 @@ import type { CallDeps } from '../call/call.ts'
 import type { Usage } from '../chat/chat.ts'
 import type { TokenCounter } from '../chat/tokens.ts'
 import type { Json } from '../json/json.ts'
+import type { Books } from '../ledger/books.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Identify } from '../policy/identify.ts'
 import type { Catalogue } from '../provider/catalogue.ts'
@@ -16,6 +17,8 @@ export type Rooms = {
   settings: GatewaySettings
   calls: CallDeps
   ledger: Ledger
+  /** Keys, budgets and spend; absent in a gateway without a database. */
+  books?: Books
   catalogue: () => Promise<Catalogue>
   tokens: Tokens
   now(): number

@@ -3,13 +3,13 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { GatewayError } from '../errors.ts'
 import type { Incoming } from '../http/http.ts'
+import type { Permission } from './caller.ts'
 import {
   createIdentify,
   type IdentifyOptions,
   isLoopbackHost,
   isWeakKey,
   keyOf,
-  type Permission,
   sameSecret,
 } from './identify.ts'
 
@@ -95,8 +95,14 @@ const callers: [
   headers: Record<string, string>,
   caller: string,
 ][] = [
-  ['the master key opens everything', master, 'admin', bearer('sk-master'), 'admin master_key'],
-  ['the master key calls models', master, 'llm', bearer('sk-master'), 'admin master_key'],
+  [
+    'the master key opens everything',
+    master,
+    'admin',
+    bearer('sk-master'),
+    'proxy_admin master_key',
+  ],
+  ['the master key calls models', master, 'llm', bearer('sk-master'), 'proxy_admin master_key'],
   ['no key', master, 'llm', {}, '401 auth_error'],
   ['a wrong key', master, 'llm', bearer('sk-master2'), '401 token_not_found_in_db'],
   ['a wrong key to look', master, 'info', bearer('x'), '401 token_not_found_in_db'],
@@ -113,7 +119,7 @@ const callers: [
   ['open: looking', open, 'info', {}, 'open open'],
   ['open: management needs the key', open, 'admin', {}, '401 auth_error'],
   ['open: management with a wrong one', open, 'admin', bearer('x'), '401 token_not_found_in_db'],
-  ['open: management', open, 'admin', bearer('sk-admin'), 'admin admin_key'],
+  ['open: management', open, 'admin', bearer('sk-admin'), 'proxy_admin admin_key'],
   ['open to all: models', openToAll, 'llm', { host: 'gateway.example' }, 'open open'],
   ['open to all: management needs the key', openToAll, 'admin', {}, '401 auth_error'],
   ['no rule lets in: nobody is', closed, 'llm', {}, '401 auth_error'],
@@ -126,11 +132,11 @@ const callers: [
   ],
 ]
 for (const [name, options, permission, headers, wanted] of callers)
-  test(`who: ${name}`, () => {
+  test(`who: ${name}`, async () => {
     const identify = createIdentify(options)
     let got: string
     try {
-      const { role, keyId } = identify(visitor(headers), permission)
+      const { role, keyId } = await identify(visitor(headers), permission)
       got = `${role} ${keyId}`
     } catch (error) {
       assert.ok(GatewayError.is(error))

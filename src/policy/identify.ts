@@ -1,22 +1,6 @@
 import { GatewayError } from '../errors.ts'
 import type { Incoming } from '../http/http.ts'
-
-/** What a route asks of its caller. */
-export type Permission =
-  /** Anyone who reaches the port. */
-  | 'public'
-  /** Calls models. */
-  | 'llm'
-  /** Learns what models there are. */
-  | 'info'
-  /** Sees and changes the gateway itself. */
-  | 'admin'
-
-export type Caller = {
-  role: 'admin' | 'open'
-  /** Stands for the key in logs; never the key. */
-  keyId: string
-}
+import { type Caller, nobody, type Permission, type Role } from './caller.ts'
 
 export type IdentifyOptions = {
   /** LiteLLM's master key: opens everything. Absent: the gateway is open to this machine. */
@@ -29,9 +13,21 @@ export type IdentifyOptions = {
   openToAll?: boolean
   /** `general_settings.litellm_key_header_name`. */
   headerName: string | undefined
+  /** Virtual keys; absent without a database. */
+  find?: FindCaller
 }
 
-export type Identify = (incoming: Incoming, permission: Permission) => Caller
+/**
+ * Tells who is asking, or throws. A promise only where the key has not been seen lately: what is cached costs no turn of
+ * the loop.
+ */
+export type Identify = (incoming: Incoming, permission: Permission) => Caller | Promise<Caller>
+
+/** Knows virtual keys. Undefined: there is no such key. */
+export type FindCaller = (
+  key: string,
+  incoming: Incoming,
+) => Caller | undefined | Promise<Caller | undefined>
 
 /** Deny by default: whoever is not let in by a rule here is not let in. */
 export function createIdentify({
@@ -40,15 +36,25 @@ export function createIdentify({
   open,
   openToAll = false,
   headerName,
+  find,
 }: IdentifyOptions): Identify {
-  return (incoming, permission) => {
-    if (open) refuseStrangers(incoming)
-    if (permission === 'public') return { role: 'open', keyId: '' }
-    const key = keyOf(incoming, headerName)
-    const admin = masterKey ?? adminKey
-    if (key !== undefined && admin !== undefined && sameSecret(key, admin))
-      return { role: 'admin', keyId: masterKey === undefined ? 'admin_key' : 'master_key' }
-    if ((open || openToAll) && permission !== 'admin') return { role: 'open', keyId: 'open' }
+  const admin = masterKey ?? adminKey
+  const administrator: Caller = {
+    ...nobody,
+    role: 'proxy_admin',
+    keyId: masterKey === undefined ? 'admin_key' : 'master_key',
+  }
+  const stranger: Caller = { ...nobody, keyId: 'open' }
+  const admit = (
+    caller: Caller | undefined,
+    permission: Exclude<Permission, 'public'>,
+    key?: string,
+  ): Caller => {
+    if (caller) {
+      refuseUnfit(caller, permission)
+      return caller
+    }
+    if ((open || openToAll) && (permission === 'llm' || permission === 'info')) return stranger
     throw key === undefined
       ? refusal('Authentication Error, No api key passed in.', 'auth_error')
       : refusal(
@@ -56,6 +62,57 @@ export function createIdentify({
           'token_not_found_in_db',
         )
   }
+  return (incoming, permission) => {
+    if (open) refuseStrangers(incoming)
+    if (permission === 'public') return nobody
+    const key = keyOf(incoming, headerName)
+    if (key === undefined) return admit(undefined, permission)
+    if (admin !== undefined && sameSecret(key, admin)) return administrator
+    const found = find?.(key, incoming)
+    return found instanceof Promise
+      ? found.then((caller) => admit(caller, permission, key))
+      : admit(found, permission, key)
+  }
+}
+
+/** Which roles a permission lets in. Routes that narrow by ownership are open to every role that may read or write at all. */
+const fit: Readonly<Record<Exclude<Permission, 'public'>, ReadonlySet<Role>>> = {
+  llm: new Set([
+    'proxy_admin',
+    'proxy_admin_viewer',
+    'org_admin',
+    'internal_user',
+    'internal_user_viewer',
+    'none',
+  ]),
+  info: new Set([
+    'proxy_admin',
+    'proxy_admin_viewer',
+    'org_admin',
+    'internal_user',
+    'internal_user_viewer',
+    'none',
+  ]),
+  self: new Set([
+    'proxy_admin',
+    'proxy_admin_viewer',
+    'org_admin',
+    'internal_user',
+    'internal_user_viewer',
+    'none',
+  ]),
+  self_write: new Set(['proxy_admin', 'org_admin', 'internal_user', 'none']),
+  view: new Set(['proxy_admin', 'proxy_admin_viewer']),
+  admin: new Set(['proxy_admin']),
+}
+
+function refuseUnfit({ role }: Caller, permission: Exclude<Permission, 'public'>): void {
+  if (fit[permission].has(role)) return
+  throw new GatewayError(
+    'permission',
+    `Authentication Error, this route is for ${permission === 'view' ? 'proxy administrators and viewers' : permission === 'self_write' ? 'roles that may change things' : 'proxy administrators'}. Your role: ${role === 'none' ? 'a key without a user' : role}`,
+    { type: 'auth_error', param: 'None', code: '403' },
+  )
 }
 
 const refusal = (message: string, type: string): GatewayError =>

@@ -1,0 +1,119 @@
+import { sql, type Transaction } from 'kysely'
+import type { Reader } from './docs.ts'
+import { nextReset, type ResetClock } from './durations.ts'
+import type { Tx } from './store.ts'
+import type { Tables } from './tables.ts'
+
+/** What has been spent, and when it starts again from nothing. Nano-dollars, milliseconds since the epoch. */
+export type Account = {
+  id: string
+  spend: number
+  total: number
+  leased: number
+  duration: string | null
+  resetsAt: number | null
+}
+
+/** Names of accounts; every other place makes them by these. */
+export const accountOf = {
+  key: (id: string) => `key:${id}`,
+  keyModel: (id: string, model: string) => `key:${id}|model:${model}`,
+  keyWindow: (id: string, duration: string) => `key:${id}|window:${duration}`,
+  user: (id: string) => `user:${id}`,
+  userModel: (id: string, model: string) => `user:${id}|model:${model}`,
+  team: (id: string) => `team:${id}`,
+  teamModel: (id: string, model: string) => `team:${id}|model:${model}`,
+  teamWindow: (id: string, duration: string) => `team:${id}|window:${duration}`,
+  member: (team: string, user: string) => `member:${team}/${user}`,
+  organization: (id: string) => `org:${id}`,
+  organizationMember: (organization: string, user: string) => `orgmember:${organization}/${user}`,
+  project: (id: string) => `project:${id}`,
+  customer: (id: string) => `customer:${id}`,
+  customerModel: (id: string, model: string) => `customer:${id}|model:${model}`,
+  tag: (name: string) => `tag:${name}`,
+  provider: (name: string) => `provider:${name}`,
+  proxy: () => 'proxy',
+} as const
+
+/** Accounts that are not there have spent nothing and are left out. */
+export async function readAccounts(
+  db: Reader,
+  ids: readonly string[],
+): Promise<Map<string, Account>> {
+  const found = new Map<string, Account>()
+  for (let at = 0; at < ids.length; at += 500)
+    for (const row of await db
+      .selectFrom('account')
+      .selectAll()
+      .where('id', 'in', ids.slice(at, at + 500))
+      .execute())
+      found.set(row.id, {
+        id: row.id,
+        spend: Number(row.spend),
+        total: Number(row.total),
+        leased: Number(row.leased),
+        duration: row.duration,
+        resetsAt: row.resets_at === null ? null : Number(row.resets_at),
+      })
+  return found
+}
+
+/**
+ * Gives an account its period (null: it never resets). A period that stays the same keeps its next reset; a new one
+ * begins to count from here, with what was spent. Returns the next reset.
+ */
+export async function configureAccount(
+  tx: Tx,
+  id: string,
+  duration: string | null,
+  clock: ResetClock,
+): Promise<number | null> {
+  const [was] = (await readAccounts(tx.db, [id])).values()
+  if (was && was.duration === duration) return was.resetsAt
+  const resetsAt = duration === null ? null : nextReset(duration, clock)
+  await tx.db
+    .insertInto('account')
+    .values({ id, spend: 0, total: 0, leased: 0, duration, resets_at: resetsAt })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet({ duration, resets_at: resetsAt }))
+    .execute()
+  tx.changed('account', id)
+  return resetsAt
+}
+
+/** Says what has been spent in the running period; `total` stays. */
+export async function setSpend(tx: Tx, id: string, nanoDollars: number): Promise<void> {
+  await tx.db
+    .insertInto('account')
+    .values({ id, spend: nanoDollars, total: 0, leased: 0, duration: null, resets_at: null })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet({ spend: nanoDollars }))
+    .execute()
+  tx.changed('account', id)
+}
+
+/** What a deleted thing leaves: its account and those beside it. */
+export async function removeAccounts(tx: Tx, id: string): Promise<void> {
+  const beside = (column: string) =>
+    sql<boolean>`(${sql.ref(column)} = ${id} or substr(${sql.ref(column)}, 1, ${id.length + 1}) = ${`${id}|`})`
+  await tx.db.deleteFrom('account').where(beside('id')).execute()
+  await tx.db.deleteFrom('lease').where(beside('account')).execute()
+  tx.changed('account', id)
+}
+
+/** Moves what was spent under one name to another: a regenerated key keeps its books. */
+export async function renameAccounts(tx: Tx, from: string, to: string): Promise<void> {
+  const moved = async (table: 'account' | 'lease', column: 'id' | 'account'): Promise<void> => {
+    await (tx.db as Transaction<Tables>)
+      .updateTable(table as 'account')
+      .set({
+        [column]: sql`${to} || substr(${sql.ref(column)}, ${from.length + 1})`,
+      } as never)
+      .where(
+        sql<boolean>`(${sql.ref(column)} = ${from} or substr(${sql.ref(column)}, 1, ${from.length + 1}) = ${`${from}|`})`,
+      )
+      .execute()
+  }
+  await moved('account', 'id')
+  await moved('lease', 'account')
+  tx.changed('account', from)
+  tx.changed('account', to)
+}

@@ -1,0 +1,41 @@
+import type { CompiledQuery, Kysely, QueryResult } from 'kysely'
+import type { Tables } from './tables.ts'
+
+/** An open database. Both dialects run the same schema and the same queries. */
+export type Db = {
+  readonly dialect: 'sqlite' | 'postgres'
+  readonly query: Kysely<Tables>
+  /**
+   * Statements in one transaction, in order, in one message to where the database is: what is written for every request
+   * goes this way. Rejects, with nothing written, if one of them fails or `expect`s another number of rows.
+   */
+  batch(statements: readonly Statement[]): Promise<QueryResult<unknown>[]>
+  /** Something was said by another process on this database, or by this one. Absent: there is nothing to hear. */
+  listen?(hear: (message: string) => void): Promise<void>
+  /** SQLite: grows with every commit of another process; asking costs nothing. Absent: `listen` tells. */
+  version?(): Promise<number>
+  close(): Promise<void>
+}
+
+export type Statement = {
+  query: CompiledQuery<unknown> | { sql: string; parameters: readonly unknown[] }
+  /** The transaction is given up when the statement touches another number of rows. */
+  expect?: number
+}
+
+/** A transaction that `expect`ed otherwise: somebody else was there first. */
+export class Superseded extends Error {}
+
+export const isUniqueViolation = (cause: unknown): boolean => {
+  const { code, message, errcode } = cause as {
+    code?: unknown
+    message?: unknown
+    errcode?: unknown
+  }
+  return (
+    code === '23505' ||
+    errcode === 2067 ||
+    errcode === 1555 ||
+    (typeof message === 'string' && message.includes('UNIQUE constraint failed'))
+  )
+}

@@ -1,0 +1,85 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { parentPort, workerData } from 'node:worker_threads'
+
+/**
+ * SQLite in a thread of its own, so that neither a checkpoint's fsync nor a long report holds up a request. One message
+ * in, one out; statements are prepared once.
+ */
+export type Ask = {
+  id: number
+  statements: { sql: string; parameters: readonly unknown[]; expect?: number }[]
+  atomic: boolean
+}
+export type Told =
+  | { id: number; results: { rows: unknown[]; changes: number }[] }
+  | { id: number; error: { message: string; errcode?: number; superseded?: true } }
+
+const prepared = new Map<string, StatementSync>()
+const preparedMax = 300
+
+if (parentPort) serve(parentPort, String((workerData as { path: string }).path))
+
+function serve(port: NonNullable<typeof parentPort>, path: string): void {
+  const db = new DatabaseSync(path)
+  // A crash of the process loses nothing; a power cut may lose the last commits. Other processes wait for each other.
+  db.exec(
+    'pragma busy_timeout = 10000; pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -8000',
+  )
+  port.on('message', (ask: Ask | 'close') => {
+    if (ask === 'close') {
+      prepared.clear()
+      db.close()
+      port.close()
+      return
+    }
+    port.postMessage(run(db, ask))
+  })
+}
+
+function run(db: DatabaseSync, { id, statements, atomic }: Ask): Told {
+  try {
+    if (atomic) db.exec('begin immediate')
+    const results = statements.map(({ sql, parameters, expect }) => {
+      const result = one(db, sql, parameters)
+      if (expect !== undefined && result.changes !== expect) throw new Other()
+      return result
+    })
+    if (atomic) db.exec('commit')
+    return { id, results }
+  } catch (cause) {
+    if (atomic && db.isTransaction) db.exec('rollback')
+    const { message, errcode } = cause as { message?: string; errcode?: number }
+    return {
+      id,
+      error: {
+        message: String(message),
+        ...(errcode !== undefined && { errcode }),
+        ...(cause instanceof Other && { superseded: true }),
+      },
+    }
+  }
+}
+
+class Other extends Error {}
+
+function one(
+  db: DatabaseSync,
+  sql: string,
+  parameters: readonly unknown[],
+): { rows: unknown[]; changes: number } {
+  let statement = prepared.get(sql)
+  if (!statement) {
+    statement = db.prepare(sql)
+    // Sums of nano-dollars can pass what a double holds exactly; failing there would be worse than rounding.
+    statement.setReadBigInts(true)
+    if (prepared.size >= preparedMax) prepared.delete(prepared.keys().next().value ?? '')
+    prepared.set(sql, statement)
+  }
+  const values = parameters as SQLInputValue[]
+  if (statement.columns().length === 0)
+    return { rows: [], changes: Number(statement.run(...values).changes) }
+  const rows = statement.all(...values) as Record<string, unknown>[]
+  for (const row of rows)
+    for (const name in row) if (typeof row[name] === 'bigint') row[name] = Number(row[name])
+  return { rows, changes: rows.length }
+}
