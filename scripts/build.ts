@@ -1,14 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { build } from 'esbuild'
-import { bundleOptions } from '../bin/bundle.ts'
+import { bundleInto } from '../bin/bundle.ts'
 import { bundleTokenizers } from './tokenizers.ts'
 
 /**
- * Makes `dist/`, what the published package runs: JavaScript and types of `src/` and `bin/`, the server once more as few
- * files that start faster, and the vocabularies of the tokenizers. `data/` is shipped as it lies. npm runs this before it
- * packs.
+ * Makes `dist/`, what the published package runs: JavaScript and types of `src/`, the entry as it is, the server once more
+ * as few files that start faster, and the vocabularies of the tokenizers. `data/` is shipped as it lies. npm runs this
+ * before it packs.
  */
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
@@ -23,18 +22,11 @@ const compiled = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.js
 if (compiled.status !== 0) process.exit(compiled.status ?? 1)
 
 const bin = join(dist, 'bin', 'throughway.js')
-if (!readFileSync(bin, 'utf8').startsWith('#!/usr/bin/env node\n'))
-  throw new Error(`${bin} does not begin with #!/usr/bin/env node, so it could not be started`)
+cpSync(join(root, 'bin', 'throughway.js'), bin)
 chmodSync(bin, 0o755)
 
-// Where bin/throughway.ts looks for it, and as far from dist/tokenizers/ as the module that reads them.
-await build({
-  ...bundleOptions,
-  external: [...bundleOptions.external],
-  entryPoints: [join(root, 'src', 'cli', 'main.node.ts')],
-  outdir: join(dist, 'bundle', 'server'),
-  absWorkingDir: root,
-})
+// Where bin/throughway.js looks for it, and as far from dist/tokenizers/ as the module that reads them.
+await bundleInto(join(dist, 'bundle', 'server'), root)
 
 const sizes = await bundleTokenizers(join(dist, 'tokenizers'))
 const megabytes = Object.values(sizes).reduce((sum, size) => sum + size, 0) / 1e6

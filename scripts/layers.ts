@@ -54,7 +54,7 @@ const roomOf = (path: string): string => {
 const depth = (room: string): number => rooms.indexOf(room)
 
 const broken: string[] = []
-for (const file of globSync('src/**/*.ts').filter((name) => !name.endsWith('.test.ts'))) {
+for (const file of globSync('src/**/*.ts').filter((name) => !/\.(test|d)\.ts$/.test(name))) {
   const room = roomOf(file)
   const nodeOnly = file.endsWith('.node.ts') || file === 'src/node.ts'
   if (depth(room) === -1)

@@ -128,6 +128,10 @@ const words: { [Name in keyof Facts]: (value: Facts[Name]) => string | undefined
   dropBookkeeping: yes('`user`, `metadata` and the like are left out'),
   singleChoice: yes('`n` above 1 is not offered'),
   keepEmptyTools: yes('an empty list of tools is sent'),
+  responsesPath: (path) => `Responses are asked at \`${path}\``,
+  streamPath: (path) => `streams are at \`${path}\` below the address`,
+  dropModel: yes('`model` is not said in the body'),
+  maxTokensDefault: (limit) => `without a token limit, ${limit} is sent`,
   chatPath: (path) => `chat is at \`${path}\` below the address`,
 }
 // The keys of a literal with a complete type are those of the type.

@@ -162,6 +162,21 @@ describe('the bin', { concurrency: 2 }, () => {
     match(err, /^\S+ INFO {2}SIGTERM.*\n$/, 'nothing noisy')
   })
 
+  test("a start loads neither what strips types nor Node's own fetch, 14 MB and 13 MB", async (t) => {
+    const tell = 'process.on("exit",()=>console.error(process.moduleLoadList.join("\\n")))'
+    const server = start(['--port', '0', '--data-dir', 'loaded'], keyless, [
+      '--import',
+      `data:text/javascript,${tell}`,
+    ])
+    t.after(() => server.signal('SIGKILL'))
+    const [, url = ''] = await server.until(/curl (http:\/\/127\.0\.0\.1:[1-9]\d*)\/v1/)
+    equal((await post(url, 'mock/echo')).status, 200)
+    server.signal('SIGTERM')
+    const { err } = await server.ended
+    match(err, /^NativeModule http$/m)
+    equal(err.match(/^NativeModule internal\/deps\/(amaro|undici)\/.*$/m)?.[0], undefined)
+  })
+
   test('--model answers every name; JSON logs hold no admin key; a second signal does not wait', async (t) => {
     const upstream = start(['--port', '0', '--data-dir', 'upstream'], keyless)
     t.after(() => upstream.signal('SIGKILL'))

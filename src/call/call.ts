@@ -7,12 +7,14 @@ import { hide } from '../wire/hide.ts'
 import type { Inbound } from '../wire/inbound.ts'
 import {
   type Crossing,
+  gatherResult,
   readObject,
   relayResult,
   relayStream,
   type StreamRelay,
 } from '../wire/relay.ts'
 import type { PassedResult } from '../wire/wire.ts'
+import { followed } from './follow.ts'
 import { errandsOf, type Fetched, type FetchMedia, runErrands } from './media.ts'
 import { type Ask, nativeOf, prepare } from './prepare.ts'
 import { headersBack, scrub } from './scrub.ts'
@@ -59,7 +61,7 @@ export async function call(
   deps: CallDeps,
   { signal, limits }: { signal: AbortSignal; limits: Limits },
 ): Promise<Answer> {
-  if (to.problem) throw to.problem
+  if (to.problem ?? to.noChat) throw to.problem ?? to.noChat
   // Before the try: what cannot be fetched is no error of the provider's.
   const fetching =
     deps.media && to.wire.takesUrl && !to.mock && !nativeOf(said, to)
@@ -70,7 +72,9 @@ export async function call(
   try {
     const { body, headers, dropped, crossing } = prepare(said, to, ask, fetched)
     const transport = to.mock ? deps.mock(to) : deps.transport
-    const url = said.stream ? to.url.stream : to.url.whole
+    const place = said.stream ? to.url.stream : to.url.whole
+    const located = to.locate && !to.mock ? to.locate(place) : place
+    const url = typeof located === 'string' ? located : await located
     if (to.authorize && !to.mock) {
       const signing = to.authorize({ method: 'POST', url, headers, body })
       if (signing) await signing
@@ -79,7 +83,7 @@ export async function call(
       at = { ...to, secrets: [...to.secrets, ...fetched] }
       crossing.secrets = [...to.credentials, ...unmistakable(fetched)]
     }
-    const reply = await transport({
+    const first = await transport({
       url,
       headers,
       body,
@@ -87,9 +91,25 @@ export async function call(
       limits,
       connection: to.connection,
     })
-    if (reply.status >= 400 || reply.status < 200) throw await refusal(reply, at)
+    const reply = to.wire.follow
+      ? await followed(first, {
+          to,
+          url,
+          headers,
+          stream: said.stream,
+          transport,
+          maxBytes: deps.maxAnswerBytes,
+          signal,
+          limits,
+        })
+      : first
+    if (reply.status >= 400 || reply.status < 200)
+      throw await refusalOf(reply, at, at.wire.decodeError)
     if (!said.stream) {
-      const result = relayResult(await reply.bytes(deps.maxAnswerBytes), crossing)
+      const isStream = to.wire.streamOnly && !isJson(reply)
+      const result = isStream
+        ? await gathered(reply, crossing, deps)
+        : relayResult(await reply.bytes(deps.maxAnswerBytes), crossing)
       const headers = headersBack(reply, at.secrets)
       return { type: 'whole', deployment: at, dropped, headers, result }
     }
@@ -122,10 +142,15 @@ export function named(cause: unknown, to: Deployment): GatewayError {
 }
 const ours = new Set(['canceled', 'unsupported_params', 'internal', 'not_offered'])
 
-async function refusal(reply: Reply, to: Deployment): Promise<GatewayError> {
+/** What a provider said instead of an answer. */
+export async function refusalOf(
+  reply: Reply,
+  to: Deployment,
+  decodeError: Deployment['wire']['decodeError'],
+): Promise<GatewayError> {
   const text = new TextDecoder().decode(await reply.bytes(1_000_000).catch(() => new Uint8Array()))
   const { status, header } = reply
-  const error = to.wire.decodeError({ status, body: text, header, provider: to.errorName })
+  const error = decodeError({ status, body: text, header, provider: to.errorName })
   const { kind, message, type, param, code, retryAfter } = error
   return new GatewayError(kind, message, {
     status: error.status,
@@ -143,10 +168,7 @@ async function stream(
   crossing: Crossing,
   deps: CallDeps,
 ): Promise<{ type: 'stream' } & StreamAnswer> {
-  if (
-    reply.header('content-type')?.startsWith('application/json') &&
-    crossing.from.framing === 'sse'
-  )
+  if (isJson(reply) && crossing.from.framing === 'sse')
     return { type: 'stream', ...(await retold(reply, crossing, deps)) }
   const relay = relayStream(crossing, deps.maxLineBytes)
   const rest = reads(reply.body)
@@ -207,6 +229,25 @@ function reads(
       Promise.resolve(iterator.return?.()).catch(() => {})
     },
   }
+}
+
+const isJson = ({ header }: Reply): boolean =>
+  header('content-type')?.startsWith('application/json') === true
+
+/** Asked for whole, answered as a stream: read to its end, and no further than a whole answer may be long. */
+async function gathered(reply: Reply, crossing: Crossing, deps: CallDeps): Promise<PassedResult> {
+  const gather = gatherResult(crossing, deps.maxLineBytes)
+  let size = 0
+  for await (const chunk of reply.body) {
+    size += chunk.length
+    if (size > deps.maxAnswerBytes)
+      throw new GatewayError(
+        'bad_gateway',
+        `the upstream's answer is longer than ${deps.maxAnswerBytes} bytes`,
+      )
+    gather.push(chunk)
+  }
+  return gather.end()
 }
 
 /** Asked to stream, answered whole: the client gets its stream all the same. */

@@ -1,5 +1,5 @@
 import { lookup as lookUp } from 'node:dns/promises'
-import { request as ask, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import { GatewayError } from '../errors.ts'
 import { version } from '../version.ts'
@@ -17,6 +17,9 @@ import type { FetchMedia, Wanted } from './media.ts'
 import { essenceOf, mediaTypeOf } from './media-type.ts'
 import { chooseProxy, type Environment } from './proxy.node.ts'
 import type { Connection } from './transport.ts'
+
+// See src/http/serve.node.ts: an import would load Node's own fetch.
+const { request: ask } = process.getBuiltinModule('node:http')
 
 export type MediaFetchOptions = {
   /** False: clients are trusted, and everything on http and https may be fetched. LiteLLM's `user_url_validation`. */

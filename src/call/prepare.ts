@@ -4,6 +4,7 @@ import { toUtf8 } from '../json/latin1.ts'
 import { stringify } from '../json/parse.ts'
 import { type Edits as PatchEdits, patch } from '../json/patch.ts'
 import type { Deployment } from '../provider/deployment.ts'
+import { told } from '../wire/foreign.ts'
 import type { Inbound } from '../wire/inbound.ts'
 import type { Crossing } from '../wire/relay.ts'
 import type { ClientContext, Native, Target } from '../wire/wire.ts'
@@ -92,7 +93,7 @@ function mustBeRead(said: Inbound, edits: Edits, { keys, words }: Sight): boolea
 }
 
 /** More headers; lists (`anthropic-beta`) are joined, so that what the row asks for and what the client asks for both hold. */
-function withHeaders(
+export function withHeaders(
   headers: Record<string, string>,
   more: Readonly<Record<string, string>> | undefined,
 ): Record<string, string> {
@@ -117,7 +118,8 @@ type Edits = {
   append: Record<string, Json>
 }
 
-function editsOf(said: Inbound, to: Deployment, ask: Ask): Edits {
+/** `chat`: the operation is chat, so usage is asked for in its streams. */
+export function editsOf(said: Inbound, to: Deployment, ask: Ask, chat = true): Edits {
   const set: Record<string, Json> = said.wire.native?.modelInPath ? {} : { model: to.target.model }
   const drops = [...to.dropKeys.filter((key) => said.has(key)), ...ofNoTools(said)]
   const remove = drops.length > 0 ? [...ask.remove, ...drops] : ask.remove
@@ -136,13 +138,16 @@ function editsOf(said: Inbound, to: Deployment, ask: Ask): Edits {
       !said.has(twins[key] ?? key)
     )
       append[key] = value
-  if (said.stream && !to.target.quirks.noStreamUsage && said.wire.id === 'openai-chat') {
+  if (chat && said.stream && !to.target.quirks.noStreamUsage && asksUsage.has(said.wire.id)) {
     const options = object(set['stream_options'] ?? said.field('stream_options'))
     if (options['include_usage'] !== true)
       set['stream_options'] = { ...options, include_usage: true }
   }
   return { remove, set, append }
 }
+
+/** Wires whose streams tell the usage when they are asked to. */
+const asksUsage: ReadonlySet<string> = new Set(['openai-chat', 'openai-text'])
 
 /** What the gateway answers for, so no client says otherwise in its `extra_body`; and what would be no field but a prototype. */
 const decided: ReadonlySet<string> = new Set(['model', 'stream', '__proto__'])
@@ -168,7 +173,7 @@ function ofNoTools(said: Inbound): readonly string[] {
   return ['tools', 'parallel_tool_calls', ...(idle ? ['tool_choice'] : [])]
 }
 
-function raw(edits: Edits): PatchEdits {
+export function raw(edits: Edits): PatchEdits {
   const texts = (values: Record<string, Json>) => {
     const out: Record<string, string> = {}
     for (const key in values) out[key] = stringify(values[key] ?? null)
@@ -181,7 +186,7 @@ function raw(edits: Edits): PatchEdits {
   }
 }
 
-function apply(body: JsonObject, edits: Edits): void {
+export function apply(body: JsonObject, edits: Edits): void {
   for (const key of edits.remove) delete body[key]
   for (const [key, value] of Object.entries(edits.append)) body[key] ??= value
   Object.assign(body, edits.set)
@@ -227,7 +232,7 @@ function translated(
   return {
     body: toUtf8(stringify({ ...body, ...to.extraBody })),
     headers: withHeaders(headers, asked),
-    dropped: dropped ?? [],
+    dropped: told(dropped ?? [], request),
     crossing: {
       from: to.wire,
       to: said.wire,

@@ -1,9 +1,11 @@
-import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { BlockList, isIP, type Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import { GatewayError } from '../errors.ts'
 import { basicLogin } from './target.ts'
+
+// See src/http/serve.node.ts: an import would load Node's own fetch.
+const { request: httpRequest } = process.getBuiltinModule('node:http')
 
 export type ProxyServer = {
   secure: boolean

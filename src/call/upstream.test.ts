@@ -32,7 +32,7 @@ export function provider(...answers: (Told | Error)[]): Provider {
     async transport(request) {
       const answer = answers[Math.min(asked.length, answers.length - 1)]
       const body = request.body instanceof Uint8Array ? utf8(request.body) : ''
-      asked.push({ ...request, json: object(JSON.parse(body)) })
+      asked.push({ ...request, json: body === '' ? {} : object(JSON.parse(body)) })
       if (answer === undefined || answer instanceof Error) throw answer ?? new Error('no answer')
       return replyOf(answer, self)
     },

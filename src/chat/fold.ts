@@ -1,4 +1,6 @@
-import type { ChatEvent, ChatResult } from './chat.ts'
+import type { GatewayError } from '../errors.ts'
+import type { JsonObject } from '../json/json.ts'
+import { type ChatEvent, type ChatResult, type Choice, noUsage, type Part } from './chat.ts'
 
 /** A whole answer told as a stream, for a provider that answered whole though it was asked to stream. */
 export function eventsOf(result: ChatResult): ChatEvent[] {
@@ -63,3 +65,113 @@ export function eventsOf(result: ChatResult): ChatEvent[] {
   events.push({ type: 'usage', usage: result.usage })
   return events
 }
+
+/** A stream told as a whole answer, for a provider that streams what was asked for whole. A fault is the answer's. */
+export function foldEvents(): { push(event: ChatEvent): void; result(): ChatResult } {
+  const result: ChatResult = { id: '', created: 0, model: '', choices: [], usage: noUsage }
+  const calls = new Map<string, Extract<Part, { type: 'tool-call' }>>()
+  let fault: GatewayError | undefined
+  let extras: JsonObject | undefined
+  const choiceAt = (at: number): Choice => {
+    // Nobody is asked for more: a provider must not fill our memory with empty ones.
+    const place = Math.min(Math.max(Math.floor(at) || 0, 0), choicesMax)
+    while (result.choices.length <= place) result.choices.push({ parts: [], finish: 'other' })
+    return result.choices[place] ?? { parts: [], finish: 'other' }
+  }
+  function write(event: Extract<ChatEvent, { choice?: number }>): void {
+    const at = event.choice ?? 0
+    const choice = choiceAt(at)
+    const { parts } = choice
+    const last = parts.at(-1)
+    switch (event.type) {
+      case 'text':
+      case 'refusal':
+        if (last?.type === event.type) last.text += event.text
+        else parts.push({ type: event.type, text: event.text })
+        break
+      case 'reasoning':
+        if (last?.type === 'reasoning' && last.signature === undefined) last.text += event.text
+        else parts.push({ type: 'reasoning', text: event.text })
+        break
+      case 'signature':
+        if (last?.type === 'reasoning') last.signature = event.signature
+        else parts.push({ type: 'reasoning', text: '', signature: event.signature })
+        break
+      case 'redacted':
+        parts.push({ type: 'reasoning', text: '', redacted: event.data })
+        break
+      case 'annotation': {
+        const said = parts.findLast((part) => part.type === 'text')
+        if (said) said.annotations = [...(said.annotations ?? []), event.annotation]
+        break
+      }
+      case 'tool-start': {
+        const { id, name, kind, signature } = event
+        const call: Part = {
+          type: 'tool-call',
+          id,
+          name,
+          input: '',
+          ...(kind && { kind }),
+          ...(signature !== undefined && { signature }),
+        }
+        calls.set(`${at}:${event.index}`, call)
+        parts.push(call)
+        break
+      }
+      case 'tool-input': {
+        const call = calls.get(`${at}:${event.index}`)
+        if (call) call.input += event.text
+        break
+      }
+      case 'media':
+        parts.push(event.part)
+        break
+      case 'raw':
+        parts.push({ type: 'raw', wire: event.wire, value: event.value })
+        break
+      case 'audio':
+        choice.extras = { ...choice.extras, audio: event.audio }
+        break
+      case 'logprobs':
+        choice.logprobs = event.logprobs
+        break
+      case 'extras':
+        if (event.of === 'result') extras = { ...extras, ...event.extras }
+        else choice.extras = { ...choice.extras, ...event.extras }
+        break
+      case 'finish':
+        choice.finish = event.finish
+        if (event.reason !== undefined) choice.reason = event.reason
+        break
+    }
+  }
+  return {
+    push(event) {
+      switch (event.type) {
+        case 'start':
+          result.id = event.id
+          result.model = event.model
+          result.created = event.created
+          break
+        case 'usage':
+          result.usage = event.usage
+          break
+        case 'fault':
+          fault ??= event.error
+          break
+        case 'ping':
+          break
+        default:
+          write(event)
+      }
+    },
+    result() {
+      if (fault) throw fault
+      return extras ? { ...result, extras } : result
+    },
+  }
+}
+
+/** OpenAI's own limit of n. */
+const choicesMax = 127

@@ -7,11 +7,14 @@ import { GatewayError } from '../errors.ts'
 import type { Incoming, Outgoing } from '../http/http.ts'
 import { list, number, object } from '../json/json.ts'
 import { toUtf8 } from '../json/latin1.ts'
-import type { Caller } from '../policy/identify.ts'
+import type { Caller } from '../policy/caller.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { unknownModel } from '../router/router.ts'
 import { type Inbound, listen, type Said } from '../wire/inbound.ts'
 import type { ClientContext, Wire } from '../wire/wire.ts'
+import { admission, groupFor } from './admission.ts'
+import { idOfAnswer, idOfStream } from './answer-id.ts'
+import { forClient } from './bridge.ts'
 import { type Controls, readControls, refuseUpstreamElsewhere } from './fields.ts'
 import {
   answerHeaders,
@@ -31,23 +34,28 @@ export async function serveChat(
   rooms: Rooms,
   caller: Caller,
   path: Said = {},
+  recall?: Recall,
 ): Promise<Outgoing> {
   const receipt = openReceipt(rooms, 'chat', callIdOf(incoming.header('x-litellm-call-id')))
   receipt.keyId = caller.keyId
   try {
     refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
-    const said = listen(await incoming.body(), wire, path, rooms.settings.jsonDepth)
+    const heard = listen(await incoming.body(), wire, path, rooms.settings.jsonDepth)
+    const recalled = recall && (await recall(heard, receipt.requestId))
+    if (recalled?.answer) return recalled.answer
+    const said = recalled?.said ?? heard
     const controls = readControls(said, rooms.settings.fields, (name) => incoming.header(name))
     const model = rooms.settings.completionModel ?? said.model
     receipt.model = said.model
     receipt.stream = said.stream
     receipt.serviceTier = tierAsked(said)
-    if (!rooms.router.knows(rooms.router.groups.nameOf(model)))
-      throw noSuchModel(incoming.path, model)
+    const group = groupFor(model, caller, rooms)
+    if (!rooms.router.knows(group)) throw noSuchModel(incoming.path, model)
     refuseImplausible(said)
+    const admitted = admission(incoming, said, controls, group, caller, receipt, rooms)
+    if (admitted) await admitted
 
     const context = contextOf(said, receipt, rooms)
-    const group = rooms.router.groups.nameOf(model)
     const ask: Ask = {
       remove: controls.remove,
       dropParams: controls.dropParams,
@@ -55,21 +63,29 @@ export async function serveChat(
       dialectHeaders: wire.id === 'anthropic' ? dialectHeaders(incoming) : nothing,
       context,
     }
+    const attempt = (to: Deployment): Promise<Answer> => {
+      const how = { signal: incoming.signal, limits: limitsOf(said, controls, to, rooms) }
+      return forClient(said, brought(to, controls, rooms), rooms.now, (as) => {
+        const more = recalled?.context?.(as)
+        const asked = more ? { ...ask, context: { ...context, ...more } } : ask
+        return call(said, as, asked, rooms.calls, how)
+      })
+    }
     const { answer, deployment, retries, fallbacks, release } = await rooms.router.route<Answer>({
-      model,
+      model: group,
+      ...(rooms.access && { mayUse: (name) => rooms.access?.mayUse(caller, name) ?? true }),
       tags: controls.tags,
       retries: controls.retries,
       fallbacks: controls.fallbacks,
       disableFallbacks: controls.disableFallbacks,
+      only: recalled?.only,
       signal: incoming.signal,
       ownTimeout:
         controls.timeoutSeconds !== undefined || controls.streamTimeoutSeconds !== undefined,
       attempt: (to) => {
         refuseUnpriced(to, rooms)
-        return call(said, forClient(brought(to, controls, rooms), said), ask, rooms.calls, {
-          signal: incoming.signal,
-          limits: limitsOf(said, controls, to, rooms),
-        })
+        const covered = receipt.pass?.cover(to.price)
+        return covered ? covered.then(() => attempt(to)) : attempt(to)
       },
     })
     receipt.deployment = deployment
@@ -78,7 +94,7 @@ export async function serveChat(
     receipt.fallbacks = fallbacks
     if (answer.type === 'stream') return streamed(answer, said, receipt, rooms, release)
     release(undefined)
-    return await whole(answer, said, receipt, rooms)
+    return await whole(answer, said, receipt, rooms, recalled?.defer)
   } catch (cause) {
     const error = receipt.failed(cause)
     receipt.settle()
@@ -89,6 +105,22 @@ export async function serveChat(
       })
     return refusal(error, wire, receipt.requestId, rooms)
   }
+}
+
+/**
+ * What a dialect with a memory adds to a request: asked once the body has been heard. It may put another body in its
+ * place (the whole conversation), or answer by itself.
+ */
+export type Recall = (said: Inbound, requestId: string) => Promise<Recalled>
+export type Recalled = {
+  said?: Inbound
+  /** Only these know the conversation; no fallback does. */
+  only?: ((deployment: Deployment) => boolean) | undefined
+  /** What an encoder should know besides, by who answers. */
+  context?: (answering: Deployment) => Partial<ClientContext>
+  answer?: Outgoing
+  /** Takes over an answer that is not made yet: `settle` it once its usage is known, or never will be. */
+  defer?: ((settle: (usage: Usage | undefined) => void) => void) | undefined
 }
 
 /** An error in the client's own dialect. What the gateway itself says carries `detail` too, where older clients look. */
@@ -108,7 +140,7 @@ export function refusal(
   }
 }
 
-function noSuchModel(path: string, model: string): GatewayError {
+export function noSuchModel(path: string, model: string): GatewayError {
   const { kind, message, type } = unknownModel(model)
   return new GatewayError(kind, `${path.replace(/^\/v1(?=\/)/, '')}: ${message}`, { type })
 }
@@ -140,10 +172,11 @@ function contextOf(said: Inbound, receipt: Receipt, rooms: Rooms): ClientContext
     created: Math.floor(receipt.startedAt / 1000),
     streamUsage: asked || rooms.settings.alwaysStreamUsage,
     choices,
+    said: said.field,
   }
 }
 
-function brought(to: Deployment, { clientSide }: Controls, rooms: Rooms): Deployment {
+export function brought(to: Deployment, { clientSide }: Controls, rooms: Rooms): Deployment {
   return isEmpty(clientSide) ? to : rooms.override(to, clientSide)
 }
 
@@ -152,10 +185,13 @@ const isEmpty = (record: object): boolean => {
   return true
 }
 
-const forClient = (to: Deployment, said: Inbound): Deployment => to.forClient[said.wire.id] ?? to
-
 /** LiteLLM's order: what the request says, the deployment, the settings. A stream has its own numbers first. */
-function limitsOf(said: Inbound, controls: Controls, to: Deployment, { settings }: Rooms): Limits {
+export function limitsOf(
+  said: Inbound,
+  controls: Controls,
+  to: Deployment,
+  { settings }: Rooms,
+): Limits {
   const normal = controls.timeoutSeconds ?? to.timeout ?? settings.timeoutSeconds
   if (!said.stream)
     return { firstByteMs: normal * 1000, idleMs: normal * 1000, totalMs: normal * 1000 }
@@ -169,15 +205,23 @@ async function whole(
   said: Inbound,
   receipt: Receipt,
   rooms: Rooms,
+  defer: Recalled['defer'],
 ): Promise<Outgoing> {
   const { result, deployment } = answer
-  receipt.usage = result.usage ?? (await counted(said, result.text(), deployment, rooms))
+  if (!result.unfinished)
+    receipt.usage = result.usage ?? (await counted(said, result.text(), deployment, rooms))
   noteUnpriced(receipt, rooms)
   const headers = answerHeaders(answer, receipt)
   headers['content-type'] = 'application/json'
   headers['x-litellm-response-cost'] = costOfAnswer(receipt)
   const { body, encoding } = result.encode(result.usage ? undefined : receipt.usage)
-  receipt.settle()
+  if (receipt.pass) receipt.answerId = idOfAnswer(body)
+  if (result.unfinished && defer)
+    defer((usage) => {
+      if (usage) receipt.usage = usage
+      receipt.settle()
+    })
+  else receipt.settle()
   return { status: 200, headers, body, encoding }
 }
 
@@ -206,7 +250,7 @@ function countNow(said: Inbound, text: string, to: Deployment, { tokens }: Rooms
 }
 
 /** `unpriced_models: deny`: what nobody has a price for is not called. */
-function refuseUnpriced({ price, provider, target }: Deployment, { settings }: Rooms): void {
+export function refuseUnpriced({ price, provider, target }: Deployment, { settings }: Rooms): void {
   if (settings.unpriced !== 'deny' || price.priced || price.reported) return
   throw new GatewayError(
     'permission',
@@ -215,7 +259,7 @@ function refuseUnpriced({ price, provider, target }: Deployment, { settings }: R
   )
 }
 
-function noteUnpriced(receipt: Receipt, { settings, log }: Rooms): void {
+export function noteUnpriced(receipt: Receipt, { settings, log }: Rooms): void {
   const { deployment } = receipt
   if (!deployment || receipt.cost().priced) return
   if (settings.unpriced === 'free' && !warned.has(deployment.id)) {
@@ -245,6 +289,7 @@ function streamed(
   release: (error: GatewayError | undefined) => void,
 ): Outgoing {
   receipt.firstByteAt = rooms.now()
+  if (receipt.pass) receipt.written = () => answer.relay.text()
   return {
     status: 200,
     headers: { ...sse, ...answerHeaders(answer, receipt) },
@@ -307,13 +352,14 @@ function streamBody(
     const out = relay.end(usage)
     if (relay.fault) return fail(relay.fault)
     drain(rest)
-    settle(undefined)
+    settle(relay.failure && named(relay.failure, deployment))
     return out
   }
 
   async function step(): Promise<Uint8Array | undefined> {
     if (!opened) {
       opened = true
+      if (receipt.pass && head[0]) receipt.answerId = idOfStream(head[0])
       if (head.length > 0 && !relay.complete) return join(head)
       if (head.length > 0) return both(join(head), await finish())
     }

@@ -68,6 +68,9 @@ const isOurs = (said: Inbound): boolean =>
 
 type Rule = 'own' | 'upstream' | 'mock'
 
+/** Is a field of this name for the gateway, or refused by it? */
+export const isControl = (key: string): boolean => ruleOf(key) !== undefined
+
 /** Names longer than any of ours, and those that begin with no letter of them, are not looked up twice. */
 function ruleOf(key: string): Rule | undefined {
   if (own.has(key)) return 'own'

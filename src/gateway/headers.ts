@@ -7,7 +7,10 @@ import { dollars, type Receipt } from './receipt.ts'
 import type { GatewaySettings } from './rooms.ts'
 
 /** LiteLLM's headers of an answer, without the ones that leak: no address of the provider, no hash of the key. */
-export function answerHeaders(answer: Answer, receipt: Receipt): Record<string, string> {
+export function answerHeaders(
+  answer: Pick<Answer, 'headers' | 'deployment' | 'dropped'>,
+  receipt: Receipt,
+): Record<string, string> {
   // The answer's own object, so that nothing is copied.
   const { headers } = answer
   headers['x-litellm-call-id'] = receipt.requestId
@@ -16,6 +19,8 @@ export function answerHeaders(answer: Answer, receipt: Receipt): Record<string, 
   headers['x-litellm-version'] = litellmVersion
   headers['x-litellm-attempted-retries'] = String(receipt.retries)
   headers['x-litellm-attempted-fallbacks'] = String(receipt.fallbacks)
+  if (receipt.pass)
+    for (const name in receipt.pass.headers) headers[name] = receipt.pass.headers[name] ?? ''
   if (answer.dropped.length > 0)
     headers['x-throughway-dropped'] = headerText(answer.dropped.join(','))
   return headers

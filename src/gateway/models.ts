@@ -18,7 +18,7 @@ import type { Rooms } from './rooms.ts'
 /** What models there are: LiteLLM's lists, with what clients need to show a model properly. Secrets never appear. */
 
 /** A constant, as LiteLLM's: clients sort by it and must not see the list move. */
-const created = 1677610602
+export const created = 1677610602
 
 export async function listModels(rooms: Rooms, query: URLSearchParams): Promise<Outgoing> {
   const wildcards = query.get('return_wildcard_routes') === 'true'
@@ -27,6 +27,11 @@ export async function listModels(rooms: Rooms, query: URLSearchParams): Promise<
 }
 
 export async function oneModel(rooms: Rooms, id: string): Promise<Outgoing> {
+  await refuseUnknown(rooms, id)
+  return json(describeModel(id, rooms))
+}
+
+export async function refuseUnknown(rooms: Rooms, id: string): Promise<void> {
   const known =
     (await publicNames(rooms, true)).includes(id) ||
     (!id.includes('*') && rooms.router.knows(rooms.router.groups.nameOf(id)))
@@ -36,11 +41,10 @@ export async function oneModel(rooms: Rooms, id: string): Promise<Outgoing> {
       param: 'model',
       code: 'model_not_found',
     })
-  return json(describeModel(id, rooms))
 }
 
 /** Groups and visible aliases; a wildcard row stands for the catalogue's models of its provider. */
-async function publicNames(rooms: Rooms, wildcards: boolean): Promise<string[]> {
+export async function publicNames(rooms: Rooms, wildcards: boolean): Promise<string[]> {
   const { groups, settings } = rooms.router
   const names = new Set<string>()
   for (const group of groups.names()) {

@@ -17,9 +17,10 @@ import {
   idOf,
   type Row,
 } from '../provider/deployment.ts'
-import { keysInEnvironment, resolve } from '../provider/resolve.ts'
+import { keysInEnvironment, resolve, specOf } from '../provider/resolve.ts'
 import { isSecretKey } from '../provider/secrets.ts'
 import { createRouter, type Router } from '../router/router.ts'
+import { createMemory, type MemoryOptions } from './memory.ts'
 import type { GatewaySettings, Rooms, Tokens } from './rooms.ts'
 
 /** What the environment gives that no config file can say. */
@@ -30,9 +31,15 @@ export type OpenDeps = {
   media?: FetchMedia
   identify: Identify
   ledger: Ledger
+  /** What needs a database; absent where there is none. */
+  books?: Rooms['books']
+  access?: Rooms['access']
+  admit?: Rooms['admit']
   /** The catalogue as far as it is loaded, and the whole of it. */
   catalogue: { readonly current: Catalogue; loaded(): Promise<Catalogue> }
   tokens: Tokens
+  /** Where answers are kept, and by which secret their ids are understood again. */
+  memory?: Omit<MemoryOptions, 'now'>
   log: Rooms['log']
   now?: () => number
   connectionOf?: (params: JsonObject) => ConnectionValues | undefined
@@ -51,7 +58,7 @@ export type Defaults = RoutingDefaults & {
 /** From a config to the rooms that serve it. */
 export function openRooms(config: Config, deps: OpenDeps): Rooms {
   const now = deps.now ?? Date.now
-  const { router, override } = openRouter(config, deps)
+  const { router, override, provider } = openRouter(config, deps)
   const calls: CallDeps = {
     transport: deps.transport,
     mock: mockTransport,
@@ -65,9 +72,14 @@ export function openRooms(config: Config, deps: OpenDeps): Rooms {
     settings: settingsOf(config, deps, router),
     calls,
     ledger: deps.ledger,
+    ...(deps.books && { books: deps.books }),
+    ...(deps.access && { access: deps.access }),
+    ...(deps.admit && { admit: deps.admit }),
+    memory: createMemory({ ...deps.memory, now }),
     catalogue: deps.catalogue.loaded,
     tokens: deps.tokens,
     now,
+    provider,
     override,
     log: deps.log,
     startedAt: now(),
@@ -77,7 +89,7 @@ export function openRooms(config: Config, deps: OpenDeps): Rooms {
 function openRouter(
   config: Config,
   deps: OpenDeps,
-): { router: Router; override: Rooms['override'] } {
+): Pick<Rooms, 'router' | 'override' | 'provider'> {
   const priceAs = object(config.general.unpriced_models)['price_as']
   const deploymentDeps: DeploymentDeps = {
     env: deps.env,
@@ -115,8 +127,21 @@ function openRouter(
       ),
     now: deps.now ?? Date.now,
   })
+  const providers = new Map<string, Deployment | undefined>()
+  const openProvider = (name: string, operation: string): Deployment | undefined => {
+    if (!specOf(name)) return undefined
+    const params = providerSettings(config, name, operation)
+    const row = { params: { ...params, model: `${name}/*` }, defaults: {}, prices: {}, info: {} }
+    return make({ ...row, modelName: name, unset: {} }, `provider:${name}`)
+  }
   return {
     router,
+    provider(name, operation) {
+      const key = `${operation} ${name}`
+      // Names come from clients: only those of providers are kept.
+      if (!providers.has(key) && specOf(name)) providers.set(key, openProvider(name, operation))
+      return providers.get(key)
+    },
     override: ({ row, clientSide, id }, brought) => {
       const theirs = allowed(clientSide, brought, config)
       const ours = leadsElsewhere(clientSide, theirs) ? withoutSecrets(row.params) : row.params
@@ -125,6 +150,14 @@ function openRouter(
       return make({ ...row, params, unset: Object.fromEntries(unset) }, id)
     },
   }
+}
+
+/** Credentials of `files_settings` and `finetune_settings`, by provider; what they are silent about comes from the environment. */
+function providerSettings({ raw }: Config, name: string, operation: string): JsonObject {
+  const rows = list(raw[operation === 'fine_tuning' ? 'finetune_settings' : 'files_settings'])
+  const row = rows.map(object).find((one) => text(one['custom_llm_provider']) === name)
+  const { custom_llm_provider: _, ...params } = row ?? {}
+  return params
 }
 
 /** `infer_model_from_keys`: every provider with a key in the environment serves all its models. */
@@ -240,9 +273,17 @@ function settingsOf(config: Config, deps: OpenDeps, router: Router): GatewaySett
       settings.request_timeout ?? routing.timeout ?? deps.defaults.requestTimeoutSeconds,
     streamTimeoutSeconds: routing.stream_timeout,
     completionModel: general.completion_model,
+    operationModels: {
+      embeddings: text(general.embedding_model),
+      image: text(general.image_generation_model),
+      moderation: text(general.moderation_model),
+      transcription: text(general.transcription_model),
+      speech: text(general.speech_model),
+    },
     forwardHeaders: (group) =>
       general.forward_client_headers_to_llm_api === true || named.has(group),
     forwardOrganization: general.forward_openai_org_id === true,
+    customerHeaders: customerHeadersOf(config),
     keyHeader: general.litellm_key_header_name?.toLowerCase(),
     corsOrigins: deps.corsOrigins,
     callIdInErrors: general.include_call_id_in_error_body === true,
@@ -251,5 +292,24 @@ function settingsOf(config: Config, deps: OpenDeps, router: Router): GatewaySett
     docs: deps.docs,
     publicRoutes: new Set(general.public_routes ?? []),
     jsonDepth: config.limits.json_depth,
+    said: {
+      settings: object(config.raw['litellm_settings']),
+      general: object(config.raw['general_settings']),
+    },
   }
+}
+
+/** `user_header_name`, the mappings that name a customer, and LiteLLM's own two. */
+function customerHeadersOf({ general }: Config): string[] {
+  const mapped = list(general.user_header_mappings).flatMap((one) => {
+    const { header_name, litellm_user_role } = object(one)
+    return litellm_user_role === 'customer' && typeof header_name === 'string' ? [header_name] : []
+  })
+  const named = text(general.user_header_name)
+  return [
+    ...mapped,
+    ...(named === undefined ? [] : [named]),
+    'x-litellm-customer-id',
+    'x-litellm-end-user-id',
+  ].map((name) => name.toLowerCase())
 }

@@ -2,7 +2,8 @@ import { noUsage, type Usage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import { text } from '../json/json.ts'
 import type { Entry, Ledger } from '../ledger/ledger.ts'
-import { costOf, priceOf, tierOf } from '../provider/cost.ts'
+import type { Pass } from '../policy/admit.ts'
+import { costOf, priceOf, tierOf, type Units } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
 
 export type ReceiptDeps = { ledger: Ledger; now(): number }
@@ -21,7 +22,17 @@ export type Receipt = {
   serviceTier: string | undefined
   firstByteAt: number | undefined
   usage: Usage
+  /** What it used that is not counted in tokens. */
+  units: Units | undefined
   status: number
+  /** What lets it in and is given back when it ends; absent before it is in, and where nothing is counted. */
+  pass: Pass | undefined
+  /** The answer's own id, where it has one. */
+  answerId: string | undefined
+  /** What has been written of a stream so far, as text; absent while there is none. */
+  written: (() => string) | undefined
+  /** Tells the ledger that it begins, should the process not live to settle it. */
+  open(): void
   /** What it costs so far, in nano-dollars. */
   cost(): { nanoDollars: number; priced: boolean }
   /** Whatever was thrown, noted and as the error to answer with. */
@@ -33,7 +44,11 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
   const startedAt = deps.now()
   let fault: Entry['fault']
   let settled = false
-  let costed: { usage: Usage; cost: ReturnType<Receipt['cost']> } | undefined
+  let opened: number | undefined
+  let wrong: string | undefined
+  let costed:
+    | { usage: Usage; units: Units | undefined; cost: ReturnType<Receipt['cost']> }
+    | undefined
   const receipt: Receipt = {
     requestId,
     startedAt,
@@ -47,16 +62,37 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
     serviceTier: undefined,
     firstByteAt: undefined,
     usage: noUsage,
+    units: undefined,
     status: 200,
+    pass: undefined,
+    answerId: undefined,
+    written: undefined,
+    open() {
+      const { pass } = receipt
+      if (!deps.ledger.open || !pass) return
+      opened = deps.ledger.open({
+        requestId,
+        startedAt,
+        operation,
+        keyId: receipt.keyId,
+        model: receipt.model,
+        stream: receipt.stream,
+        payer: pass.payer,
+        nanoDollars: pass.inputCost,
+        ...(receipt.stream && { soFar: () => soFar(receipt) }),
+      })
+    },
     cost() {
-      const { usage } = receipt
+      const { usage, units } = receipt
       // Asked for by the answer's head and by the ledger: worked out once for the same usage.
-      if (costed?.usage !== usage) costed = { usage, cost: price(receipt) }
+      if (costed?.usage !== usage || costed.units !== units)
+        costed = { usage, units, cost: price(receipt) }
       return costed.cost
     },
     failed(cause) {
       const error = GatewayError.from(cause)
       fault = error.kind
+      wrong = error.message
       receipt.status = error.status
       return error
     },
@@ -85,7 +121,13 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
         fallbacks: receipt.fallbacks,
         fault,
         status: receipt.status,
+        answerId: receipt.answerId,
+        error: wrong,
+        opened,
+        payer: receipt.pass?.payer,
       })
+      // After it has been recorded: in between, the money would be there twice.
+      receipt.pass?.release(receipt.usage, fault !== undefined)
     },
   }
   return receipt
@@ -94,6 +136,7 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
 function price({
   deployment,
   usage,
+  units,
   serviceTier,
   startedAt,
 }: Receipt): ReturnType<Receipt['cost']> {
@@ -101,7 +144,18 @@ function price({
   const tier = tierOf(serviceTier, text(usage.raw?.['service_tier']))
   const { info, price: usual, priceOptions } = deployment
   const list = tier === undefined ? usual : priceOf(info, { ...priceOptions, serviceTier: tier })
-  return costOf(usage, list, { at: startedAt })
+  return costOf(usage, list, { at: startedAt, units })
+}
+
+/** About four characters make a token: good enough for what a crash leaves behind. */
+function soFar(receipt: Receipt): { tokens: number; nanoDollars: number } | undefined {
+  const { written, deployment } = receipt
+  if (!written || !deployment) return undefined
+  const tokens = Math.ceil(written().length / 4)
+  const { nanoDollars } = costOf({ ...noUsage, output: tokens }, deployment.price, {
+    at: receipt.startedAt,
+  })
+  return { tokens, nanoDollars }
 }
 
 /** Nano-dollars as dollars without an exponent: `0.0000123`. */

@@ -1,14 +1,17 @@
 import type { CallDeps } from '../call/call.ts'
 import type { Usage } from '../chat/chat.ts'
 import type { TokenCounter } from '../chat/tokens.ts'
-import type { Json } from '../json/json.ts'
+import type { Json, JsonObject } from '../json/json.ts'
 import type { Books } from '../ledger/books.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import type { Access } from '../policy/access.ts'
+import type { Admit } from '../policy/admit.ts'
 import type { Identify } from '../policy/identify.ts'
 import type { Catalogue } from '../provider/catalogue.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import type { Router } from '../router/router.ts'
 import type { FieldRules } from './fields.ts'
+import type { Memory } from './memory.ts'
 
 /** Everything a request meets on its way. `router` and `settings` are replaced as a whole when the config changes. */
 export type Rooms = {
@@ -19,9 +22,17 @@ export type Rooms = {
   ledger: Ledger
   /** Keys, budgets and spend; absent in a gateway without a database. */
   books?: Books
+  /** Limits and budgets; absent without a database. */
+  admit?: Admit
+  /** Who may use which model; absent: everybody every one. */
+  access?: Access
+  /** Answers given before, for clients that speak of them by an id. */
+  memory: Memory
   catalogue: () => Promise<Catalogue>
   tokens: Tokens
   now(): number
+  /** A provider by its name, for what belongs to no model: with the credentials of `files_settings` and the like, of the environment otherwise. */
+  provider(name: string, operation: string): Deployment | undefined
   /** The same deployment with credentials a client was allowed to bring. */
   override(deployment: Deployment, brought: Record<string, Json>): Deployment
   log(
@@ -46,9 +57,13 @@ export type GatewaySettings = {
   streamTimeoutSeconds: number | undefined
   /** Overrides the model of every chat call. */
   completionModel: string | undefined
+  /** Overrides the model of every call of an operation, by its name. */
+  operationModels: Readonly<Record<string, string | undefined>>
   /** Are the client's `x-…` headers sent on, for this model group? */
   forwardHeaders: (group: string) => boolean
   forwardOrganization: boolean
+  /** Headers that name the customer (`user_header_name`, `user_header_mappings`), in lower case. */
+  customerHeaders: readonly string[]
   /** The operator's own name for the header of the gateway's key, in lower case: it is never sent on. */
   keyHeader: string | undefined
   /** CORS on LLM and discovery routes: the allowed origins (`*` for all), or none. */
@@ -63,6 +78,8 @@ export type GatewaySettings = {
   publicRoutes: ReadonlySet<string>
   /** Deepest nesting of a request body. */
   jsonDepth: number
+  /** litellm_settings and general_settings as they were said, for what management looks at seldom. */
+  said: { readonly settings: JsonObject; readonly general: JsonObject }
 }
 
 export type CountUsage = (text: string) => Usage

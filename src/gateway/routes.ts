@@ -1,25 +1,41 @@
 import type * as z from 'zod'
 import { GatewayError } from '../errors.ts'
 import type { Incoming, Outgoing } from '../http/http.ts'
+import type { Socket } from '../http/socket.ts'
 import type { JsonObject } from '../json/json.ts'
-import type { Caller, Permission } from '../policy/identify.ts'
+import type { Caller, Permission } from '../policy/caller.ts'
 import type { Wire } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
 import { serveChat } from './chat.ts'
 import { docsPage } from './docs.ts'
 import { generateContent, streamGenerateContent } from './gemini.ts'
 import { alive, health, readiness } from './health.ts'
-import { json, listModels, modelGroupInfo, modelInfo, oneModel } from './models.ts'
+import {
+  anthropicModel,
+  anthropicModels,
+  geminiModel,
+  geminiModels,
+  modelFor,
+  modelsFor,
+} from './model-forms.ts'
+import { json, modelGroupInfo, modelInfo } from './models.ts'
 import { openapi } from './openapi.ts'
+import { operationRoutes } from './operation-routes.ts'
+import { resourceRoutes } from './resources.ts'
+import { createResponse } from './responses.ts'
+import { needsSocket, serveResponsesSocket } from './responses-socket.ts'
 import type { Rooms } from './rooms.ts'
 import {
   chatAnswer,
   chatRequest,
   messagesRequest,
   modelList,
+  responsesRequest,
   tokenCount,
   tokenCountRequest,
 } from './schemas.ts'
+import { storedResponse } from './stored.ts'
+import { countTokens, geminiCountTokens } from './tokens.ts'
 import { costMap, supportedParams, tokenCounter } from './utilities.ts'
 
 /** One row per method and path. A row without a permission does not compile; what is not here is not served. */
@@ -36,6 +52,8 @@ export type Route = {
   input?: z.ZodType
   output?: z.ZodType
   run(visit: Visit): Promise<Outgoing> | Outgoing
+  /** The conversation over a WebSocket, where the path is one; it lasts as long as the promise. */
+  socket?(visit: Visit, socket: Socket): Promise<void>
 }
 
 export type Visit = {
@@ -59,6 +77,9 @@ const route = (method: Route['method'], paths: string, row: Row): Route[] =>
 const geminiPaths = (method: string): string =>
   ['/v1beta/models', '/v1/models', '/models'].map((path) => `${path}/{model+}:${method}`).join(' ')
 
+const responsesPaths = (tail: string): string =>
+  ['/v1/responses', '/responses', '/openai/v1/responses'].map((path) => path + tail).join(' ')
+
 export const routes: readonly Route[] = [
   ...route('POST', '/v1/chat/completions /chat/completions', {
     permission: 'llm',
@@ -79,12 +100,61 @@ export const routes: readonly Route[] = [
         serveChat(incoming, chat, rooms, caller, { model: params['model'] ?? '' }),
     },
   ),
+  ...route('POST', responsesPaths(''), {
+    permission: 'llm',
+    summary: "OpenAI's Responses",
+    input: responsesRequest,
+    run: createResponse,
+  }),
+  ...route('GET', responsesPaths(''), {
+    permission: 'llm',
+    summary: 'Responses over a WebSocket',
+    run: needsSocket,
+    socket: serveResponsesSocket,
+  }),
+  ...route('GET', responsesPaths('/{id}'), {
+    permission: 'llm',
+    summary: 'A response made before by the same key',
+    run: storedResponse('get'),
+  }),
+  ...route('DELETE', responsesPaths('/{id}'), {
+    permission: 'llm',
+    summary: 'Forget a response',
+    run: storedResponse('delete'),
+  }),
+  ...route('POST', responsesPaths('/{id}/cancel'), {
+    permission: 'llm',
+    summary: 'Stop a response that is made in the background',
+    run: storedResponse('cancel'),
+  }),
+  ...route('GET', responsesPaths('/{id}/input_items'), {
+    permission: 'llm',
+    summary: 'What a response was an answer to',
+    run: storedResponse('input_items'),
+  }),
   ...route('POST', '/v1/messages /anthropic/v1/messages', {
     permission: 'llm',
     summary: "Anthropic's Messages",
     dialect: wires.anthropic,
     input: messagesRequest,
     run: ({ incoming, rooms, caller }) => serveChat(incoming, wires.anthropic, rooms, caller),
+  }),
+  ...route('POST', '/v1/messages/count_tokens /anthropic/v1/messages/count_tokens', {
+    permission: 'llm',
+    summary: "Anthropic's count of what a message would read",
+    dialect: wires.anthropic,
+    run: countTokens(wires.anthropic),
+  }),
+  ...route('POST', responsesPaths('/input_tokens'), {
+    permission: 'llm',
+    summary: "OpenAI's count of what a response would read",
+    run: countTokens(wires['openai-responses']),
+  }),
+  ...route('POST', geminiPaths('countTokens'), {
+    permission: 'llm',
+    summary: "Google's countTokens",
+    dialect: wires.gemini,
+    run: geminiCountTokens,
   }),
   ...route('POST', geminiPaths('generateContent'), {
     permission: 'llm',
@@ -98,16 +168,42 @@ export const routes: readonly Route[] = [
     dialect: wires.gemini,
     run: streamGenerateContent,
   }),
+  ...operationRoutes,
+  ...resourceRoutes,
   ...route('GET', '/v1/models /models', {
     permission: 'info',
     summary: 'Models the caller may use',
     output: modelList,
-    run: ({ incoming, rooms }) => listModels(rooms, queryOf(incoming)),
+    run: modelsFor,
   }),
   ...route('GET', '/v1/models/{id+} /models/{id+}', {
     permission: 'info',
     summary: 'One model',
-    run: ({ rooms, params }) => oneModel(rooms, params['id'] ?? ''),
+    run: modelFor,
+  }),
+  ...route('GET', '/anthropic/v1/models', {
+    permission: 'info',
+    summary: "The same in Anthropic's words, as any path of models with anthropic-version",
+    dialect: wires.anthropic,
+    run: anthropicModels,
+  }),
+  ...route('GET', '/anthropic/v1/models/{id+}', {
+    permission: 'info',
+    summary: "One model in Anthropic's words",
+    dialect: wires.anthropic,
+    run: anthropicModel,
+  }),
+  ...route('GET', '/v1beta/models', {
+    permission: 'info',
+    summary: "The same in Google's words, as any path of models with x-goog-api-key",
+    dialect: wires.gemini,
+    run: geminiModels,
+  }),
+  ...route('GET', '/v1beta/models/{id+}', {
+    permission: 'info',
+    summary: "One model in Google's words",
+    dialect: wires.gemini,
+    run: geminiModel,
   }),
   ...route('GET', '/v1/model/info /model/info', {
     permission: 'info',

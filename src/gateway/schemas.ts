@@ -106,6 +106,26 @@ export const messagesRequest = z
   })
   .meta({ id: 'MessagesRequest', description: "Anthropic's Messages; unknown fields are kept." })
 
+export const responsesRequest = z
+  .looseObject({
+    model: z.string(),
+    input: z
+      .union([z.string(), z.array(z.looseObject({ type: z.string().optional() }))])
+      .optional(),
+    instructions: z.string().nullish(),
+    previous_response_id: z
+      .string()
+      .nullish()
+      .meta({ description: 'A response of the same key, made here before' }),
+    store: z.boolean().nullish(),
+    background: z.boolean().nullish(),
+    stream: z.boolean().nullish(),
+    max_output_tokens: z.int().positive().nullish(),
+    reasoning: z.looseObject({ effort: z.string().nullish() }).nullish(),
+    tools: z.array(z.looseObject({ type: z.string() })).optional(),
+  })
+  .meta({ id: 'ResponsesRequest', description: "OpenAI's Responses; unknown fields are kept." })
+
 export const tokenCountRequest = z
   .looseObject({
     model: z.string(),

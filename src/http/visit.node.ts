@@ -198,7 +198,8 @@ export const isWebSocket = ({ headers }: IncomingMessage): boolean =>
   headers.upgrade?.toLowerCase() === 'websocket'
 
 /** Several are joined with ", ", and no name of a host has a space in it. */
-const oneHost = (host: string | undefined): boolean => host !== undefined && !host.includes(' ')
+export const oneHost = (host: string | undefined): boolean =>
+  host !== undefined && !host.includes(' ')
 
 function incomingOf(visit: Visit, peer: string, { root, limitsOf }: VisitOptions): Incoming {
   const { req, res } = visit
@@ -247,12 +248,12 @@ function leave(visit: Visit): void {
 }
 
 /** Names such as "constructor" find things in Node's headers object that nobody sent. */
-function headerOf(value: unknown): string | undefined {
+export function headerOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : Array.isArray(value) ? value.join(', ') : undefined
 }
 
 /** An IPv4 peer on an IPv6 socket is still an IPv4 peer. */
-const plainAddress = (address: string): string =>
+export const plainAddress = (address: string): string =>
   address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
 
 /** The parser counts the bytes of a head, but not what separates them. */

@@ -1,9 +1,13 @@
 import type { Usage } from '../chat/chat.ts'
 import type { FaultKind } from '../errors.ts'
+import type { JsonObject } from '../json/json.ts'
 
 /** What one request was, written once, when it has ended. Spend, logs and metrics read only this. */
 export type Entry = {
+  /** The call's own id, as the header tells it. */
   requestId: string
+  /** The answer's id, which LiteLLM's spend rows are found by; absent where there was no answer with one. */
+  answerId?: string | undefined
   /** Milliseconds since the epoch. */
   startedAt: number
   firstByteAt: number | undefined
@@ -27,18 +31,69 @@ export type Entry = {
   fallbacks: number
   fault: FaultKind | undefined
   status: number
+  /** What was wrong, in the words the client saw. */
+  error?: string | undefined
+  /** What `open` returned for it. */
+  opened?: number | undefined
+  /** Who pays, and what is kept with the row; absent where nobody was asked who they are. */
+  payer?: Payer | undefined
+}
+
+/** Whose request it was. Names are ids of LiteLLM's API. */
+export type Payer = {
+  /** Accounts the spend is added to. */
+  accounts: readonly string[]
+  userId?: string | undefined
+  teamId?: string | undefined
+  organizationId?: string | undefined
+  projectId?: string | undefined
+  customerId?: string | undefined
+  tags?: readonly string[] | undefined
+  keyAlias?: string | undefined
+  teamAlias?: string | undefined
+  sessionId?: string | undefined
+  ip?: string | undefined
+  userAgent?: string | undefined
+  /** `metadata` of the request, as far as it is kept with rows. */
+  metadata?: JsonObject | undefined
+  /** Answered from the cache. */
+  cached?: boolean | undefined
 }
 
 export type Sink = (entry: Entry) => void
 
-export type Ledger = { record(entry: Entry): void; totals(): Totals }
+export type Ledger = {
+  /**
+   * Before the provider is called: what is known so far, should the process not live to settle it. Returns what the
+   * entry says in `opened`.
+   */
+  open?(opening: Opening): number
+  record(entry: Entry): void
+  totals(): Totals
+}
+
+/** An entry that has begun. `nanoDollars` is what its input costs. */
+export type Opening = Pick<
+  Entry,
+  'requestId' | 'startedAt' | 'operation' | 'keyId' | 'model' | 'stream' | 'payer'
+> & {
+  nanoDollars: number
+  /** What has been written of the answer so far, cheaply estimated; absent while there is none. */
+  soFar?: () => { tokens: number; nanoDollars: number } | undefined
+}
+
 /** Since the start of the process. */
 export type Totals = { requests: number; failures: number; nanoDollars: number; unpriced: number }
 
 /** A sink that throws loses its own record, never the request. */
-export function createLedger(sinks: readonly Sink[], onError: (cause: unknown) => void): Ledger {
+export function createLedger(
+  sinks: readonly Sink[],
+  onError: (cause: unknown) => void,
+  open?: Ledger['open'],
+): Ledger {
   const totals: Totals = { requests: 0, failures: 0, nanoDollars: 0, unpriced: 0 }
   return {
+    ...(open && { open }),
     record(entry) {
       totals.requests++
       if (entry.fault) totals.failures++

@@ -2,10 +2,10 @@ import { GatewayError } from '../errors.ts'
 import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
 import type { Quirks } from '../wire/quirks.ts'
 import type { ProviderWire, Target } from '../wire/wire.ts'
-import { wires } from '../wire/wires.ts'
-import type { Authorize, AuthRow, AuthScheme } from './auth/auth.ts'
+import { type WireId, wires } from '../wire/wires.ts'
+import type { Authorize, AuthRow, AuthScheme, Locate } from './auth/auth.ts'
 import { type Price, type PriceOptions, priceOf } from './cost.ts'
-import { fillPlaces, type Resolved, specFor } from './resolve.ts'
+import { fillPlaces, hasText, type Resolved, specFor } from './resolve.ts'
 import { isSecretKey, secretsOf, spellings, unmistakable } from './secrets.ts'
 import type { Auth, ProviderSpec } from './spec.ts'
 
@@ -22,10 +22,14 @@ export type Deployment = {
   /** The word before "Exception" in error texts. */
   errorName: string
   url: { whole: string; stream: string }
+  /** Where operations other than chat are asked: below `base`, which is the row's or the environment's `own` or the provider's. */
+  place: { base: string; own: boolean; query: Readonly<Record<string, string>>; target: Target }
   /** Sent with every request: the credential, the row's headers, the content type. */
   headers: Record<string, string>
   /** Signs each request, where a header is not enough. */
   authorize: Authorize | undefined
+  /** Fills what is still open in an address: asked before each request whose `url` has places left. */
+  locate: Locate | undefined
   /** Parameters of the row, used where the client gives none. */
   defaults: JsonObject
   /** `extra_body` of the row: over what the client said. */
@@ -54,6 +58,8 @@ export type Deployment = {
   mock: JsonObject | undefined
   /** Why it cannot be called, found out beforehand. */
   problem: GatewayError | undefined
+  /** The same for chat alone: the provider makes embeddings, pictures or sound, and does not converse. */
+  noChat: GatewayError | undefined
   /** Texts that must never be shown: scrubbed from whatever a provider echoes. */
   secrets: readonly string[]
   /** Those of them that are taken out of answers too. */
@@ -107,8 +113,7 @@ export function createDeployment(
   client?: string,
 ): Deployment {
   const { params } = row
-  const base =
-    text(params.api_base) ?? text(params.base_url) ?? text(params['aws_bedrock_runtime_endpoint'])
+  const base = baseOf(params)
   const resolved = deps.resolve(text(params.model) ?? '', text(params.custom_llm_provider), base)
   const { provider, model } = resolved
   const spec: ProviderSpec = resolved.spec ?? nowhere
@@ -121,8 +126,11 @@ export function createDeployment(
     quirks: {},
     baseUrl: undefined,
   }
+  const own = base ?? fromEnv(spec.baseUrlEnv, deps.env)
+  const filled = respelt(own ?? fillPlaces(baseUrl ?? spec.baseUrl, params, deps.env), spec)
+  const special = spec.bases?.find(({ match }) => new RegExp(match).test(filled ?? ''))
   const mock = mockOf(provider, params)
-  const wire = mock ? wires['openai-chat'] : wires[wireId]
+  const wire = mock ? wires['openai-chat'] : wires[special?.wire ?? wireId]
   const info = deps.infoOf(provider, model, { ...row.info, ...row.prices })
   const drops = list(params.additional_drop_params).filter((key) => typeof key === 'string')
   const target: Target = {
@@ -133,29 +141,31 @@ export function createDeployment(
     dropParams: truth(params.drop_params) ?? deps.dropParams,
     modifyParams: truth(params.modify_params) ?? deps.modifyParams,
     allowedParams: list(params.allowed_openai_params).filter((key) => typeof key === 'string'),
+    ...(spec.values && { values: valuesOf(spec.values, params, deps.env) }),
   }
-  const filled =
-    base ??
-    fromEnv(spec.baseUrlEnv, deps.env) ??
-    fillPlaces(baseUrl ?? spec.baseUrl, params, deps.env)
   const auth = authorization(
     spec,
     { provider, model, params, hasBase: base !== undefined, unset: row.unset },
     deps,
     row.unset,
   )
-  const special = spec.bases?.find(({ match }) => new RegExp(match).test(filled ?? ''))
+  const { responsesPath, ...others } = target.quirks
   const asked = {
     ...target,
-    model: text(params['model_id']) ?? target.model,
-    quirks: special ? { ...target.quirks, chatPath: special.chatPath } : target.quirks,
+    model: (provider === 'bedrock' ? text(params['model_id']) : undefined) ?? target.model,
+    quirks: special ? { ...others, chatPath: special.chatPath } : target.quirks,
   }
-  const query = queryOf(special ? special.query : spec.query, params, deps.env)
-  const urlOf = (stream: boolean) => join(filled ?? '', wire.path(asked, stream), query)
+  const isAside = wire.id === 'openai-responses' && responsesPath !== undefined
+  const query = isAside ? {} : queryOf(special ? special.query : spec.query, params, deps.env)
+  const root = wire.id === 'openai-responses' ? filled?.replace(chatTail, '') : filled
+  const urlOf = (stream: boolean) => join(root ?? '', wire.path(asked, stream), query)
   const problem =
     (info['blocked'] === true ? blocked(row) : undefined) ??
     (resolved.type === 'offered' ? undefined : resolved.error) ??
-    (filled === undefined || /[{}]/.test(filled) ? noBase(provider, spec, filled) : undefined) ??
+    (filled === undefined || isOpen(withoutPlace(filled, auth.fills))
+      ? noBase(provider, spec, filled)
+      : undefined) ??
+    lacking(spec, target) ??
     (upwards.test(wire.path(asked, false)) ? astray(model) : undefined) ??
     auth.problem
   const prices = priceOptionsOf(provider, filled, row)
@@ -168,6 +178,7 @@ export function createDeployment(
     target,
     errorName: spec.errorName ?? spec.name.replace(/[^A-Za-z0-9]/g, ''),
     url: { whole: urlOf(false), stream: urlOf(true) },
+    place: { base: filled ?? '', own: own !== undefined, query, target: asked },
     headers: {
       'content-type': 'application/json',
       ...spec.headers,
@@ -178,6 +189,7 @@ export function createDeployment(
       ...headersOf(params.extra_headers),
     },
     authorize: auth.authorize,
+    locate: isOpen(filled ?? '') ? auth.locate : undefined,
     defaults: row.defaults,
     extraBody: isObject(params.extra_body) ? params.extra_body : undefined,
     dropKeys: drops.filter((key) => /^[\w-]+$/.test(key)),
@@ -199,12 +211,35 @@ export function createDeployment(
     priceOptions: prices,
     mock,
     problem: mock && info['blocked'] !== true ? undefined : problem,
+    noChat: mock || spec.operations.some((one) => talks.has(one)) ? undefined : noChat(spec),
     secrets: auth.secrets,
     credentials: unmistakable(auth.secrets),
     row,
-    forClient: client === undefined ? clientsOf(spec, row, deps, id) : {},
+    forClient:
+      client === undefined && !mock
+        ? clientsOf(spec, wireId, shapedLike(model, row), row, deps, id)
+        : {},
   }
 }
+
+/** Some services have a name of their own for it. */
+const baseOf = (params: JsonObject): string | undefined =>
+  ['api_base', 'base_url', 'aws_bedrock_runtime_endpoint', 'sagemaker_base_url']
+    .map((name) => text(params[name]))
+    .find((said) => said !== undefined)
+
+function respelt(base: string | undefined, { addresses }: ProviderSpec): string | undefined {
+  const rule = addresses?.find(({ match }) => new RegExp(match).test(base ?? ''))
+  return rule ? base?.replace(new RegExp(rule.match), rule.to) : base
+}
+
+/** Are there places that nobody has filled? */
+const isOpen = (base: string): boolean => /[{}]/.test(base)
+const withoutPlace = (base: string, name: string | undefined): string =>
+  name === undefined ? base : base.replace(new RegExp(`\\{${name}(\\|[^}]*)?\\}`, 'g'), '')
+
+/** A base that was written for chat, down to its path, leads Responses beside it. */
+const chatTail = /(\/openai\/deployments\/[^/?]+)?\/chat\/completions\/*(\?.*)?$/
 
 function priceOptionsOf(provider: string, base: string | undefined, row: Row): PriceOptions {
   return {
@@ -217,6 +252,8 @@ function priceOptionsOf(provider: string, base: string | undefined, row: Row): P
 
 function clientsOf(
   spec: ProviderSpec,
+  wire: WireId,
+  model: string,
   row: Row,
   deps: DeploymentDeps,
   id: string,
@@ -224,12 +261,23 @@ function clientsOf(
   const out: Record<string, Deployment> = {}
   for (const { client } of spec.variants ?? [])
     if (client !== undefined) out[client] ??= createDeployment(row, deps, id, client)
+  const hasResponses = wire === 'openai-chat' && spec.operations.includes('responses')
+  if (hasResponses && truth(row.params['use_chat_completions_api']) !== true)
+    out['openai-responses'] = createDeployment(row, deps, id, 'openai-responses')
+  if (wire === 'openai-chat' && hasText(spec, model))
+    out['openai-text'] = createDeployment(row, deps, id, 'openai-text')
   return out
 }
 
-/** A deployment's own name says little where the operator chose it (Azure); `base_model` says what it is. */
-const shapedLike = (model: string, row: Row): string =>
-  (text(row.info['base_model']) ?? model).replace(/^azure(_ai)?\//, '')
+/**
+ * A deployment's own name says little where the operator chose it (Azure): `base_model` says what it is, or a prefix does
+ * that goes no further.
+ */
+function shapedLike(model: string, row: Row): string {
+  const said = text(row.info['base_model'])?.replace(/^azure(_ai)?\//, '')
+  const series = /(?:^|\/)(o_series|gpt5_series)\//.exec(text(row.params.model) ?? '')?.[1]
+  return said ?? (series === undefined ? model : series === 'o_series' ? 'o3' : 'gpt-5')
+}
 
 function queryOf(
   query: ProviderSpec['query'],
@@ -240,6 +288,24 @@ function queryOf(
   for (const [name, places] of Object.entries(query ?? {})) {
     const value = fillPlaces(places, params, env)
     if (value !== undefined && value !== '' && !value.includes('{')) out[name] = value
+  }
+  return out
+}
+
+/** `{A|B=eu}` as in addresses; but a value goes into JSON, so any text will do. */
+function valuesOf(
+  values: Readonly<Record<string, string>>,
+  params: JsonObject,
+  env: DeploymentDeps['env'],
+): Record<string, string> {
+  const out: Record<string, string> = {}
+  for (const [name, place] of Object.entries(values)) {
+    const [, names = '', otherwise] = /^\{([\w|]+)(?:=([^}]*))?\}$/.exec(place) ?? []
+    const all = names.split('|')
+    const own = all.map((one) => params[one.toLowerCase()]).find((value) => value !== undefined)
+    const said = isObject(own) ? JSON.stringify(own) : text(own) || number(own)?.toString()
+    const value = said ?? all.map(env).find((one) => one) ?? otherwise
+    if (value !== undefined && value !== '') out[name] = value
   }
   return out
 }
@@ -255,6 +321,14 @@ const truth = (value: Json | undefined): boolean | undefined =>
     : typeof value === 'string'
       ? /^(true|1|yes)$/i.test(value)
       : undefined
+
+const talks: ReadonlySet<string> = new Set(['chat', 'text_completion', 'responses', 'messages'])
+const noChat = ({ name, operations }: ProviderSpec): GatewayError =>
+  new GatewayError(
+    'not_offered',
+    `${name} does not converse; it offers ${operations.join(', ').replaceAll('_', ' ') || 'nothing'}`,
+    { param: 'model' },
+  )
 
 const nowhere: ProviderSpec = {
   name: 'Unknown',
@@ -323,6 +397,8 @@ const withoutDoubled = (front: string, path: string): string =>
 type Authorization = {
   headers: Record<string, string>
   authorize?: Authorize
+  locate?: Locate
+  fills?: string
   secrets: readonly string[]
   problem?: GatewayError
 }
@@ -377,6 +453,24 @@ const astray = (model: string): GatewayError =>
 
 const blocked = ({ modelName }: Row): GatewayError =>
   new GatewayError('permission', `the model ${modelName} is blocked by its model_info`)
+
+/** A value without which nothing can be asked, by all the names it may have. */
+function lacking(spec: ProviderSpec, { model, values = {} }: Target): GatewayError | undefined {
+  for (const { any, unless } of spec.needs ?? []) {
+    if (any.some((name) => values[name] !== undefined)) continue
+    if (unless !== undefined && new RegExp(unless).test(model)) continue
+    const names = any.flatMap((name) => spec.values?.[name]?.match(/\w+/g) ?? [])
+    const [params, variables] = [/[a-z]/, /^[A-Z_]+$/].map((look) =>
+      names.filter((name) => look.test(name)).join(' or '),
+    )
+    return new GatewayError(
+      'bad_request',
+      `${spec.name}: set ${params} in litellm_params${variables ? `, or ${variables} in the environment` : ''}`,
+      { status: 500 },
+    )
+  }
+  return undefined
+}
 
 const noBase = (provider: string, spec: ProviderSpec, filled: string | undefined): GatewayError =>
   new GatewayError(

@@ -1,5 +1,6 @@
 import type { Quirks } from '../wire/quirks.ts'
-import type { ProviderSpec, Variant } from './spec.ts'
+import { promptValues } from '../wire/tgi/templates.ts'
+import type { ModelRule, ProviderSpec, Variant } from './spec.ts'
 
 /** OpenAI's reasoning models think inside the token limit, so they refuse the old name for it. */
 const reasoningModel = { maxTokensField: 'max_completion_tokens' } as const satisfies Quirks
@@ -103,6 +104,98 @@ const mistralQuirks = {
   ],
 } as const satisfies Quirks
 
+/** LiteLLM's default region. */
+const vertexRegion = '{vertex_location|VERTEXAI_LOCATION|VERTEX_LOCATION=us-central1}'
+const vertexProject =
+  '{vertex_project|VERTEXAI_PROJECT|VERTEX_PROJECT|GOOGLE_CLOUD_PROJECT|GCLOUD_PROJECT}'
+const vertexHost = `https://${vertexRegion}-aiplatform.googleapis.com`
+const vertex = `${vertexHost}/v1/projects/${vertexProject}/locations/${vertexRegion}`
+
+/** `global` and the regions of more than one country have hosts of their own (cloud.google.com/vertex-ai/docs/reference/rest, 2026-11). */
+const vertexAddresses = [
+  { match: '^https://global-aiplatform\\.', to: 'https://aiplatform.' },
+  {
+    match: '^https://([a-z]+)-aiplatform\\.googleapis\\.com',
+    to: 'https://aiplatform.$1.rep.googleapis.com',
+  },
+] as const satisfies readonly ModelRule[]
+
+/** What others sell there: Anthropic and Mistral in their own words behind Google's verbs, the rest in OpenAI's. */
+const vertexVariants = [
+  { match: 'claude', wire: 'vertex-anthropic', baseUrl: `${vertex}/publishers/anthropic` },
+  {
+    match: '^(mistral|codestral|ministral|magistral)',
+    wire: 'openai-chat',
+    baseUrl: `${vertex}/publishers/mistralai`,
+    quirks: {
+      ...mistralQuirks,
+      chatPath: '/models/{model}:rawPredict',
+      streamPath: '/models/{model}:streamRawPredict',
+    },
+  },
+  {
+    match: '^jamba',
+    wire: 'openai-chat',
+    baseUrl: `${vertex.replace('/v1/', '/v1beta1/')}/publishers/ai21`,
+    quirks: {
+      maxTokensField: 'max_tokens',
+      systemRole: 'system',
+      chatPath: '/models/{model}:rawPredict',
+      streamPath: '/models/{model}:streamRawPredict',
+    },
+  },
+  // One's own endpoint from the Model Garden, which knows one model.
+  {
+    match: '^openai/(\\d+)$',
+    wire: 'openai-chat',
+    baseUrl: `${vertex}/endpoints/$1`,
+    quirks: { maxTokensField: 'max_tokens' },
+  },
+  {
+    match:
+      '^(meta|deepseek-ai|qwen|openai|minimaxai|moonshotai|zai-org|xai|ai21|mistralai)/|^google/gemma',
+    wire: 'openai-chat',
+    baseUrl: `${vertex}/endpoints/openapi`,
+    quirks: { maxTokensField: 'max_tokens' },
+  },
+  { match: '^(\\d+|endpoints/\\d+)$', baseUrl: vertex },
+] as const satisfies readonly Variant[]
+
+/** As Amazon's own libraries look for them. */
+const awsNames = [
+  'AWS_ACCESS_KEY_ID',
+  'AWS_PROFILE',
+  'AWS_WEB_IDENTITY_TOKEN_FILE',
+  'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+  'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+] as const
+
+/** An endpoint's name stands in the path; `sagemaker_base_url` may be written down to it. */
+const sagemakerRow = {
+  baseUrl:
+    'https://runtime.sagemaker.{AWS_REGION_NAME|AWS_REGION|AWS_DEFAULT_REGION=us-west-2}.amazonaws.com',
+  addresses: [{ match: '/endpoints/[^/]+/invocations(-response-stream)?/?$', to: '' }],
+  auth: { scheme: 'aws-sagemaker', env: awsNames },
+  docs: 'https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html',
+} as const
+
+/** A project, or a space of deployments; LiteLLM's names of each. */
+const watsonxRow = {
+  baseUrl: 'https://{watsonx_region_name|WATSONX_REGION|WX_REGION}.ml.cloud.ibm.com',
+  baseUrlEnv: ['WATSONX_API_BASE', 'WATSONX_URL', 'WX_URL', 'WML_URL'],
+  auth: {
+    scheme: 'watsonx',
+    env: ['WATSONX_APIKEY', 'WATSONX_API_KEY', 'WX_API_KEY', 'WATSONX_TOKEN', 'WATSONX_ZENAPIKEY'],
+  },
+  query: { version: '{api_version|WATSONX_API_VERSION=2024-03-13}' },
+  values: {
+    project_id: '{project_id|watsonx_project|WATSONX_PROJECT_ID|WX_PROJECT_ID|PROJECT_ID}',
+    space_id: '{space_id|WATSONX_DEPLOYMENT_SPACE_ID|WATSONX_SPACE_ID|WX_SPACE_ID|SPACE_ID}',
+    ...promptValues,
+  },
+  needs: [{ any: ['project_id', 'space_id'], unless: '^deployment/' }],
+} as const
+
 /**
  * Every provider this build speaks to. Facts are LiteLLM's where no date is given; where a provider's own reference says
  * otherwise the row follows that and says so. maxTokensField is stated where max_completion_tokens is unknown or unproven:
@@ -139,6 +232,7 @@ export const providers = {
       'skills',
       'containers',
     ],
+    textModels: '(^|:)(text-)?(davinci|babbage|curie|ada)|instruct',
     docs: 'https://platform.openai.com/docs/api-reference/chat',
   },
   aiohttp_openai: {
@@ -162,7 +256,18 @@ export const providers = {
     auth: { bearer: ['OPENAI_API_KEY'], optional: true },
     quirks: { maxTokensField: 'max_tokens' },
     variants: reasoningNames,
-    operations: ['chat', 'speech', 'transcription', 'moderation', 'batch'],
+    operations: [
+      'chat',
+      'speech',
+      'transcription',
+      'moderation',
+      'batch',
+      'embeddings',
+      'text_completion',
+      'image',
+      'image_edit',
+      'rerank',
+    ],
   },
   openai_like: {
     name: 'Any OpenAI-like server',
@@ -172,7 +277,18 @@ export const providers = {
     auth: { bearer: ['OPENAI_LIKE_API_KEY'], optional: true },
     quirks: { maxTokensField: 'max_tokens' },
     variants: reasoningNames,
-    operations: ['chat', 'embeddings', 'assistants'],
+    operations: [
+      'chat',
+      'embeddings',
+      'assistants',
+      'text_completion',
+      'image',
+      'image_edit',
+      'speech',
+      'transcription',
+      'moderation',
+      'rerank',
+    ],
   },
   // vLLM renamed reasoning_content to reasoning and dropped the old name in January 2026 (vllm#33402). Chat
   // templates of many models do not know `developer`.
@@ -195,6 +311,9 @@ export const providers = {
       'batch',
       'files',
       'passthrough',
+      'image',
+      'speech',
+      'moderation',
     ],
     docs: 'https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html',
   },
@@ -215,6 +334,9 @@ export const providers = {
       'rerank',
       'batch',
       'files',
+      'text_completion',
+      'moderation',
+      'image_variation',
     ],
     docs: 'https://docs.litellm.ai/docs/providers/litellm_proxy',
   },
@@ -325,7 +447,11 @@ export const providers = {
     baseUrlEnv: ['AZURE_API_BASE'],
     auth: { scheme: 'azure', env: ['AZURE_OPENAI_API_KEY', 'AZURE_API_KEY', 'AZURE_AD_TOKEN'] },
     query: { 'api-version': '{api_version|AZURE_API_VERSION=2025-02-01-preview}' },
-    quirks: { chatPath: '/openai/deployments/{model}/chat/completions' },
+    // Responses are part of the v1 API only, which has no versions by date (2026-11).
+    quirks: {
+      chatPath: '/openai/deployments/{model}/chat/completions',
+      responsesPath: '/openai/v1/responses',
+    },
     bases: [{ match: '/openai/v1/?$', chatPath: '/chat/completions' }],
     variants: openaiVariants,
     models: [{ match: '^(o_series|gpt5_series|responses)/(.+)$', to: '$2' }],
@@ -349,6 +475,7 @@ export const providers = {
       'containers',
       'passthrough',
     ],
+    textModels: '(^|:)(text-)?(davinci|babbage|curie|ada)|instruct',
     docs: 'https://learn.microsoft.com/azure/ai-foundry/openai/reference',
   },
   azure_ai: {
@@ -378,6 +505,7 @@ export const providers = {
       'vector_stores',
       'passthrough',
     ],
+    also: { rerank: 'azure' },
     docs: 'https://learn.microsoft.com/azure/ai-foundry/',
   },
   // Eight letters and digits are a dedicated deployment, with a host of its own.
@@ -438,7 +566,9 @@ export const providers = {
       'rerank',
       'batch',
       'passthrough',
+      'image_edit',
     ],
+    also: { embeddings: 'bedrock', image: 'bedrock', image_edit: 'bedrock', rerank: 'bedrock' },
     docs: 'https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html',
   },
   bedrock_mantle: {
@@ -452,6 +582,16 @@ export const providers = {
     quirks: { maxTokensField: 'max_tokens' },
     operations: ['chat', 'passthrough'],
     docs: 'https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html',
+  },
+  // Its own address for OpenAI's clients; LiteLLM asks the older API, which knows fewer parameters (docs.bytez.com, 2026-11).
+  bytez: {
+    name: 'Bytez',
+    wire: 'openai-chat',
+    baseUrl: 'https://api.bytez.com/models/v2/openai/v1',
+    auth: { bearer: ['BYTEZ_API_KEY'] },
+    quirks: { maxTokensField: 'max_tokens' },
+    operations: ['chat'],
+    docs: 'https://docs.bytez.com/http-reference/overview',
   },
   // Takes max_completion_tokens, n and parallel_tool_calls by its own SDK (2026-11), other than LiteLLM has it.
   cerebras: {
@@ -472,6 +612,16 @@ export const providers = {
     auth: { bearer: ['CHARITY_ENGINE_API_KEY'] },
     quirks: { maxTokensField: 'max_tokens' },
     operations: ['chat'],
+  },
+  chatgpt: {
+    name: 'ChatGPT subscription',
+    errorName: 'Chatgpt',
+    wire: 'chatgpt',
+    baseUrl: 'https://chatgpt.com/backend-api/codex',
+    baseUrlEnv: ['CHATGPT_API_BASE', 'OPENAI_CHATGPT_API_BASE'],
+    auth: { scheme: 'chatgpt' },
+    operations: ['chat', 'responses'],
+    docs: 'https://developers.openai.com/codex/auth',
   },
   chutes: {
     name: 'Chutes',
@@ -503,7 +653,7 @@ export const providers = {
     baseUrlEnv: ['CLOUDFLARE_API_BASE'],
     auth: { bearer: ['CLOUDFLARE_API_KEY'] },
     quirks: { maxTokensField: 'max_tokens', systemRole: 'system', reasoningField: 'reasoning' },
-    operations: ['chat'],
+    operations: ['chat', 'embeddings'],
     docs: 'https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/',
   },
   codestral: {
@@ -533,6 +683,7 @@ export const providers = {
     auth: { bearer: ['COHERE_API_KEY', 'CO_API_KEY'] },
     catalogue: 'cohere_chat',
     operations: ['chat', 'embeddings', 'rerank', 'passthrough'],
+    also: { embeddings: 'cohere', rerank: 'cohere' },
     docs: 'https://docs.cohere.com/reference/chat',
   },
   cohere_chat: {
@@ -542,7 +693,8 @@ export const providers = {
     baseUrl: 'https://api.cohere.com',
     baseUrlEnv: ['COHERE_API_BASE'],
     auth: { bearer: ['COHERE_API_KEY', 'CO_API_KEY'] },
-    operations: ['chat'],
+    operations: ['chat', 'embeddings', 'rerank'],
+    also: { embeddings: 'cohere', rerank: 'cohere' },
     docs: 'https://docs.cohere.com/reference/chat',
   },
   cometapi: {
@@ -599,7 +751,8 @@ export const providers = {
     hosts: ['dashscope-intl.aliyuncs.com', 'dashscope-us.aliyuncs.com'],
     auth: { bearer: ['DASHSCOPE_API_KEY'] },
     quirks: { maxTokensField: 'max_tokens', systemRole: 'system', effortAsEnableThinking: true },
-    operations: ['chat', 'text_completion', 'embeddings', 'image', 'rerank'],
+    operations: ['chat', 'text_completion', 'embeddings', 'image', 'rerank', 'image_edit'],
+    also: { image: 'dashscope', image_edit: 'dashscope', rerank: 'dashscope' },
     docs: 'https://help.aliyun.com/zh/model-studio/',
   },
   // Answers of Claude and gpt-oss are lists of parts; a tool message must follow its call, except for Claude.
@@ -644,6 +797,7 @@ export const providers = {
     auth: { bearer: ['DEEPINFRA_API_KEY'] },
     quirks: { maxTokensField: 'max_tokens', flattenToolResults: true },
     operations: ['chat', 'embeddings', 'rerank'],
+    also: { rerank: 'deepinfra' },
     docs: 'https://deepinfra.com/docs/openai_api',
   },
   // Public base is https://api.deepseek.com; /beta is the same with strict tools and prefix completion, and LiteLLM uses it.
@@ -788,8 +942,23 @@ export const providers = {
       'realtime',
       'files',
       'passthrough',
+      'image_edit',
     ],
+    also: { embeddings: 'gemini', image: 'google', image_edit: 'google', speech: 'gemini' },
     docs: 'https://ai.google.dev/api/generate-content',
+  },
+  gigachat: {
+    name: 'GigaChat',
+    errorName: 'Gigachat',
+    wire: 'gigachat',
+    baseUrl: 'https://gigachat.devices.sberbank.ru/api/v1',
+    baseUrlEnv: ['GIGACHAT_API_BASE'],
+    auth: {
+      scheme: 'gigachat',
+      env: ['GIGACHAT_CREDENTIALS', 'GIGACHAT_API_KEY', 'GIGACHAT_ACCESS_TOKEN'],
+    },
+    operations: ['chat', 'embeddings', 'passthrough'],
+    docs: 'https://developers.sber.ru/docs/ru/gigachat/api/reference/rest/post-chat',
   },
   // GitHub moved the service from models.inference.ai.azure.com in 2025-07 and began to retire it in 2026-07.
   github: {
@@ -852,7 +1021,7 @@ export const providers = {
       reasoningField: 'reasoning',
       unsupported: ['logit_bias', 'logprobs', 'top_logprobs', 'n'],
     },
-    operations: ['chat'],
+    operations: ['chat', 'transcription', 'speech'],
     docs: 'https://console.groq.com/docs/api-reference#chat',
   },
   helicone: {
@@ -884,6 +1053,7 @@ export const providers = {
     auth: { bearer: ['HF_TOKEN', 'HUGGINGFACE_API_KEY'] },
     models: [{ match: '^([^/]+)/([^/]+/[^/]+)$', to: '$2:$1' }],
     operations: ['chat', 'text_completion', 'embeddings', 'rerank'],
+    also: { embeddings: 'tei', rerank: 'tei' },
     docs: 'https://huggingface.co/docs/inference-providers/tasks/chat-completion',
   },
   hyperbolic: {
@@ -963,8 +1133,17 @@ export const providers = {
     baseUrlEnv: ['LM_STUDIO_API_BASE'],
     auth: { bearer: ['LM_STUDIO_API_KEY'], optional: true },
     quirks: { maxTokensField: 'max_tokens', systemRole: 'system' },
-    operations: ['chat'],
+    operations: ['chat', 'embeddings'],
     docs: 'https://lmstudio.ai/docs/app/api/endpoints/openai',
+  },
+  manus: {
+    name: 'Manus',
+    wire: 'manus',
+    baseUrl: 'https://api.manus.im',
+    baseUrlEnv: ['MANUS_API_BASE'],
+    auth: { header: 'api_key', env: ['MANUS_API_KEY'] },
+    operations: ['chat', 'responses', 'files'],
+    docs: 'https://open.manus.im/docs/openai-compatibility',
   },
   maritalk: {
     name: 'Maritaca AI',
@@ -1005,6 +1184,7 @@ export const providers = {
     hosts: ['api.minimaxi.com'],
     auth: { bearer: ['MINIMAX_API_KEY'] },
     operations: ['chat', 'messages', 'speech'],
+    also: { speech: 'minimax' },
     docs: 'https://platform.minimax.io/docs',
   },
   mistral: {
@@ -1015,7 +1195,17 @@ export const providers = {
     baseUrlEnv: ['MISTRAL_API_BASE'],
     auth: { bearer: ['MISTRAL_API_KEY'] },
     quirks: mistralQuirks,
-    operations: ['chat', 'embeddings', 'speech', 'transcription', 'ocr', 'batch', 'files'],
+    operations: [
+      'chat',
+      'embeddings',
+      'speech',
+      'transcription',
+      'ocr',
+      'batch',
+      'files',
+      'moderation',
+    ],
+    also: { speech: 'mistral' },
     docs: 'https://docs.mistral.ai/api/',
   },
   modelscope: {
@@ -1120,7 +1310,7 @@ export const providers = {
     baseUrlEnv: ['NSCALE_API_BASE'],
     auth: { bearer: ['NSCALE_API_KEY'] },
     quirks: { maxTokensField: 'max_tokens' },
-    operations: ['chat'],
+    operations: ['chat', 'image'],
     docs: 'https://docs.nscale.com',
   },
   nvidia_nim: {
@@ -1132,7 +1322,27 @@ export const providers = {
     auth: { bearer: ['NVIDIA_NIM_API_KEY'] },
     quirks: { maxTokensField: 'max_tokens', systemRole: 'system' },
     operations: ['chat', 'embeddings', 'rerank', 'passthrough'],
+    also: { rerank: 'nvidia' },
     docs: 'https://docs.api.nvidia.com/nim/reference/llm-apis',
+  },
+  // The server's own limit is about twenty tokens.
+  oci: {
+    name: 'Oracle Cloud Generative AI',
+    errorName: 'Oci',
+    wire: 'oci',
+    baseUrl:
+      'https://inference.generativeai.{oci_region|OCI_REGION=us-ashburn-1}.oci.oraclecloud.com',
+    addresses: [{ match: '/20231130/?$', to: '' }],
+    auth: { scheme: 'oci', env: ['OCI_KEY', 'OCI_KEY_FILE'] },
+    quirks: { maxTokensDefault: 4096 },
+    values: {
+      oci_compartment_id: '{oci_compartment_id|OCI_COMPARTMENT_ID}',
+      oci_serving_mode: '{oci_serving_mode}',
+      oci_endpoint_id: '{oci_endpoint_id}',
+    },
+    needs: [{ any: ['oci_compartment_id'] }],
+    operations: ['chat', 'embeddings'],
+    docs: 'https://docs.oracle.com/en-us/iaas/api/#/en/generative-ai-inference/20231130/ChatResult/Chat',
   },
   ollama: {
     name: 'Ollama',
@@ -1142,6 +1352,7 @@ export const providers = {
     hosts: ['ollama.com'],
     auth: { bearer: ['OLLAMA_API_KEY'], optional: true },
     operations: ['chat', 'text_completion', 'embeddings'],
+    also: { embeddings: 'ollama' },
     docs: 'https://docs.ollama.com/api',
   },
   ollama_chat: {
@@ -1152,7 +1363,8 @@ export const providers = {
     baseUrlEnv: ['OLLAMA_API_BASE'],
     auth: { bearer: ['OLLAMA_API_KEY'], optional: true },
     catalogue: 'ollama',
-    operations: ['chat'],
+    operations: ['chat', 'embeddings'],
+    also: { embeddings: 'ollama' },
     docs: 'https://docs.ollama.com/api',
   },
   oobabooga: {
@@ -1174,6 +1386,7 @@ export const providers = {
     quirks: { reasoningField: 'reasoning' },
     models: [{ match: '^([^/]+)$', to: 'openrouter/$1' }],
     operations: ['chat', 'responses', 'embeddings', 'image', 'image_edit'],
+    also: { image: 'openrouter', image_edit: 'openrouter' },
     docs: 'https://openrouter.ai/docs/api-reference/chat-completion',
   },
   ovhcloud: {
@@ -1201,7 +1414,7 @@ export const providers = {
     baseUrl: 'https://api.perplexity.ai',
     baseUrlEnv: ['PERPLEXITY_API_BASE'],
     auth: { bearer: ['PERPLEXITYAI_API_KEY', 'PERPLEXITY_API_KEY'] },
-    quirks: { maxTokensField: 'max_tokens', systemRole: 'system' },
+    quirks: { maxTokensField: 'max_tokens', systemRole: 'system', responsesPath: '/v1/responses' },
     operations: ['chat', 'responses', 'embeddings', 'search'],
     docs: 'https://docs.perplexity.ai/api-reference/chat-completions-post',
   },
@@ -1222,6 +1435,22 @@ export const providers = {
     quirks: { maxTokensField: 'max_tokens' },
     operations: ['chat', 'text_completion', 'embeddings'],
     docs: 'https://creator.poe.com/docs',
+  },
+  // Requests without a limit hang there.
+  predibase: {
+    name: 'Predibase',
+    wire: 'tgi',
+    baseUrl: 'https://serving.app.predibase.com',
+    baseUrlEnv: ['PREDIBASE_API_BASE'],
+    auth: { bearer: ['PREDIBASE_API_KEY'] },
+    quirks: { chatPath: '/{tenant}/deployments/v2/llms/{model}', maxTokensDefault: 4096 },
+    values: {
+      tenant: '{predibase_tenant_id|tenant_id|PREDIBASE_TENANT_ID}',
+      ...promptValues,
+    },
+    needs: [{ any: ['tenant'] }],
+    operations: ['chat'],
+    docs: 'https://docs.predibase.com/user-guide/inference/rest_api',
   },
   prism: {
     name: 'Prism',
@@ -1249,7 +1478,8 @@ export const providers = {
     baseUrlEnv: ['QWEN_AI_PLATFORM_API_BASE'],
     auth: { bearer: ['QWEN_AI_PLATFORM_API_KEY', 'DASHSCOPE_API_KEY'] },
     quirks: { maxTokensField: 'max_tokens', systemRole: 'system', effortAsEnableThinking: true },
-    operations: ['chat', 'text_completion', 'embeddings', 'image', 'rerank'],
+    operations: ['chat', 'text_completion', 'embeddings', 'image', 'rerank', 'image_edit'],
+    also: { image: 'dashscope', image_edit: 'dashscope', rerank: 'dashscope' },
     docs: 'https://help.aliyun.com/zh/model-studio/',
   },
   qwencloud: {
@@ -1260,7 +1490,8 @@ export const providers = {
     baseUrlEnv: ['QWENCLOUD_API_BASE'],
     auth: { bearer: ['QWENCLOUD_API_KEY', 'DASHSCOPE_API_KEY'] },
     quirks: { maxTokensField: 'max_tokens', systemRole: 'system', effortAsEnableThinking: true },
-    operations: ['chat', 'text_completion', 'embeddings', 'image', 'rerank'],
+    operations: ['chat', 'text_completion', 'embeddings', 'image', 'rerank', 'image_edit'],
+    also: { image: 'dashscope', image_edit: 'dashscope', rerank: 'dashscope' },
     docs: 'https://www.alibabacloud.com/help/en/model-studio/',
   },
   // The path names the chat or agent: chat/<id>/<model>, agent/<id>/<model>; `api_base` is the server without a path.
@@ -1291,6 +1522,39 @@ export const providers = {
     auth: { bearer: ['REKA_API_KEY'] },
     operations: ['chat'],
     docs: 'https://docs.reka.ai',
+  },
+  sagemaker: {
+    ...sagemakerRow,
+    name: 'Amazon SageMaker',
+    errorName: 'Sagemaker',
+    wire: 'sagemaker',
+    values: { inference_component: '{model_id}', ...promptValues },
+    operations: ['chat', 'embeddings'],
+  },
+  sagemaker_chat: {
+    ...sagemakerRow,
+    name: 'Amazon SageMaker (chat)',
+    errorName: 'Sagemaker_chat',
+    wire: 'sagemaker-chat',
+    quirks: { maxTokensField: 'max_tokens', systemRole: 'system' },
+    values: { inference_component: '{model_id}', hf_model_name: '{hf_model_name}' },
+    catalogue: 'sagemaker',
+    operations: ['chat'],
+  },
+  // Fields it does not know are refused (docs.aws.amazon.com/nova, SageMaker inference, 2026-11).
+  sagemaker_nova: {
+    ...sagemakerRow,
+    name: 'Amazon Nova on SageMaker',
+    errorName: 'Sagemaker_nova',
+    wire: 'sagemaker-chat',
+    quirks: {
+      systemRole: 'system',
+      dropModel: true,
+      dropBookkeeping: true,
+      unsupported: ['n', 'seed', 'stop', 'presence_penalty', 'frequency_penalty', 'logit_bias'],
+    },
+    values: { inference_component: '{model_id}' },
+    operations: ['chat'],
   },
   sail: {
     name: 'Sail',
@@ -1331,6 +1595,21 @@ export const providers = {
     operations: ['chat', 'embeddings'],
     docs: 'https://docs.sambanova.ai/docs/en/features/openai-compatibility',
   },
+  // `api_base` is the URL of an orchestration deployment; without it, the newest of the resource group is asked.
+  sap: {
+    name: 'SAP Generative AI Hub',
+    errorName: 'Sap',
+    wire: 'sap',
+    baseUrl: 'https://{sap_deployment}',
+    auth: {
+      scheme: 'sap',
+      env: ['AICORE_SERVICE_KEY', 'AICORE_CLIENT_ID', 'VCAP_SERVICES'],
+    },
+    quirks: { maxTokensField: 'max_tokens' },
+    variants: reasoningNames,
+    operations: ['chat', 'embeddings'],
+    docs: 'https://help.sap.com/docs/sap-ai-core/generative-ai/orchestration',
+  },
   sarvam: {
     name: 'Sarvam AI',
     errorName: 'Sarvam',
@@ -1369,6 +1648,7 @@ export const providers = {
     auth: { scheme: 'snowflake', env: ['SNOWFLAKE_JWT'] },
     quirks: { chatPath: '/cortex/v1/chat/completions' },
     operations: ['chat', 'embeddings'],
+    also: { embeddings: 'snowflake' },
     docs: 'https://docs.snowflake.com/en/user-guide/snowflake-cortex/cortex-rest-api',
   },
   synthetic: {
@@ -1414,8 +1694,30 @@ export const providers = {
       ],
     },
     quirks: { maxTokensField: 'max_tokens', systemRole: 'system', reasoningField: 'reasoning' },
-    operations: ['chat', 'text_completion', 'embeddings', 'image', 'rerank'],
+    operations: [
+      'chat',
+      'text_completion',
+      'embeddings',
+      'image',
+      'rerank',
+      'speech',
+      'transcription',
+    ],
     docs: 'https://docs.together.ai/reference/chat-completions-1',
+  },
+  // `api_base` ends in /generate, or in /infer where the model has tensors only.
+  triton: {
+    name: 'NVIDIA Triton',
+    errorName: 'Triton',
+    wire: 'triton',
+    baseUrlEnv: ['TRITON_API_BASE'],
+    auth: { bearer: [], optional: true },
+    quirks: { maxTokensDefault: 2000 },
+    values: promptValues,
+    bases: [{ match: '/infer/?$', chatPath: '/infer', wire: 'triton-infer' }],
+    addresses: [{ match: '/generate(_stream)?/?$', to: '' }],
+    operations: ['chat', 'embeddings'],
+    docs: 'https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_generate.md',
   },
   v0: {
     name: 'v0',
@@ -1452,28 +1754,62 @@ export const providers = {
     name: 'Vertex AI',
     errorName: 'VertexAI',
     wire: 'gemini',
-    baseUrl:
-      'https://{vertex_location|VERTEXAI_LOCATION|VERTEX_LOCATION=us-central1}-aiplatform.googleapis.com/v1/projects/{vertex_project|VERTEXAI_PROJECT|VERTEX_PROJECT|GOOGLE_CLOUD_PROJECT}/locations/{vertex_location|VERTEXAI_LOCATION|VERTEX_LOCATION=us-central1}/publishers/google',
+    baseUrl: `${vertex}/publishers/google`,
+    addresses: vertexAddresses,
+    variants: vertexVariants,
+    models: [{ match: '^(\\d+)$', to: 'endpoints/$1' }],
     baseUrlEnv: ['VERTEXAI_API_BASE', 'VERTEX_API_BASE'],
     auth: {
       scheme: 'google',
       env: ['VERTEXAI_CREDENTIALS', 'VERTEX_CREDENTIALS', 'GOOGLE_APPLICATION_CREDENTIALS'],
     },
-    operations: ['chat', 'generate_content'],
+    operations: [
+      'chat',
+      'generate_content',
+      'embeddings',
+      'image',
+      'image_edit',
+      'speech',
+      'rerank',
+    ],
+    also: {
+      embeddings: 'vertex',
+      image: 'google',
+      image_edit: 'google',
+      speech: 'chirp',
+      rerank: 'vertex',
+    },
     docs: 'https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference',
   },
   vertex_ai_beta: {
     name: 'Vertex AI (beta)',
     errorName: 'VertexAI',
     wire: 'gemini',
-    baseUrl:
-      'https://{vertex_location|VERTEXAI_LOCATION|VERTEX_LOCATION=us-central1}-aiplatform.googleapis.com/v1/projects/{vertex_project|VERTEXAI_PROJECT|VERTEX_PROJECT|GOOGLE_CLOUD_PROJECT}/locations/{vertex_location|VERTEXAI_LOCATION|VERTEX_LOCATION=us-central1}/publishers/google',
+    baseUrl: `${vertex}/publishers/google`,
+    addresses: vertexAddresses,
+    variants: vertexVariants,
+    models: [{ match: '^(\\d+)$', to: 'endpoints/$1' }],
     baseUrlEnv: ['VERTEXAI_API_BASE', 'VERTEX_API_BASE'],
     auth: {
       scheme: 'google',
       env: ['VERTEXAI_CREDENTIALS', 'VERTEX_CREDENTIALS', 'GOOGLE_APPLICATION_CREDENTIALS'],
     },
-    operations: ['chat', 'generate_content'],
+    operations: [
+      'chat',
+      'generate_content',
+      'embeddings',
+      'image',
+      'image_edit',
+      'speech',
+      'rerank',
+    ],
+    also: {
+      embeddings: 'vertex',
+      image: 'google',
+      image_edit: 'google',
+      speech: 'chirp',
+      rerank: 'vertex',
+    },
     docs: 'https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference',
   },
   volcengine: {
@@ -1497,6 +1833,24 @@ export const providers = {
     operations: ['chat', 'text_completion', 'embeddings'],
     docs: 'https://docs.wandb.ai/inference/',
   },
+  watsonx: {
+    ...watsonxRow,
+    name: 'IBM watsonx.ai',
+    errorName: 'Watsonx',
+    wire: 'watsonx',
+    quirks: { systemRole: 'system', dropMessageNames: true },
+    operations: ['chat', 'embeddings', 'rerank', 'transcription', 'passthrough'],
+    docs: 'https://cloud.ibm.com/apidocs/watsonx-ai#text-chat',
+  },
+  watsonx_text: {
+    ...watsonxRow,
+    name: 'IBM watsonx.ai text generation',
+    errorName: 'Watsonx_text',
+    wire: 'watsonx-text',
+    catalogue: 'watsonx',
+    operations: ['chat'],
+    docs: 'https://cloud.ibm.com/apidocs/watsonx-ai#text-generation',
+  },
   // Reasoning models refuse stop and penalties; max_completion_tokens is known.
   xai: {
     name: 'xAI',
@@ -1515,7 +1869,17 @@ export const providers = {
         },
       },
     ],
-    operations: ['chat', 'responses', 'transcription', 'realtime', 'batch', 'files'],
+    operations: [
+      'chat',
+      'responses',
+      'transcription',
+      'realtime',
+      'batch',
+      'files',
+      'image',
+      'image_edit',
+    ],
+    also: { transcription: 'xai' },
     docs: 'https://docs.x.ai/docs/api-reference#chat-completions',
   },
   xiaomi_mimo: {
@@ -1549,6 +1913,137 @@ export const providers = {
     variants: [{ match: 'glm-(4|5(-|$|\\.[01]))', quirks: { effortAsThinking: true } }],
     operations: ['chat'],
     docs: 'https://docs.z.ai/api-reference/llm/chat-completion',
+  },
+  // No chat: embeddings and rerank.
+  jina_ai: {
+    name: 'Jina AI',
+    errorName: 'Jina_ai',
+    wire: 'openai-chat',
+    baseUrl: 'https://api.jina.ai/v1',
+    baseUrlEnv: ['JINA_AI_API_BASE'],
+    auth: { bearer: ['JINA_AI_API_KEY', 'JINA_API_KEY', 'JINA_AI_TOKEN'] },
+    operations: ['embeddings', 'rerank'],
+    also: { embeddings: 'jina', rerank: 'cohere' },
+    docs: 'https://jina.ai/embeddings',
+  },
+  voyage: {
+    name: 'Voyage AI',
+    errorName: 'Voyage',
+    wire: 'openai-chat',
+    baseUrl: 'https://api.voyageai.com/v1',
+    baseUrlEnv: ['VOYAGE_API_BASE'],
+    auth: { bearer: ['VOYAGE_API_KEY', 'VOYAGE_AI_API_KEY', 'VOYAGE_AI_TOKEN'] },
+    operations: ['embeddings', 'rerank'],
+    also: { embeddings: 'voyage', rerank: 'voyage' },
+    docs: 'https://docs.voyageai.com/reference',
+  },
+  infinity: {
+    name: 'Infinity',
+    wire: 'openai-chat',
+    baseUrlEnv: ['INFINITY_API_BASE'],
+    auth: { bearer: ['INFINITY_API_KEY'], optional: true },
+    operations: ['embeddings', 'rerank'],
+    docs: 'https://github.com/michaelfeil/infinity',
+  },
+  deepgram: {
+    name: 'Deepgram',
+    wire: 'openai-chat',
+    baseUrl: 'https://api.deepgram.com/v1',
+    baseUrlEnv: ['DEEPGRAM_API_BASE'],
+    auth: { header: 'authorization', env: ['DEEPGRAM_API_KEY'], prefix: 'Token ' },
+    operations: ['transcription'],
+    also: { transcription: 'deepgram' },
+    docs: 'https://developers.deepgram.com/reference/speech-to-text/listen-pre-recorded',
+  },
+  elevenlabs: {
+    name: 'ElevenLabs',
+    errorName: 'Elevenlabs',
+    wire: 'openai-chat',
+    baseUrl: 'https://api.elevenlabs.io',
+    baseUrlEnv: ['ELEVENLABS_API_BASE'],
+    auth: { header: 'xi-api-key', env: ['ELEVENLABS_API_KEY'] },
+    operations: ['speech', 'transcription'],
+    also: { speech: 'elevenlabs', transcription: 'elevenlabs' },
+    docs: 'https://elevenlabs.io/docs/api-reference',
+  },
+  stability: {
+    name: 'Stability AI',
+    errorName: 'Stability',
+    wire: 'openai-chat',
+    baseUrl: 'https://api.stability.ai',
+    baseUrlEnv: ['STABILITY_API_BASE'],
+    auth: { bearer: ['STABILITY_API_KEY'] },
+    operations: ['image', 'image_edit'],
+    also: { image: 'stability', image_edit: 'stability' },
+    docs: 'https://platform.stability.ai/docs/api-reference',
+  },
+  recraft: {
+    name: 'Recraft',
+    wire: 'openai-chat',
+    baseUrl: 'https://external.api.recraft.ai/v1',
+    baseUrlEnv: ['RECRAFT_API_BASE'],
+    auth: { bearer: ['RECRAFT_API_KEY'] },
+    operations: ['image', 'image_edit'],
+    also: { image: 'openai', image_edit: 'recraft' },
+    docs: 'https://www.recraft.ai/docs',
+  },
+  fal_ai: {
+    name: 'fal',
+    errorName: 'Fal_ai',
+    wire: 'fal',
+    baseUrl: 'https://fal.run',
+    baseUrlEnv: ['FAL_AI_API_BASE'],
+    auth: { header: 'authorization', env: ['FAL_AI_API_KEY', 'FAL_KEY'], prefix: 'Key ' },
+    operations: ['chat', 'image', 'image_edit'],
+    also: { image: 'fal', image_edit: 'fal' },
+    docs: 'https://docs.fal.ai/model-endpoints',
+  },
+  // A task is looked at where the answer says, on a host of its region.
+  black_forest_labs: {
+    name: 'Black Forest Labs',
+    errorName: 'Black_forest_labs',
+    wire: 'openai-chat',
+    baseUrl: 'https://api.bfl.ai',
+    baseUrlEnv: ['BFL_API_BASE'],
+    hosts: ['*.bfl.ai'],
+    auth: { header: 'x-key', env: ['BFL_API_KEY', 'BLACK_FOREST_LABS_API_KEY'] },
+    operations: ['image', 'image_edit'],
+    also: { image: 'bfl', image_edit: 'bfl' },
+    docs: 'https://docs.bfl.ai',
+  },
+  'text-completion-openai': {
+    name: 'OpenAI text completions',
+    errorName: 'Text-completion-openai',
+    wire: 'openai-text',
+    baseUrl: 'https://api.openai.com/v1',
+    baseUrlEnv: ['OPENAI_BASE_URL', 'OPENAI_API_BASE'],
+    auth: { bearer: ['OPENAI_API_KEY'] },
+    operations: ['chat', 'text_completion'],
+    docs: 'https://platform.openai.com/docs/api-reference/completions',
+  },
+  // Fill in the middle: a prompt and what comes behind it.
+  'text-completion-codestral': {
+    name: 'Codestral text completions',
+    errorName: 'Codestral',
+    wire: 'openai-text',
+    baseUrl: 'https://codestral.mistral.ai/v1',
+    baseUrlEnv: ['CODESTRAL_API_BASE'],
+    auth: { bearer: ['CODESTRAL_API_KEY'] },
+    quirks: { chatPath: '/fim/completions', noStreamUsage: true },
+    catalogue: 'text-completion-codestral',
+    operations: ['text_completion'],
+    docs: 'https://docs.mistral.ai/api/#tag/fim',
+  },
+  'text-completion-inception': {
+    name: 'Inception text completions',
+    errorName: 'Inception',
+    wire: 'openai-text',
+    baseUrl: 'https://api.inceptionlabs.ai/v1',
+    baseUrlEnv: ['INCEPTION_API_BASE'],
+    auth: { bearer: ['INCEPTION_API_KEY'] },
+    quirks: { chatPath: '/fim/completions' },
+    operations: ['text_completion'],
+    docs: 'https://docs.inceptionlabs.ai',
   },
 } as const satisfies Record<string, ProviderSpec>
 

@@ -50,10 +50,30 @@ export function specFor(
   for (const variant of spec.variants ?? []) {
     if (variant.client !== undefined && variant.client !== client) continue
     const match = pattern(variant.match).exec(model)
-    if (match) return withVariant(spec, variant, match)
+    if (!match) continue
+    const varied = withVariant(spec, variant, match)
+    return { ...varied, wire: wireFor(client, spec, varied.wire, model) }
   }
-  return { wire: spec.wire, quirks: spec.quirks ?? {}, baseUrl: spec.baseUrl }
+  const { wire, quirks = {}, baseUrl } = spec
+  return { wire: wireFor(client, spec, wire, model), quirks, baseUrl }
 }
+
+/** A compatible provider that has Responses, or legacy completions, as well is asked in them by those who speak them. */
+const wireFor = (
+  client: string | undefined,
+  spec: ProviderSpec,
+  wire: WireId,
+  model: string,
+): WireId => {
+  if (wire !== 'openai-chat') return wire
+  if (client === 'openai-responses' && spec.operations.includes('responses')) return client
+  return client === 'openai-text' && hasText(spec, model) ? client : wire
+}
+
+/** Does a model of an OpenAI-compatible provider take legacy completions? */
+export const hasText = ({ operations, textModels }: ProviderSpec, model: string): boolean =>
+  operations.includes('text_completion') &&
+  (textModels === undefined || pattern(textModels).test(model))
 
 /** The row of an offered provider. */
 export const specOf = (provider: string): ProviderSpec | undefined =>

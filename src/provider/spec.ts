@@ -1,3 +1,4 @@
+import type { Also } from '../wire/media/wires.ts'
 import type { Quirks } from '../wire/quirks.ts'
 import type { WireId } from '../wire/wires.ts'
 
@@ -24,7 +25,18 @@ export type ProviderSpec = {
   /** Added to the query of every request; places as in `baseUrl`, and one nobody fills is left out. */
   query?: Readonly<Record<string, string>>
   /** Bases that are spoken to otherwise: the first whose `match` (a regular expression) fits the base in use. */
-  bases?: readonly { match: string; chatPath: string; query?: Readonly<Record<string, string>> }[]
+  bases?: readonly {
+    match: string
+    chatPath: string
+    query?: Readonly<Record<string, string>>
+    wire?: WireId
+  }[]
+  /** How a base is spelt before a path is joined to it, whoever gave it: the first that matches is applied. */
+  addresses?: readonly ModelRule[]
+  /** What the wire puts into bodies and headers from the row (`Target.values`); places as in `baseUrl`, and one nobody fills is left out. */
+  values?: Readonly<Record<string, string>>
+  /** Of each list at least one of the `values` has to be there, but for models like `unless`. */
+  needs?: readonly { any: readonly string[]; unless?: string }[]
   quirks?: Quirks
   /** Models of this provider that differ: the first whose `match` is found in the model's name (case-insensitive). */
   variants?: readonly Variant[]
@@ -34,6 +46,10 @@ export type ProviderSpec = {
   catalogue?: string
   /** What LiteLLM offers at this provider: the grid of docs/providers.md. */
   operations: readonly Operation[]
+  /** How operations other than chat are spoken, where it is not OpenAI's way beside an OpenAI-compatible chat. */
+  also?: Also
+  /** Models that take legacy completions (a regular expression); the others are asked in chat. Absent: all do. */
+  textModels?: string
   /** Provider's API reference. */
   docs?: string
 }

@@ -59,6 +59,10 @@ export type RouteAsk<T> = {
   retries: number | undefined
   fallbacks: readonly string[] | undefined
   disableFallbacks: boolean
+  /** A fallback never opens what the caller may not use. */
+  mayUse?: (group: string) => boolean
+  /** Others do not know what was said before, and neither do fallback groups. */
+  only?: ((deployment: Deployment) => boolean) | undefined
   /** The client set the time limit: passing it is not the deployment's fault. */
   ownTimeout?: boolean
   signal: AbortSignal
@@ -81,7 +85,8 @@ export function createRouter(options: RouterOptions): Router {
   /** All of a group: when a level of `order` has failed, the next one gets its own tries. */
   /** No function more than needed between a request and its answer: each that is `async` costs every request. */
   function routeGroup<T>(name: string, ask: RouteAsk<T>, fallbacks: number): Promise<Routed<T>> {
-    const all = groups.find(name)
+    const found = groups.find(name)
+    const all = ask.only ? found.filter(ask.only) : found
     if (all.length === 0) throw unknownModel(name)
     const level = settings.tagFiltering ? byTags(all, ask.tags, settings.tagMatchAny) : all
     if (level.length === 0)
@@ -237,7 +242,16 @@ export function createRouter(options: RouterOptions): Router {
     error: GatewayError,
     ask: RouteAsk<unknown>,
   ): readonly string[] {
-    if (ask.disableFallbacks || error.kind === 'canceled') return []
+    const all = namedFallbacks(name, error, ask)
+    return ask.mayUse ? all.filter((group) => ask.mayUse?.(groups.nameOf(group))) : all
+  }
+
+  function namedFallbacks(
+    name: string,
+    error: GatewayError,
+    ask: RouteAsk<unknown>,
+  ): readonly string[] {
+    if (ask.disableFallbacks || ask.only || error.kind === 'canceled') return []
     if (ask.fallbacks) return ask.fallbacks
     const find = (table: Fallbacks): readonly string[] => {
       const own = (key: string) => (Object.hasOwn(table, key) ? table[key] : undefined)

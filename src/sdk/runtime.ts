@@ -4,8 +4,8 @@ import type { Encoder } from '../chat/bpe.ts'
 import { GatewayError } from '../errors.ts'
 import type { JsonObject } from '../json/json.ts'
 import type { AuthDeps, AuthScheme } from '../provider/auth/auth.ts'
-import { type AwsDeps, awsScheme } from '../provider/auth/aws.ts'
-import { createTokenSchemes } from '../provider/auth/token-schemes.ts'
+import type { AwsDeps } from '../provider/auth/aws.ts'
+import { createSchemes } from '../provider/auth/schemes.ts'
 import { type Catalogue, createCatalogue } from '../provider/catalogue.ts'
 import type { ConnectionValues } from '../provider/deployment.ts'
 
@@ -87,7 +87,7 @@ export function holding(
 /** Credentials that are more than a header. Made once, since they keep the tokens they have fetched. */
 export const signing = (auth: AwsDeps): Pick<Runtime, 'auth' | 'schemes'> => ({
   auth,
-  schemes: { ...createTokenSchemes(auth), aws: awsScheme(auth, 'bedrock') },
+  schemes: createSchemes(auth),
 })
 
 const answerBytesMax = 1024 * 1024

@@ -76,3 +76,31 @@ async function writtenKey(path: string): Promise<string> {
 
 const codeOf = (cause: unknown): string =>
   cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+
+/**
+ * What secrets in the database are sealed with where neither LITELLM_SALT_KEY nor a master key is set: made once, kept
+ * beside an embedded database. A database that several machines share needs a key that all of them are given.
+ */
+export async function secretFile(dataDir: string, dialect: 'sqlite' | 'postgres'): Promise<string> {
+  if (dialect === 'postgres')
+    throw new GatewayError(
+      'internal',
+      'DATABASE_URL is set but neither LITELLM_SALT_KEY nor LITELLM_MASTER_KEY: keys and credentials could not be sealed so that other machines can read them. Set LITELLM_SALT_KEY (16 characters or more)',
+    )
+  const path = join(dataDir, 'salt.key')
+  try {
+    const file = await open(path, 'wx', 0o600)
+    try {
+      const secret = randomBytes(32).toString('base64url')
+      await file.writeFile(`${secret}\n`)
+      await file.sync()
+      return secret
+    } finally {
+      await file.close()
+    }
+  } catch (cause) {
+    if (codeOf(cause) !== 'EEXIST')
+      throw new GatewayError('internal', `${path} cannot be written (${codeOf(cause)})`, { cause })
+  }
+  return writtenKey(path)
+}

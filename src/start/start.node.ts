@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { adminRoutes } from '../admin/admin.ts'
 import { connectionFromEnv } from '../call/connection.node.ts'
 import type { FetchMedia } from '../call/media.ts'
 import type { Connection, Transport } from '../call/transport.ts'
@@ -12,7 +15,11 @@ import { GatewayError } from '../errors.ts'
 import { createGateway } from '../gateway/gateway.ts'
 import { type OpenDeps, openRooms } from '../gateway/open.ts'
 import type { Rooms, Tokens } from '../gateway/rooms.ts'
+import { createUpgrade } from '../gateway/socket.ts'
+import { rootOf } from '../http/door.ts'
 import { createNodeServer } from '../http/serve.node.ts'
+import type { SocketDoor } from '../http/socket.node.ts'
+import type { Upgrade } from '../http/socket.ts'
 import type { JsonObject } from '../json/json.ts'
 import { createLedger } from '../ledger/ledger.ts'
 import { createIdentify, isLoopbackHost, isWeakKey } from '../policy/identify.ts'
@@ -56,9 +63,12 @@ export async function startServer(options: StartOptions): Promise<Running> {
   const at = addressFor({ host: options.host ?? settings.host, masterKey, permitWeak })
   const loopback = isLoopbackHost(at.host)
   const tls = await readTls(options)
-  const [, catalogue] = await Promise.all([
-    openDataDir(options.dataDir),
+  await openDataDir(options.dataDir)
+  const [catalogue, { books, grants, access, admit }] = await Promise.all([
     loadCatalogue({ dataDir: options.dataDir, env: (name) => env[name] }),
+    import('./books.node.ts').then(({ openBooks }) =>
+      openBooks({ config, settings, dataDir: options.dataDir, masterKey, log, rooms: () => rooms }),
+    ),
   ])
   const admin = masterKey === undefined ? await adminKey(options.dataDir) : undefined
   const holder = createCatalogueHolder(catalogue)
@@ -68,20 +78,24 @@ export async function startServer(options: StartOptions): Promise<Running> {
     connectionsMax: 4096,
     waitingMax: 65_536,
   })
-  const rooms = openRooms(config, {
+  const rooms: Rooms = openRooms(config, {
     ...depsOf(options, holder),
     transport: way.transport,
     media: lazyMedia(options),
+    // The same for every gateway of these settings, and after a restart.
+    memory: { secret: settings.saltKey ?? masterKey ?? admin?.key },
     identify: createIdentify({
       masterKey,
       adminKey: admin?.key,
       open: masterKey === undefined && loopback,
       openToAll: masterKey === undefined && !loopback && permitWeak,
       headerName: config.general.litellm_key_header_name,
+      find: (key) => grants.find(key),
     }),
     ledger: createLedger(
       settings.logLevel === 'DEBUG'
         ? [
+            books.record,
             (entry) =>
               log('debug', 'request', {
                 ...entry,
@@ -90,16 +104,23 @@ export async function startServer(options: StartOptions): Promise<Running> {
                 raw: undefined,
               }),
           ]
-        : [],
+        : [books.record],
       (cause) => log('error', 'a ledger sink failed', { cause }),
+      books.open,
     ),
+    books,
+    access,
+    admit,
     // Open by default once a key protects the routes, as LiteLLM's; never without one.
     corsOrigins: masterKey === undefined ? [] : (settings.corsOrigins ?? ['*']),
   })
-  const server = createNodeServer(createGateway(rooms), {
+  const sockets = lazySockets(createUpgrade(rooms), options)
+  const server = createNodeServer(createGateway(rooms, adminRoutes), {
     limits: limitsOf(config, settings),
     tls,
     rootPath: settings.rootPath,
+    onUpgrade: sockets.admit,
+    bodyLimitOf: uploadLimit(config),
     onError: (cause) => log('error', 'the server failed on a request', { cause }),
   })
   const address = await server.listen({
@@ -122,8 +143,10 @@ export async function startServer(options: StartOptions): Promise<Running> {
     addressNote: at.note,
     async close(graceMs = (settings.graceSeconds ?? config.limits.grace_seconds) * 1000) {
       background.abort()
+      sockets.close()
       await server.close({ graceMs })
       await way.close()
+      await books.close()
     },
   }
 }
@@ -193,6 +216,37 @@ function lazyTransport(options: UndiciOptions) {
   return { transport, load, close: async () => (await opening)?.close() }
 }
 
+/** The package for WebSockets is loaded with the first one. */
+function lazySockets(upgrade: Upgrade, { config, settings, log }: StartOptions) {
+  let opening: Promise<SocketDoor> | undefined
+  const open = async (): Promise<SocketDoor> => {
+    const { createSocketDoor } = await import('../http/socket.node.ts')
+    return createSocketDoor(upgrade, {
+      root: rootOf(settings.rootPath),
+      messageBytes: limitsOf(config, settings).bodyBytes,
+      idleMs: 15 * 60_000,
+      pingMs: 30_000,
+      stallMs: 300_000,
+      onError: (cause) => log('error', 'a WebSocket failed', { cause }),
+    })
+  }
+  return {
+    admit(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+      // Whoever leaves before the package is there breaks nothing.
+      socket.on('error', () => socket.destroy())
+      opening ??= open()
+      opening.then(
+        (door) => door.admit(request, socket, head),
+        (cause: unknown) => {
+          log('error', 'the package for WebSockets cannot be loaded: install it again', { cause })
+          socket.destroy()
+        },
+      )
+    },
+    close: (): void => void opening?.then((door) => door.close()).catch(() => {}),
+  }
+}
+
 /** Most gateways never fetch for a client: what it takes is loaded when one asks. */
 function lazyMedia({ config, env }: Pick<StartOptions, 'config' | 'env'>): FetchMedia {
   let opening: Promise<FetchMedia> | undefined
@@ -258,6 +312,15 @@ export function addressFor({
 }
 
 const mega = 1024 * 1024
+
+/** Files are larger than words, and pass without being held. */
+function uploadLimit({ limits, general }: Config): (path: string) => number | undefined {
+  const bytes = limits.upload_mb * mega
+  return (path) =>
+    general.max_request_size_mb === undefined && takesFiles.test(path) ? bytes : undefined
+}
+const takesFiles =
+  /\/(audio\/(transcriptions|translations)|images\/(edits|variations)|files|videos)$/
 
 function limitsOf({ limits, general }: Config, settings: EnvSettings) {
   return {

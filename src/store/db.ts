@@ -19,6 +19,8 @@ export type Db = {
 
 export type Statement = {
   query: CompiledQuery<unknown> | { sql: string; parameters: readonly unknown[] }
+  /** The same statement once for each of these, instead of `query.parameters`. */
+  many?: readonly (readonly unknown[])[]
   /** The transaction is given up when the statement touches another number of rows. */
   expect?: number
 }

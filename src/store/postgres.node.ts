@@ -54,7 +54,12 @@ export async function openPostgres(options: PostgresOptions): Promise<Db> {
       try {
         await client.query('begin')
         const results: QueryResult<unknown>[] = []
-        for (const { query: one, expect } of statements) {
+        for (const { query: one, many, expect } of statements) {
+          if (many) {
+            for (const values of many) await client.query(one.sql, [...values])
+            results.push({ rows: [] })
+            continue
+          }
           const { rows, rowCount } = await client.query(one.sql, [...one.parameters])
           if (expect !== undefined && rowCount !== expect)
             throw new Superseded('another process was there first')

@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+} from 'node:crypto'
 import { GatewayError } from '../errors.ts'
 import type { Sealer } from './seal.ts'
 
@@ -40,6 +47,7 @@ export function createSealer(secret: string, former: readonly string[] = []): Se
       }
     },
     lookup: (key) => createHmac('sha256', current.hashing).update(key).digest('hex'),
+    digest: (key) => createHash('sha256').update(key).digest('hex'),
   }
 }
 

@@ -6,4 +6,6 @@ export type Sealer = {
   open(sealed: string): string
   /** The keyed hash a virtual key is stored and found by, hex. */
   lookup(key: string): string
+  /** SHA-256, hex: the id LiteLLM shows for a key. */
+  digest(key: string): string
 }

@@ -7,7 +7,12 @@ import { parentPort, workerData } from 'node:worker_threads'
  */
 export type Ask = {
   id: number
-  statements: { sql: string; parameters: readonly unknown[]; expect?: number }[]
+  statements: {
+    sql: string
+    parameters: readonly unknown[]
+    many?: readonly (readonly unknown[])[]
+    expect?: number
+  }[]
   atomic: boolean
 }
 export type Told =
@@ -39,7 +44,12 @@ function serve(port: NonNullable<typeof parentPort>, path: string): void {
 function run(db: DatabaseSync, { id, statements, atomic }: Ask): Told {
   try {
     if (atomic) db.exec('begin immediate')
-    const results = statements.map(({ sql, parameters, expect }) => {
+    const results = statements.map(({ sql, parameters, many, expect }) => {
+      if (many) {
+        let changes = 0
+        for (const values of many) changes += one(db, sql, values).changes
+        return { rows: [], changes }
+      }
       const result = one(db, sql, parameters)
       if (expect !== undefined && result.changes !== expect) throw new Other()
       return result

@@ -1,3 +1,4 @@
+import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import {
   type CompiledQuery,
@@ -66,9 +67,10 @@ export function openSqlite(path: string): Db {
       await turn.take()
       try {
         return await results(
-          statements.map(({ query: { sql, parameters }, expect }) => ({
+          statements.map(({ query: { sql, parameters }, many, expect }) => ({
             sql,
             parameters,
+            ...(many && { many }),
             ...(expect !== undefined && { expect }),
           })),
           true,
@@ -113,8 +115,9 @@ function createTurns() {
 }
 
 function openThread(path: string) {
-  const compiled = import.meta.url.endsWith('.ts') ? 'ts' : 'mjs'
-  const worker = new Worker(new URL(`./sqlite-worker.node.${compiled}`, import.meta.url), {
+  // `.ts` from source, `.mjs` from the bundle, `.js` in the compiled library.
+  const file = new URL(`./sqlite-worker.node${extname(import.meta.url)}`, import.meta.url)
+  const worker = new Worker(file, {
     workerData: { path },
     // What it holds are a few statements; the pages are SQLite's own.
     resourceLimits: { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 4 },

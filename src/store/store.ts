@@ -25,6 +25,8 @@ export type Store = {
   onChange(hear: (kind: string, id: string) => void): void
   /** Hears what other processes have changed since it was last asked. */
   catchUp(): Promise<void>
+  /** The place of the last change this process has heard of. */
+  heard(): number
   readonly sealer: Sealer
   /** This process, as the others know it. */
   readonly node: string
@@ -103,6 +105,7 @@ export async function createStore({
         if (by !== node) tell(kind, id)
       }
     },
+    heard: () => heardOf,
     sealer,
     node,
     now,

@@ -1,4 +1,4 @@
-import type { Generated } from 'kysely'
+import { type Generated, sql } from 'kysely'
 
 /**
  * What the database holds. Money is integer nano-dollars, instants are milliseconds since the epoch, JSON is text, and
@@ -29,6 +29,19 @@ export const docTables = {
     'organization_id',
     'project_id',
     'budget_id',
+    'expires_at',
+  ],
+  /**
+   * A key that is no more. id: SHA-256 of it. Replaced by `key_id`, it goes on for that one while there is a `lookup` and
+   * until `revoke_at` of the data; deleted, it has neither.
+   */
+  former_key: [
+    'lookup',
+    'key_id',
+    'user_id',
+    'team_id',
+    'organization_id',
+    'project_id',
     'expires_at',
   ],
   /** unique_name: nothing; e-mail addresses are compared by `email`. */
@@ -131,6 +144,7 @@ type WordRow = { id: Generated<number>; text: string }
 /** One request. References are words. */
 type SpendLogRow = {
   seq: Generated<number>
+  /** The answer's id, or the call's where there is none. Providers that repeat themselves repeat it. */
   request_id: string
   call_id: string | null
   started_at: number
@@ -162,6 +176,12 @@ type SpendLogRow = {
   /** JSON of what most requests do not have: tags, metadata, session, address, cost in parts, retries. */
   more: string | null
 }
+
+/** What an index has of the ids in `spend_log`; a search asks for the part and for the whole. */
+export const idParts = {
+  request_id: sql<string>`(substr(request_id, length(request_id) - 4))`,
+  call_id: sql<string>`(substr(call_id, 1, 5))`,
+} as const
 
 /**
  * Sums per hour: `scope` says whose (`all`, `user`, `team`, `organization`, `customer`, `tag`) and `scope_id` which.

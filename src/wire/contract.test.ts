@@ -36,6 +36,8 @@ const models: Partial<Record<string, string>> = {
   anthropic: 'claude-3-haiku-20240307',
   replicate: 'meta/meta-llama-3-8b-instruct',
 }
+/** What an API has no field for. */
+const lacking: Partial<Record<string, readonly string[]>> = { 'openai-responses': ['stop'] }
 const targetOf = ({ id }: ProviderWire): Target => ({
   provider: 'p',
   model: models[id] ?? 'm',
@@ -161,7 +163,7 @@ const frozen = <T>(value: T): T => {
 }
 
 /** What a request says, whatever messages it is cut into and whatever its calls are numbered. */
-function gist(request: ChatRequest): unknown {
+function gist(request: ChatRequest): Record<string, unknown> {
   const numbers = new Map<string, number>()
   const number = (id: string) => numbers.get(id) ?? numbers.set(id, numbers.size).size - 1
   const part = (one: Part): unknown[] => {
@@ -196,7 +198,9 @@ for (const wire of clients)
       fc.property(requests, (request) => {
         const { body } = wire.encodeRequest(frozen(request), targetOf(wire))
         const back = wire.decodeRequest({ ...body, model: 'public' })
-        assert.deepEqual(gist(back), gist(request))
+        const expected = gist(request)
+        for (const field of lacking[wire.id] ?? []) expected[field] = undefined
+        assert.deepEqual(gist(back), expected)
       }),
       runs,
     )

@@ -25,7 +25,12 @@ export type Inbound = {
   request(): ChatRequest
 }
 
-export type Said = { model?: string; stream?: boolean }
+export type Said = {
+  model?: string
+  stream?: boolean
+  /** The model where the body names none. */
+  otherwise?: string
+}
 
 /** `model` and `stream` given: the path said it (Azure's deployments, Gemini's methods), and the body need not. */
 export function listen(bytes: Uint8Array, wire: Wire, said: Said = {}, maxDepth?: number): Inbound {
@@ -36,7 +41,7 @@ export function listen(bytes: Uint8Array, wire: Wire, said: Said = {}, maxDepth?
   let request: ChatRequest | undefined
   const whole = () => (parsed ??= parse())
   const field = (key: string): Json | undefined => (glance ? value(glance, key) : whole()[key])
-  const model = said.model ?? glance?.model ?? field('model')
+  const model = said.model ?? glance?.model ?? field('model') ?? said.otherwise
   if (typeof model !== 'string' || model === '')
     throw new GatewayError(
       'bad_request',

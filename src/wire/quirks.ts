@@ -61,4 +61,12 @@ export type Quirks = {
   splitToolCalls?: boolean
   /** Path of chat below the base URL, where it is not `/chat/completions`; `{model}` stands for the model's name. */
   chatPath?: string
+  /** The same for streams, where they have a path of their own. */
+  streamPath?: string
+  /** `model` is not said in the body: the path or the address says it, and the server refuses the field. */
+  dropModel?: boolean
+  /** Sent as the limit where the client sets none: the server's own default cuts answers short. */
+  maxTokensDefault?: number
+  /** Path of Responses below the base URL, where it is not `/responses`; the row's `query` is chat's and does not go along. */
+  responsesPath?: string
 }

@@ -1,4 +1,5 @@
-import type { ChatEvent, Usage } from '../chat/chat.ts'
+import type { ChatEvent, ChatResult, Usage } from '../chat/chat.ts'
+import { foldEvents } from '../chat/fold.ts'
 import type { GatewayError } from '../errors.ts'
 import { GatewayError as Fault } from '../errors.ts'
 import { isObject, type JsonObject } from '../json/json.ts'
@@ -35,10 +36,37 @@ export type Crossing = {
 
 /** A whole answer. Throws GatewayError for one that is broken. */
 export function relayResult(bytes: Uint8Array, crossing: Crossing): PassedResult {
-  const { secrets } = crossing
-  const { usage, text, encode } = read(bytes, crossing)
+  return hidden(read(bytes, crossing), crossing)
+}
+
+/** The same of a provider that answers in streams only: fed with the stream, until its end. */
+export function gatherResult(
+  crossing: Crossing,
+  maxLineBytes: number,
+): { push(chunk: Uint8Array): void; end(): PassedResult } {
+  const { from, to, notes, context } = crossing
+  const frames = openFrames(from.framing, maxLineBytes)
+  const decoder = from.decodeStream(notes)
+  const folded = foldEvents()
+  const take = (batch: readonly Frame[]): void => {
+    for (const { event, data } of batch)
+      for (const one of decoder.push({ event, data: utf8(bytesOf(data)) })) folded.push(one)
+  }
+  return {
+    push: (chunk) => take(frames.push(chunk)),
+    end() {
+      take(frames.end())
+      for (const one of decoder.end()) folded.push(one)
+      return hidden(passedOf(folded.result(), to, context), crossing)
+    },
+  }
+}
+
+function hidden(result: PassedResult, { secrets }: Crossing): PassedResult {
+  const { usage, unfinished, text, encode } = result
   return {
     usage,
+    unfinished: unfinished ?? false,
     text,
     encode(counted) {
       const { body, encoding } = encode(counted)
@@ -50,7 +78,10 @@ export function relayResult(bytes: Uint8Array, crossing: Crossing): PassedResult
 function read(bytes: Uint8Array, crossing: Crossing): PassedResult {
   const { from, to, native, target, notes, context } = crossing
   if (native) return native.passResult(bytes, target, context)
-  const result = from.decodeResult(readObject(bytes), notes)
+  return passedOf(from.decodeResult(readObject(bytes), notes), to, context)
+}
+
+function passedOf(result: ChatResult, to: Wire, context: ClientContext): PassedResult {
   const { usage } = result
   const known = usage.raw !== undefined || usage.input + usage.output + usage.cacheRead > 0
   return {
@@ -72,6 +103,8 @@ export function readObject(bytes: Uint8Array): JsonObject {
   } catch {
     throw new Fault('bad_gateway', 'the upstream answered with something that is not JSON')
   }
+  // Servers of text generation answer with a list of one.
+  if (Array.isArray(value) && value.length === 1 && isObject(value[0])) return value[0]
   if (!isObject(value)) throw new Fault('bad_gateway', 'the upstream answered with no JSON object')
   return value
 }
@@ -94,6 +127,8 @@ export interface StreamRelay {
   readonly complete: boolean
   /** The provider failed, or ended too early. */
   readonly fault: GatewayError | undefined
+  /** The provider failed, and the client has been told in what passed. */
+  readonly failure?: GatewayError | undefined
   usage(): Usage | undefined
   /** What the model wrote so far, to be counted when nobody told. */
   text(): string
@@ -140,6 +175,9 @@ function passed(frames: Frames, machine: PassStream, secrets: readonly string[])
     },
     get fault() {
       return machine.fault
+    },
+    get failure() {
+      return machine.failure
     },
     usage: () => machine.usage(),
     text: () => machine.text(),

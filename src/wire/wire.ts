@@ -13,7 +13,7 @@ import type { Quirks } from './quirks.ts'
 export interface ProviderWire {
   readonly id: string
   /** How the bytes of a streamed answer are cut into frames. */
-  readonly framing: 'sse' | 'json-lines' | 'aws-events'
+  readonly framing: 'sse' | 'json-lines' | 'aws-events' | 'aws-payload'
   /** Path appended to a base URL. A base that already ends in it is used as it is. */
   path(to: Target, stream: boolean): string
   encodeRequest(request: ChatRequest, to: Target): Encoded
@@ -25,6 +25,33 @@ export interface ProviderWire {
   decodeResult(body: JsonObject, notes: Notes): ChatResult
   decodeStream(notes: Notes): StreamDecoder
   decodeError(answer: ErrorAnswer): GatewayError
+  /** How the provider tells what reading a request would cost; absent: it does not. */
+  readonly count?: Count
+  /** The provider streams every answer: a client that wants it whole gets it when it is complete. */
+  readonly streamOnly?: true
+  /** For providers that answer with a ticket first. */
+  readonly follow?: Follow
+}
+
+export type Follow = {
+  /** The provider's own hosts, and those below them: a ticket leads to where the request went or to one of these. */
+  readonly hosts: readonly string[]
+  /** Where the answer is, or will be, when this, which came from `from`, is not it; asked for by GET with the same credential. */
+  next(answer: JsonObject, stream: boolean, from: string): Ticket | undefined
+}
+/** `afterMs`: how long to wait before asking. `stream`: events are told there. */
+export type Ticket = { url: string; afterMs: number; stream: boolean }
+
+/** Counting what a request would be billed for reading, without an answer to it. */
+export interface Count {
+  /** Where, told by where a conversation is asked; undefined where that address has no such route. */
+  url(chat: string): string | undefined
+  /** The body of it, from that of a conversation; `own`: the client wrote it in this wire, to be counted. */
+  encode(body: JsonObject, to: Target, own: boolean): JsonObject
+  /** Tokens; undefined where the answer tells none. */
+  decode(answer: JsonObject): number | undefined
+  /** A count as a client of the wire reads it; absent where no client speaks it. */
+  answer?(tokens: number): JsonObject
 }
 
 export interface Wire extends ProviderWire {
@@ -53,6 +80,8 @@ export type Target = {
   modifyParams: boolean
   /** Parameters let through although the row says the provider lacks them. */
   allowedParams?: readonly string[]
+  /** What the row says besides for the wire, by the names of the provider's `values`: a project, a compartment, an endpoint. */
+  values?: Readonly<Record<string, string>>
 }
 
 export type Encoded = {
@@ -92,6 +121,10 @@ export type ClientContext = {
   choices: number
   /** One top-level field of what the client said, read when it is needed: some answers repeat the question. */
   said?(key: string): Json | undefined
+  /** The id by which the client knows an answer that the provider keeps; absent: the provider's own. */
+  seal?(id: string): string
+  /** Told the whole answer once it is complete, where the gateway keeps it for the client. */
+  keep?(answer: JsonObject): void
 }
 
 export type ErrorAnswer = {
@@ -143,6 +176,8 @@ export type Written = { body: string; encoding: 'utf8' | 'latin1' }
 export interface PassedResult {
   /** As the provider told it; absent when it did not. */
   readonly usage: Usage | undefined
+  /** It is being made in the background: what it uses is not known yet. */
+  readonly unfinished?: boolean
   /** Everything the model wrote, to be counted when the provider did not. */
   text(): string
   /** For the client: public model name, and `usage` put in where the provider gave none. */
@@ -160,6 +195,8 @@ export interface PassStream {
   /** The provider has said its last word. */
   readonly complete: boolean
   readonly fault: GatewayError | undefined
+  /** The provider failed and has said so in the stream's own words: the client needs no others, the ledger must know. */
+  readonly failure?: GatewayError | undefined
   usage(): Usage | undefined
   text(): string
   /** What closes the stream for the client; `usage` where the provider gave none. */

@@ -11,8 +11,21 @@ export interface AuthScheme {
    * `vertex_credentials`, `azure_ad_token`, `client_id`…), `env` the process's environment. A `problem` is found without
    * asking anyone: a missing setting, named.
    */
-  open(row: AuthRow): { authorize: Authorize; secrets: readonly string[]; problem?: GatewayError }
+  open(row: AuthRow): {
+    authorize: Authorize
+    secrets: readonly string[]
+    problem?: GatewayError
+    locate?: Locate
+    /** The place it fills, by its first name. */
+    fills?: string
+  }
 }
+
+/**
+ * Fills the places of an address that neither the row nor the environment fills, since only the credential knows them: a
+ * project, a deployment. Other addresses stay as they are. Waits only when it has to ask.
+ */
+export type Locate = (url: string) => string | Promise<string>
 
 export type AuthRow = {
   provider: string

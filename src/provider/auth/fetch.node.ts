@@ -1,10 +1,13 @@
 import { createReadStream } from 'node:fs'
-import { Agent as HttpAgent, type IncomingMessage, request as requestPlain } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as requestSecure } from 'node:https'
 import { BlockList, isIP } from 'node:net'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { AuthDeps } from './auth.ts'
+
+// See src/http/serve.node.ts: an import would load Node's own fetch.
+const { Agent: HttpAgent, request: requestPlain } = process.getBuiltinModule('node:http')
 
 export type AuthDepsOptions = {
   env: Readonly<Record<string, string | undefined>>

@@ -440,8 +440,16 @@ test('the project: the row, the environment, the credentials, the machine', asyn
     ['machine-p', {}, { GCE_METADATA_HOST: host }],
     [undefined, { vertex_project: 'a/../b' }, { GCE_METADATA_HOST: '127.0.0.1:1' }],
   ]
-  for (const [expected, params, env] of cases)
-    assert.equal(await projectOf(params, depsOf(env, files)), expected)
+  const place = '/projects/{vertex_project|VERTEXAI_PROJECT}/locations'
+  for (const [expected, params, env] of cases) {
+    const deps = depsOf(env, files)
+    assert.equal(await projectOf(params, deps), expected)
+    const locate = async () => createGoogleScheme(deps).open(row(params)).locate?.(place)
+    if (expected !== undefined) assert.equal(await locate(), `/projects/${expected}/locations`)
+    else await assert.rejects(locate(), { message: /no project. Set vertex_project/ })
+  }
+  const closed = createGoogleScheme(depsOf({})).open(row({})).locate?.('https://h/p')
+  assert.equal(closed, 'https://h/p', 'nothing is asked where nothing is open')
   assert.equal(
     projectSaid({ vertex_credentials: { project_id: 'inline-p' } }, () => undefined),
     'inline-p',

@@ -1,3 +1,4 @@
+import { GatewayError } from '../../errors.ts'
 import { type Json, type JsonObject, object, text } from '../../json/json.ts'
 import type { AuthDeps, AuthScheme } from './auth.ts'
 import { ask } from './exchange.ts'
@@ -19,6 +20,7 @@ import { createTokenCache } from './token.ts'
  */
 export function createGoogleScheme(deps: AuthDeps): AuthScheme {
   const cache = createTokenCache<GoogleToken>(deps)
+  const projects = createTokenCache<string>(deps)
   return {
     open(row) {
       const problem = settingsOf(row, deps).unset('vertex_credentials', 'vertex_ai_credentials')
@@ -37,6 +39,19 @@ export function createGoogleScheme(deps: AuthDeps): AuthScheme {
           }
           const held = cache.get(key, fetch)
           return held instanceof Promise ? held.then(sign) : sign(held)
+        },
+        fills: 'vertex_project',
+        locate(url) {
+          const put = (project: string): string => url.replace(projectPlace, () => project)
+          if (put('') === url) return url
+          const said = projectSaid(row.params, deps.env)
+          if (said !== undefined) return put(said)
+          const found = projects.get(key, async () => {
+            const value = await projectOf(row.params, deps)
+            if (value === undefined) throw new GatewayError('authentication', noProject)
+            return { value, expiresAt: deps.now() + projectMs }
+          })
+          return typeof found === 'string' ? put(found) : found.then(put)
         },
       }
     },
@@ -65,6 +80,13 @@ export async function projectOf(params: JsonObject, deps: AuthDeps): Promise<str
   const told = await ask(question, deps).catch(() => undefined)
   return told?.status === 200 ? named(told.body) : undefined
 }
+
+/** The open place of an address, as rows of providers write it. */
+const projectPlace = /\{vertex_project\|[^}]*\}/g
+const noProject =
+  'Google: no project. Set vertex_project in litellm_params or VERTEXAI_PROJECT in the environment; the credentials name none'
+/** A file may be replaced by another project's. */
+const projectMs = 3600_000
 
 /** A user's file names only the project that pays. */
 const projectIn = (content: JsonObject): string | undefined =>

@@ -12,7 +12,6 @@ import {
   type Told,
 } from '../../../test/token-endpoint.ts'
 import type { JsonObject } from '../../json/json.ts'
-import { sapBaseUrl } from './sap.ts'
 import { createTokenSchemes, type TokenSchemeName } from './token-schemes.ts'
 
 type Env = Record<string, string>
@@ -20,7 +19,7 @@ const serviceKey = (url: string) => ({
   clientid: 'sb-1!b2',
   clientsecret: 's3cr3t$value',
   url,
-  serviceurls: { AI_API_URL: 'https://api.ai.example' },
+  serviceurls: { AI_API_URL: url },
 })
 
 /** Of every scheme that exchanges: what it needs, and what its endpoint must have been asked. */
@@ -266,7 +265,19 @@ test('snowflake: a JWT made of the private key, again before the hour is over', 
 })
 
 test('sap: every place its values may stand in', async (t) => {
-  const { url, asked } = await startEndpoint(t, () => ({ json: bearer('t') }))
+  const deployments = [
+    {
+      scenarioId: 'foundation-models',
+      status: 'RUNNING',
+      createdAt: '3',
+      deploymentUrl: 'http://no',
+    },
+    { scenarioId: 'orchestration', status: 'RUNNING', createdAt: '1', deploymentUrl: 'http://old' },
+    { scenarioId: 'orchestration', status: 'RUNNING', createdAt: '2', deploymentUrl: 'http://d/' },
+  ]
+  const { url, asked } = await startEndpoint(t, ({ path }) => ({
+    json: path.startsWith('/v2/lm/') ? { resources: deployments } : bearer('t'),
+  }))
   const wrapped = { credentials: serviceKey(url), name: 'key' }
   const cases: [params: JsonObject, env: Env, id: string, group: string][] = [
     [{ api_key: JSON.stringify(serviceKey(url)) }, {}, 'sb-1!b2', 'default'],
@@ -279,7 +290,7 @@ test('sap: every place its values may stand in', async (t) => {
         AICORE_CLIENT_SECRET: 'env-secret',
         AICORE_AUTH_URL: `${url}/oauth/token`,
         AICORE_RESOURCE_GROUP: 'env-group',
-        AICORE_BASE_URL: 'https://api.ai.example/v2',
+        AICORE_BASE_URL: `${url}/v2`,
       },
       'env-id',
       'env-group',
@@ -287,12 +298,35 @@ test('sap: every place its values may stand in', async (t) => {
   ]
   for (const [params, env, id, group] of cases) {
     const deps = depsOf(env)
-    const headers = await headersOf(createTokenSchemes(deps).sap.open(row(params)))
-    assert.deepEqual(headers, { authorization: 'Bearer t', 'ai-resource-group': group })
+    const opened = createTokenSchemes(deps).sap.open(row(params))
+    assert.deepEqual(await headersOf(opened), {
+      authorization: 'Bearer t',
+      'ai-resource-group': group,
+    })
     assert.equal(asked.at(-1)?.form.client_id, id)
     assert.equal(asked.at(-1)?.path, '/oauth/token')
-    assert.equal(sapBaseUrl(row(params), deps), 'https://api.ai.example/v2')
+    assert.equal(await opened.locate?.('https://given/v2'), 'https://given/v2')
+    const place = 'https://{sap_deployment}/v2/completion'
+    assert.equal(await opened.locate?.(place), 'http://d/v2/completion', 'the newest')
+    assert.equal(asked.at(-1)?.path, '/v2/lm/deployments?scenarioId=orchestration&status=RUNNING')
+    assert.equal(asked.at(-1)?.headers['ai-resource-group'], group)
+    const count = asked.length
+    await opened.locate?.(place)
+    assert.equal(asked.length, count, 'asked once')
   }
+})
+
+test('sap: no deployment, no address', async (t) => {
+  const { url } = await startEndpoint(t, ({ path }) => ({
+    json: path.startsWith('/v2/lm/') ? { resources: [] } : bearer('t'),
+  }))
+  const locate = async (key: JsonObject) =>
+    createTokenSchemes(depsOf({}))
+      .sap.open(row({ service_key: key }))
+      .locate?.('https://{sap_deployment}')
+  await assert.rejects(locate(serviceKey(url)), /no orchestration deployment is running/)
+  const { serviceurls: _, ...without } = serviceKey(url)
+  await assert.rejects(locate(without), /no address. Set api_base/)
 })
 
 const problems: [scheme: TokenSchemeName, params: JsonObject, env: Env, expected: RegExp][] = [

@@ -20,6 +20,8 @@ export type Plan =
       secrets: readonly string[]
       /** Sent beside it. */
       headers?: Record<string, string>
+      /** The address that `https://{name}` stands for, asked for with the token. */
+      place?: { name: string; find: (token: string) => Promise<Fetched<string>> }
     }
   | { type: 'wrong'; message: string }
 
@@ -28,6 +30,7 @@ export type Planner = (settings: Settings, row: AuthRow, deps: AuthDeps) => Plan
 /** A scheme out of a planner: tokens are kept, secrets are known, what is missing is said at once. */
 export function createPlannedScheme(plan: Planner, deps: AuthDeps): AuthScheme {
   const cache = createTokenCache<string>(deps)
+  const places = createTokenCache<string>(deps)
   return {
     open(row) {
       const settings = settingsOf(row, deps)
@@ -50,14 +53,26 @@ export function createPlannedScheme(plan: Planner, deps: AuthDeps): AuthScheme {
           },
         }
       const key = JSON.stringify(planned.key)
+      const { place, fetch, headers = {} } = planned
+      const placeKey = JSON.stringify([planned.key, headers])
       return {
         secrets,
+        ...(place && {
+          fills: place.name,
+          async locate(url: string) {
+            const mark = `https://{${place.name}}`
+            if (!url.includes(mark)) return url
+            const found = async () => place.find(await cache.get(key, fetch))
+            const value = await places.get(placeKey, found)
+            return url.replace(mark, () => value)
+          },
+        }),
         authorize({ headers }) {
           const sign = (token: string): void => {
             headers['authorization'] = `Bearer ${token}`
             for (const [name, value] of sent) headers[name] = value
           }
-          const held = cache.get(key, planned.fetch)
+          const held = cache.get(key, fetch)
           return typeof held === 'string' ? sign(held) : held.then(sign)
         },
       }

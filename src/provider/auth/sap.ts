@@ -1,6 +1,7 @@
+import { GatewayError } from '../../errors.ts'
 import { isObject, type JsonObject, list, object, text } from '../../json/json.ts'
 import type { AuthDeps, AuthRow } from './auth.ts'
-import { hostOf, parsed } from './exchange.ts'
+import { askJson, hostOf, parsed } from './exchange.ts'
 import { exchanged, type Planner } from './plan.ts'
 import { settingsOf } from './settings.ts'
 
@@ -8,7 +9,7 @@ import { settingsOf } from './settings.ts'
  * SAP AI Core: client credentials out of a service key (https://help.sap.com/docs/sap-ai-core). Each value is
  * taken from the first place that has it: the row, the service key, AICORE_… in the environment, VCAP_SERVICES.
  */
-export const sap: Planner = (settings, row, deps) => {
+export const sap: Planner = (_settings, row, deps) => {
   const found = sapService(row, deps)
   const missing = (['client_id', 'client_secret', 'auth_url'] as const).filter(
     (name) => !found[name],
@@ -28,22 +29,58 @@ export const sap: Planner = (settings, row, deps) => {
     form: { grant_type: 'client_credentials', client_id, client_secret },
     secrets: [client_secret],
   }
-  const group =
-    settings.own('resource_group') ?? found.resource_group ?? settings.env('AICORE_RESOURCE_GROUP')
+  const group = found.resource_group ?? 'default'
+  const { base_url } = found
   return {
     type: 'token',
     fetch: exchanged(question, deps),
     key: [url, client_id, client_secret],
     secrets: [client_secret],
-    headers: { 'ai-resource-group': group ?? 'default' },
+    headers: { 'ai-resource-group': group },
+    place: {
+      name: 'sap_deployment',
+      async find(token) {
+        if (base_url === undefined || hostOf(base_url) === undefined)
+          throw new GatewayError(
+            'authentication',
+            'SAP AI Core: no address. Set api_base in litellm_params to the URL of the orchestration deployment, or AICORE_BASE_URL, or a service key that has serviceurls.AI_API_URL',
+          )
+        const value = await newestDeployment({ base: ended(base_url, '/v2'), group, token }, deps)
+        return { value, expiresAt: deps.now() + deploymentMs }
+      },
+    },
   }
 }
 
-/** Where the service itself is: part of the service key, so not in the provider's row. */
-export function sapBaseUrl(row: AuthRow, deps: Pick<AuthDeps, 'env'>): string | undefined {
-  const { base_url } = sapService(row, deps)
-  return base_url === undefined ? undefined : ended(base_url, '/v2')
+/** Chat of every model goes through the orchestration service, which is a deployment of the resource group. */
+async function newestDeployment(
+  { base, group, token }: { base: string; group: string; token: string },
+  deps: AuthDeps,
+): Promise<string> {
+  const said = await askJson(
+    {
+      who: 'SAP AI Core',
+      url: `${base}/lm/deployments?scenarioId=orchestration&status=RUNNING`,
+      headers: { authorization: `Bearer ${token}`, 'ai-resource-group': group },
+      secrets: [token],
+    },
+    deps,
+  )
+  const [newest] = list(said.resources)
+    .map(object)
+    .filter(({ scenarioId, status }) => scenarioId === 'orchestration' && status !== 'STOPPED')
+    .sort((a, b) => ((text(a.createdAt) ?? '') < (text(b.createdAt) ?? '') ? 1 : -1))
+  const url = text(newest?.deploymentUrl)
+  if (url === undefined || hostOf(url) === undefined)
+    throw new GatewayError(
+      'authentication',
+      `SAP AI Core: no orchestration deployment is running in the resource group ${group}: create one, or set api_base in litellm_params to its URL`,
+    )
+  return url.replace(/\/{1,10}$/, '')
 }
+
+/** A deployment that was replaced is found within this time. */
+const deploymentMs = 10 * 60_000
 
 type Named = 'client_id' | 'client_secret' | 'auth_url' | 'base_url' | 'resource_group'
 

@@ -1,6 +1,7 @@
 import { createAnthropicScheme } from './anthropic.ts'
 import type { AuthDeps, AuthScheme } from './auth.ts'
 import { type AzureSchemeOptions, createAzureAiScheme, createAzureScheme } from './azure.ts'
+import { createChatgptScheme } from './chatgpt.ts'
 import { copilot } from './copilot.ts'
 import { createGoogleScheme } from './google.ts'
 import { databricks, gigachat, watsonx } from './oauth.ts'
@@ -17,6 +18,7 @@ export const createTokenSchemes = (
   anthropic: createAnthropicScheme(deps),
   azure: createAzureScheme(deps, options),
   'azure-ai': createAzureAiScheme(deps, options),
+  chatgpt: createChatgptScheme(deps),
   copilot: createPlannedScheme(copilot, deps),
   databricks: createPlannedScheme(databricks, deps),
   gigachat: createPlannedScheme(gigachat, deps),
@@ -31,6 +33,7 @@ export type TokenSchemeName =
   | 'anthropic'
   | 'azure'
   | 'azure-ai'
+  | 'chatgpt'
   | 'copilot'
   | 'databricks'
   | 'gigachat'

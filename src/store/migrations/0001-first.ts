@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
-import { docTables, instants } from '../tables.ts'
+import { docTables, idParts, instants } from '../tables.ts'
 
 /** The first shape. `seq` columns count up by themselves in the words of either database. */
 export const first = (dialect: 'sqlite' | 'postgres'): Migration => ({
@@ -85,7 +85,7 @@ export const first = (dialect: 'sqlite' | 'postgres'): Migration => ({
     let log = db.schema
       .createTable('spend_log')
       .addColumn('seq', counted, (column) => column.primaryKey())
-      .addColumn('request_id', 'text', (column) => column.notNull().unique())
+      .addColumn('request_id', 'text', (column) => column.notNull())
       .addColumn('call_id', 'text')
       .addColumn('started_at', 'bigint', (column) => column.notNull())
       .addColumn('duration', 'integer', (column) => column.notNull())
@@ -118,24 +118,19 @@ export const first = (dialect: 'sqlite' | 'postgres'): Migration => ({
       .addColumn('flags', 'integer', (column) => column.notNull().defaultTo(0))
       .addColumn('more', 'text')
       .execute()
-    await db.schema
-      .createIndex('spend_log_key')
-      .on('spend_log')
-      .columns(['key_id', 'seq'])
-      .execute()
-    await db.schema
-      .createIndex('spend_log_started')
-      .on('spend_log')
-      .columns(['started_at', 'seq'])
-      .execute()
-    for (const who of ['user_id', 'team_id', 'customer_id'])
+    // Ends and beginnings of ids tell them apart well enough, and take a third of the room.
+    for (const [name, part] of Object.entries(idParts))
+      await db.schema.createIndex(`spend_log_${name}`).on('spend_log').expression(part).execute()
+    await db.schema.createIndex('spend_log_started').on('spend_log').column('started_at').execute()
+    // Rows of a user or a team are found by their keys, which `spend_hour` knows.
+    for (const who of ['key_id', 'customer_id'])
       await db.schema
         .createIndex(`spend_log_${who}`)
         .on('spend_log')
-        .columns([who, 'seq'])
+        .columns([who, 'started_at'])
         .where(sql.ref(who), 'is not', null)
         .execute()
-    await db.schema
+    let hours = db.schema
       .createTable('spend_hour')
       .addColumn('hour', 'bigint', (column) => column.notNull())
       .addColumn('scope', 'text', (column) => column.notNull())
@@ -162,8 +157,9 @@ export const first = (dialect: 'sqlite' | 'postgres'): Migration => ({
         'provider',
         'operation',
       ])
-      .execute()
-    await db.schema.createIndex('spend_hour_hour').on('spend_hour').column('hour').execute()
+    // The key is most of the row: kept once, it takes half the room.
+    if (dialect === 'sqlite') hours = hours.modifyEnd(sql`without rowid`)
+    await hours.execute()
     await db.schema
       .createTable('payload')
       .addColumn('request_id', 'text', (column) => column.primaryKey().notNull())

@@ -8,6 +8,7 @@ import {
   object,
   text,
 } from '../../json/json.ts'
+import { isSelfContained, lostFields } from '../foreign.ts'
 import { unsupported } from '../openai-chat/adapt.ts'
 import type { Encoded, Target } from '../wire.ts'
 import { type Abilities, abilitiesOf } from './abilities.ts'
@@ -40,7 +41,8 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
     box.choice = { type: 'auto' }
   if (!thinks && !abilities.thinksUnasked) dropFinalThoughts(talk.turns)
   const sampling = encodeSampling(request, abilities, thinks)
-  const { betas, ...own } = ownExtras(request.extras)
+  const isAlien = isSelfContained(request)
+  const { betas, ...own } = isAlien ? {} : ownExtras(request.extras)
   const output_config = compact({
     ...object(own.output_config),
     effort: plan.effort ?? object(own.output_config).effort,
@@ -76,7 +78,7 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
     ...(request.serviceTier !== undefined && body.service_tier === undefined
       ? ['service_tier']
       : []),
-    ...foreign.filter((key) => isSaid(request.extras[key])),
+    ...(isAlien ? lostFields(request) : foreign.filter((key) => isSaid(request.extras[key]))),
   ]
   refuse(
     body,

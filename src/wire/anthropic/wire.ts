@@ -1,6 +1,7 @@
 import type { Wire } from '../wire.ts'
 import { adaptRequest, requestKeys } from './adapt.ts'
 import { takesUrl } from './blocks.ts'
+import { count } from './count.ts'
 import { decodeError, encodeError, encodeStreamError } from './errors.ts'
 import { passResult, passStream } from './pass.ts'
 import { decodeRequest } from './request.ts'
@@ -22,6 +23,7 @@ export const anthropic: Wire = {
   decodeStream,
   encodeStream,
   decodeError,
+  count,
   encodeError,
   encodeStreamError,
   native: { lists: ['messages'], requestKeys, adaptRequest, passResult, passStream },

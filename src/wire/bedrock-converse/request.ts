@@ -1,5 +1,6 @@
 import type { ChatRequest } from '../../chat/chat.ts'
 import { compact, isObject, type Json, type JsonObject, object, text } from '../../json/json.ts'
+import { isSelfContained, lostFields } from '../foreign.ts'
 import { unsupported } from '../openai-chat/adapt.ts'
 import type { Encoded, Target } from '../wire.ts'
 import { type Powers, powersOf } from './family.ts'
@@ -30,7 +31,9 @@ export function encodeRequest(asked: ChatRequest, to: Target): Encoded {
   const dropped = [...refused.dropped, ...talk.dropped]
   const toolConfig = encodeToolConfig(request, box, talk.usesTools ? talk.called : undefined)
   const sampling = encodeSampling(request, powers, plan, to.allowedParams ?? [])
-  const own = ownExtras(request.extras, powers.family, dropped)
+  const isAlien = isSelfContained(request)
+  const own = ownExtras(isAlien ? {} : request.extras, powers.family, dropped)
+  if (isAlien) dropped.push(...lostFields(request))
   const lacking = [
     ...lacks(request),
     ...box.unsupported,

@@ -1,4 +1,5 @@
 import type { ProviderWire } from '../wire.ts'
+import { converseCount } from './count.ts'
 import { decodeError } from './errors.ts'
 import { modelId } from './family.ts'
 import { encodeRequest } from './request.ts'
@@ -17,4 +18,5 @@ export const bedrockConverse: ProviderWire = {
   decodeResult,
   decodeStream,
   decodeError,
+  count: converseCount,
 }

@@ -1,3 +1,4 @@
+import { invokeCount } from '../bedrock-converse/count.ts'
 import { decodeError } from '../bedrock-converse/errors.ts'
 import { modelId } from '../bedrock-converse/family.ts'
 import type { ProviderWire } from '../wire.ts'
@@ -17,4 +18,5 @@ export const bedrockInvoke: ProviderWire = {
   decodeResult,
   decodeStream,
   decodeError,
+  count: invokeCount,
 }

@@ -1,6 +1,7 @@
 import { GatewayError } from '../../errors.ts'
 import type { Frame, ProviderWire } from '../wire.ts'
 import { awsFrames } from './aws-events.ts'
+import { payloadFrames } from './aws-payload.ts'
 import { lineFrames } from './json-lines.ts'
 import { sseFrames } from './sse.ts'
 
@@ -20,6 +21,7 @@ const framers: Record<ProviderWire['framing'], (maxBytes: number) => Framer> = {
   sse: sseFrames,
   'json-lines': lineFrames,
   'aws-events': awsFrames,
+  'aws-payload': payloadFrames,
 }
 
 export const tooLong = (maxBytes: number): GatewayError =>

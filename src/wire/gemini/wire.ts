@@ -1,5 +1,6 @@
 import type { ProviderWire, Wire } from '../wire.ts'
 import { adaptRequest, requestKeys, requestWords } from './adapt.ts'
+import { count } from './count.ts'
 import { decodeError, encodeError, encodeStreamError } from './errors.ts'
 import { passResult, passStream } from './pass.ts'
 import { decodeRequest } from './request.ts'
@@ -22,6 +23,7 @@ export const gemini: Wire = {
   decodeStream,
   encodeStream,
   decodeError,
+  count,
   encodeError,
   encodeStreamError,
   native: {

@@ -25,8 +25,10 @@ import {
   object,
   text,
 } from '../../json/json.ts'
+import { lostFields } from '../foreign.ts'
 import type { Encoded, Target } from '../wire.ts'
 import { adaptRequest } from './adapt.ts'
+import { asFunction, inputAsArguments } from './custom.ts'
 
 /** Fields of the body that the house models; the others travel in `extras`. */
 const known = new Set(
@@ -366,15 +368,24 @@ function decodeReasoning(body: JsonObject): ChatRequest['reasoning'] {
 /** What every compatible server takes; the row's quirks then adapt it, as they adapt a body that passes. */
 export function encodeRequest(request: ChatRequest, to: Target): Encoded {
   const dropped: string[] = []
-  const tools = request.tools.flatMap((tool) => encodeTool(tool, dropped))
+  const { dialect, toolChoice } = request
+  // Another dialect's freeform tools and lists of allowed ones are told in words that every server knows.
+  const plain = dialect !== undefined && dialect !== 'openai-chat'
+  const custom = new Set<string>()
+  const tools = offered(request, plain).flatMap((tool) => {
+    if (tool.type !== 'custom' || !plain) return encodeTool(tool, dropped)
+    custom.add(tool.name)
+    return encodeTool(asFunction(tool), dropped)
+  })
+  const hasTools = tools.length > 0 || !plain
   const extras = extrasFor(request, dropped)
   const body = compact({
     ...extras,
     model: to.model,
-    messages: request.messages.flatMap((message) => encodeMessage(message, dropped)),
+    messages: request.messages.flatMap((message) => encodeMessage(message, plain, dropped)),
     tools: tools.length > 0 ? tools : undefined,
-    tool_choice: encodeToolChoice(request.toolChoice),
-    parallel_tool_calls: request.parallelTools,
+    tool_choice: hasTools ? encodeToolChoice(toolChoice, plain) : undefined,
+    parallel_tool_calls: hasTools ? request.parallelTools : undefined,
     max_completion_tokens: request.maxTokens,
     stop: request.stop,
     temperature: request.temperature,
@@ -400,16 +411,25 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
       request.stream && !to.quirks.noStreamUsage ? { include_usage: true } : undefined,
   })
   dropped.push(...adaptRequest(body, to))
-  return { body, dropped, notes: { model: to.model } }
+  const notes = { model: to.model, ...(custom.size > 0 && { customTools: custom }) }
+  return { body, dropped, notes }
+}
+
+/** Tools that may not be called are not sent, which comes to the same. */
+function offered({ tools, toolChoice }: ChatRequest, plain: boolean): Tool[] {
+  if (!plain || typeof toolChoice !== 'object' || 'name' in toolChoice) return tools
+  const { names } = toolChoice
+  return tools.filter((tool) => tool.type === 'server' || names.includes(tool.name))
 }
 
 /** Another dialect's own fields mean nothing here, and OpenAI refuses what it does not know. */
-function extrasFor({ extras, dialect }: ChatRequest, dropped: string[]): JsonObject {
+function extrasFor(request: ChatRequest, dropped: string[]): JsonObject {
+  const { extras, dialect } = request
   if (dialect === undefined || dialect === 'openai-chat') {
     const { thinking: _, ...others } = extras
     return others
   }
-  dropped.push(...Object.keys(extras).filter((key) => key !== 'thinking' && key !== 'metadata'))
+  dropped.push(...lostFields(request))
   return {}
 }
 
@@ -424,7 +444,7 @@ function encodeEffort(reasoning: ChatRequest['reasoning']): string | undefined {
   return budget < 1024 ? 'minimal' : budget < 2048 ? 'low' : budget < 4096 ? 'medium' : 'high'
 }
 
-function encodeMessage(message: Message, dropped: string[]): JsonObject[] {
+function encodeMessage(message: Message, plain: boolean, dropped: string[]): JsonObject[] {
   const out: JsonObject[] = []
   for (const part of message.parts)
     if (part.type === 'tool-result')
@@ -441,19 +461,35 @@ function encodeMessage(message: Message, dropped: string[]): JsonObject[] {
   if (said.length === 0 && (out.length > 0 || message.role === 'tool')) return out
   const calls = said.filter((part) => part.type === 'tool-call')
   const content = encodeContent(said, message.role, dropped)
+  // Of what only another wire understands, nothing is left to say.
+  if (said.every((part) => part.type === 'raw') && isEmptyList(content) && said.length > 0)
+    return out
   out.push(
     compact({
       role: message.role === 'tool' ? 'user' : message.role,
-      content: content ?? (calls.length > 0 ? null : ''),
+      content: isEmptyList(content) ? (calls.length > 0 ? null : '') : content,
       name: message.name,
       ...encodeThoughts(said),
       refusal: said.find((part) => part.type === 'refusal')?.text,
-      tool_calls: calls.length > 0 ? calls.map(encodeCall) : undefined,
+      tool_calls:
+        calls.length > 0
+          ? calls.map((call) => encodeCall(plain ? plainCall(call) : call))
+          : undefined,
       ...message.extras,
     }),
   )
   return out
 }
+
+const isEmptyList = (content: Json | undefined): boolean =>
+  content === undefined || (Array.isArray(content) && content.length === 0)
+
+const plainCall = (call: ToolCallPart): ToolCallPart =>
+  call.kind === 'custom'
+    ? { ...call, kind: 'function', input: inputAsArguments(call.input) }
+    : call.input.trim() === ''
+      ? { ...call, input: '{}' }
+      : call
 
 /** reasoning_content for everyone; thinking_blocks where a signature must travel. */
 export function encodeThoughts(parts: readonly Part[]): JsonObject {
@@ -596,8 +632,9 @@ function encodeTool(tool: Tool, dropped: string[]): JsonObject[] {
   ]
 }
 
-function encodeToolChoice(choice: ToolChoice | undefined): Json | undefined {
+function encodeToolChoice(choice: ToolChoice | undefined, plain: boolean): Json | undefined {
   if (typeof choice !== 'object') return choice
+  if (plain && !('name' in choice)) return choice.mode
   const named = (name: string): JsonObject => ({ type: 'function', function: { name } })
   if ('name' in choice) return named(choice.name)
   return {

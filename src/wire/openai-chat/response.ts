@@ -21,6 +21,7 @@ import {
 } from '../../json/json.ts'
 import type { ClientContext, Notes } from '../wire.ts'
 import { adaptMessageAnswer } from './adapt.ts'
+import { restored } from './custom.ts'
 import { decodeErrorObject, errorIn } from './errors.ts'
 import {
   decodeCalls,
@@ -52,12 +53,12 @@ export function decodeResult(body: JsonObject, notes: Notes): ChatResult {
     created: number(body.created) ?? 0,
     model: text(body.model) ?? notes.model,
     usage: decodeUsage(body) ?? noUsage,
-    choices: list(body.choices).map(decodeChoice),
+    choices: list(body.choices).map((value) => decodeChoice(value, notes)),
     ...(extras && { extras }),
   }
 }
 
-function decodeChoice(value: Json): Choice {
+function decodeChoice(value: Json, { customTools }: Notes): Choice {
   const choice = object(value)
   const message = { ...object(choice.message) }
   adaptMessageAnswer(message)
@@ -71,7 +72,7 @@ function decodeChoice(value: Json): Choice {
   const reason = text(choice.finish_reason)
   const extras = extrasOf(message, knownOfMessage)
   return {
-    parts,
+    parts: customTools ? parts.map((part) => restored(part, customTools)) : parts,
     finish: decodeFinish(reason),
     ...(reason !== undefined && { reason }),
     ...(choice.logprobs !== undefined && choice.logprobs !== null && { logprobs: choice.logprobs }),

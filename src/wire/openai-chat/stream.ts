@@ -12,6 +12,7 @@ import {
 } from '../../json/json.ts'
 import type { ClientContext, Notes, StreamDecoder, StreamEncoder } from '../wire.ts'
 import { adaptMessageAnswer } from './adapt.ts'
+import { restoring } from './custom.ts'
 import { decodeErrorObject, encodeError, errorIn } from './errors.ts'
 import { decodeSignature, encodeCall } from './request.ts'
 import { decodeFinish, decodeUsage, encodeFinish, encodeUsage } from './response.ts'
@@ -23,6 +24,11 @@ export const notJson = (): GatewayError =>
   new GatewayError('bad_gateway', 'the upstream sent a frame that is not JSON')
 
 export function decodeStream(notes: Notes): StreamDecoder {
+  const decoder = decodeChunks(notes)
+  return notes.customTools ? restoring(decoder, notes.customTools) : decoder
+}
+
+function decodeChunks(notes: Notes): StreamDecoder {
   let started = false
   let done = false
   let failed = false

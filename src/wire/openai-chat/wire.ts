@@ -10,8 +10,10 @@ import { decodeStream, encodeStream } from './stream.ts'
 export const openaiChat: Wire = {
   id: 'openai-chat',
   framing: 'sse',
-  path: ({ quirks, model }) =>
-    quirks.chatPath?.replace('{model}', encodeURIComponent(model)) ?? '/chat/completions',
+  path: ({ quirks, model }, stream) => {
+    const path = (stream ? quirks.streamPath : undefined) ?? quirks.chatPath
+    return path?.replace('{model}', encodeURIComponent(model)) ?? '/chat/completions'
+  },
   decodeRequest,
   encodeRequest,
   takesUrl: ({ media }, { provider }) =>

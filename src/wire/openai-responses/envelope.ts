@@ -3,8 +3,8 @@ import { bool, isObject, type Json, type JsonObject, list, number, text } from '
 import type { ClientContext } from '../wire.ts'
 
 /** The provider's own id where it spoke this wire, else one of this request. */
-export const responseId = (id: string, { requestId }: ClientContext): string =>
-  id.startsWith('resp_') ? id : `resp_${plain(requestId)}`
+export const responseId = (id: string, { requestId, seal }: ClientContext): string =>
+  id.startsWith('resp_') ? (seal?.(id) ?? id) : `resp_${plain(requestId)}`
 
 const plain = (id: string): string => id.replace(/[^a-zA-Z0-9_-]/g, '')
 

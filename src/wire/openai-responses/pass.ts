@@ -9,7 +9,7 @@ import { createHeard } from '../heard.ts'
 import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
 import { responseId } from './envelope.ts'
 import { decodeFault } from './errors.ts'
-import { refuseFailure } from './response.ts'
+import { cancelled, refuseFailure } from './response.ts'
 import { cutShort } from './stream.ts'
 import { decodeUsage, encodeUsage } from './usage.ts'
 
@@ -20,14 +20,15 @@ export function passResult(bytes: Uint8Array, _to: Target, context: ClientContex
     throw new GatewayError('bad_gateway', 'the upstream answered with something that is not JSON')
   refuseFailure(body)
   const usage = decodeUsage(body)
+  const isOver = body.status === undefined || overs.has(text(body.status) ?? '')
   return {
     usage,
+    unfinished: !isOver,
     text: () => list(body.output).map(written).join('\n'),
     encode(counted) {
       const set: Record<string, string> = { model: JSON.stringify(context.model) }
-      // What runs in the background has not used anything yet.
-      const isOver = body.status === undefined || overs.has(text(body.status) ?? '')
       if (!usage && counted && isOver) set['usage'] = JSON.stringify(encodeUsage(counted))
+      Object.assign(set, sealed(body, context))
       if (!text(body.id)) set['id'] = JSON.stringify(responseId('', context))
       if (body.object === undefined) set['object'] = '"response"'
       return edit(peek(bytes), () => body, set)
@@ -35,6 +36,16 @@ export function passResult(bytes: Uint8Array, _to: Target, context: ClientContex
   }
 }
 const overs = new Set(['completed', 'incomplete'])
+
+/** The client's names for this answer and the one before it, as raw JSON by key. */
+export function sealed(response: JsonObject, { seal }: ClientContext): Record<string, string> {
+  const out: Record<string, string> = {}
+  for (const key of ['id', 'previous_response_id']) {
+    const id = text(response[key])
+    if (seal && id) out[key] = JSON.stringify(seal(id))
+  }
+  return out
+}
 
 /** What an item says, for counting. */
 function written(value: Json): string {
@@ -64,6 +75,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
   let content = false
   let complete = false
   let fault: GatewayError | undefined
+  let failure: GatewayError | undefined
   /** The last event, kept back because it lacks the usage. */
   let last: { type: string; data: string } | undefined
   const heard = createHeard(pieces)
@@ -93,6 +105,8 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     content = true
     const response = object(field('response'))
     usage = decodeUsage(response)
+    if (kind === 'response.failed') failure = decodeFault(response.error)
+    if (kind === 'response.cancelled') failure = cancelled()
     if (usage || kind === 'response.failed' || kind === 'response.cancelled')
       return line(kind, renamed(data, {}))
     last = { type: kind, data }
@@ -107,17 +121,22 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
 
   /** The event with the public name in its response, the rest of it as it came. */
   function renamed(data: string, more: Record<string, string>): string {
-    const set = { model: name, ...more }
     const whole = peek(bytesOf(data))
     const inner = whole && raw(whole, 'response')
     const span = whole?.keys.get('response')
     const glance = inner === undefined ? undefined : peek(bytesOf(inner))
     if (glance && span) {
+      const ids = {
+        id: value(glance, 'id'),
+        previous_response_id: value(glance, 'previous_response_id'),
+      }
+      const set = { model: name, ...sealed(ids, context), ...more }
       const changed = latin1Of(edit(glance, () => ({}), set))
       return data.slice(0, span.valueStart) + changed + data.slice(span.valueEnd)
     }
     const event = parse(utf8(bytesOf(data))) ?? {}
     const response: JsonObject = { ...object(event.response) }
+    const set = { model: name, ...sealed(response, context), ...more }
     for (const [key, said] of Object.entries(set)) response[key] = parseOr(said)
     return latin1(toUtf8(JSON.stringify({ ...event, response })))
   }
@@ -137,6 +156,9 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     },
     get fault() {
       return fault
+    },
+    get failure() {
+      return failure
     },
     usage: () => usage,
     text: heard.text,

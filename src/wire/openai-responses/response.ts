@@ -33,11 +33,13 @@ export function decodeResult(body: JsonObject, notes: Notes): ChatResult {
 export function refuseFailure(body: JsonObject): void {
   if (body.error !== undefined && body.error !== null) throw decodeFault(body.error)
   if (body.status === 'failed') throw decodeFault(undefined)
-  if (body.status === 'cancelled')
-    throw new GatewayError('bad_gateway', 'the upstream cancelled the response')
+  if (body.status === 'cancelled') throw cancelled()
   if (!Array.isArray(body.output))
     throw new GatewayError('bad_gateway', 'the upstream answered without output')
 }
+
+export const cancelled = (): GatewayError =>
+  new GatewayError('bad_gateway', 'the upstream cancelled the response')
 
 export function encodeResult(result: ChatResult, context: ClientContext): JsonObject {
   // A client of this wire knows one answer.
@@ -53,7 +55,7 @@ export function encodeResult(result: ChatResult, context: ClientContext): JsonOb
       : choice.parts
   const output = encodeOutput(parts, writer, status)
   addLogprobs(output, list(object(choice.logprobs).content).filter(isObject))
-  return openEnvelope(context)({
+  const told = openEnvelope(context)({
     id,
     created: result.created || context.created,
     status,
@@ -62,6 +64,8 @@ export function encodeResult(result: ChatResult, context: ClientContext): JsonOb
     usage: encodeUsage(result.usage),
     serviceTier: result.extras?.service_tier,
   })
+  context.keep?.(told)
+  return told
 }
 
 /** Chat has one list for the whole answer: here it stands with the first text. */

@@ -1,5 +1,5 @@
 import { type ChatEvent, type Finish, noUsage, type Usage } from '../../chat/chat.ts'
-import { isObject, type Json, type JsonObject, list, text } from '../../json/json.ts'
+import { isObject, type Json, type JsonObject, list, object, text } from '../../json/json.ts'
 import { parseOr } from '../anthropic/blocks.ts'
 import type { ClientContext, StreamEncoder } from '../wire.ts'
 import { encodeAnnotation } from './content.ts'
@@ -352,11 +352,10 @@ export function encodeStream(context: ClientContext): StreamEncoder {
       if (over) return ''
       over = true
       const { status, reason } = encodeEnding(finish.finish, finish.reason)
-      return (
-        begin() +
-        closeAll(status) +
-        frame(`response.${status}`, response({ status, reason, output, usage: encodeUsage(usage) }))
-      )
+      const before = begin() + closeAll(status)
+      const told = response({ status, reason, output, usage: encodeUsage(usage) })
+      context.keep?.(object(told.response))
+      return before + frame(`response.${status}`, told)
     },
   }
 }

@@ -1,6 +1,7 @@
 import { decodeError, encodeError } from '../openai-chat/errors.ts'
 import type { Wire } from '../wire.ts'
 import { adaptRequest, requestKeys, requestWords } from './adapt.ts'
+import { count } from './count.ts'
 import { encodeStreamError } from './errors.ts'
 import { passResult, passStream } from './pass.ts'
 import { decodeRequest } from './request.ts'
@@ -13,7 +14,7 @@ import { encodeStream } from './stream-out.ts'
 export const openaiResponses: Wire = {
   id: 'openai-responses',
   framing: 'sse',
-  path: () => '/responses',
+  path: ({ quirks }) => quirks.responsesPath ?? '/responses',
   decodeRequest,
   encodeRequest,
   decodeResult,
@@ -21,6 +22,7 @@ export const openaiResponses: Wire = {
   decodeStream,
   encodeStream,
   decodeError,
+  count,
   encodeError,
   encodeStreamError,
   // The input may be a text or stand elsewhere, so no field of the body has to be a list.

@@ -58,7 +58,7 @@ const urlOf = (source: Exclude<MediaPart['source'], { type: 'id' }>): string =>
   source.type === 'url' ? source.url : `data:${source.mime};base64,${source.base64}`
 
 /** Calls of an earlier model are told in words: without them its results would answer nothing. */
-function wordsOf(part: Part, see: (part: MediaPart) => void, dropped: string[]): string[] {
+export function wordsOf(part: Part, see: (part: MediaPart) => void, dropped: string[]): string[] {
   switch (part.type) {
     case 'text':
     case 'refusal':

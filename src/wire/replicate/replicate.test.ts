@@ -29,9 +29,25 @@ for (const [model, path, version] of paths)
     assert.equal(encode(model, {}).body.version, version)
   })
 
-test('the answer is waited for, and its prediction ends with the wait', () => {
-  assert.deepEqual(encode('a/b', {}).headers, { prefer: 'wait', 'cancel-after': '1m' })
+test('a whole answer is waited for, a stream is not; neither goes on for ever', () => {
+  assert.deepEqual(encode('a/b', {}).headers, { prefer: 'wait', 'cancel-after': '10m' })
+  const { headers, body } = encode('a/b', { stream: true })
+  assert.deepEqual([headers, body.stream], [{ 'cancel-after': '10m' }, true])
 })
+
+const urls = { get: 'https://api.replicate.com/v1/predictions/p', stream: 'https://s/p' }
+const tickets: [prediction: JsonObject, stream: boolean, url: string | undefined][] = [
+  [{ status: 'starting', urls }, true, urls.stream],
+  [{ status: 'processing', urls }, false, urls.get],
+  [{ status: 'processing', urls: { get: urls.get } }, true, urls.get],
+  [{ status: 'succeeded', urls }, true, undefined],
+  [{ status: 'failed', urls }, false, undefined],
+  [{ status: 'starting' }, true, undefined],
+  [{ detail: 'no' }, true, undefined],
+]
+for (const [prediction, stream, url] of tickets)
+  test(`${JSON.stringify(prediction)} ${stream ? 'as a stream' : 'whole'} leads to ${url}`, () =>
+    assert.equal(replicate.follow?.next(prediction, stream)?.url, url))
 
 const system: JsonObject = { role: 'system', content: 'S' }
 const hi: JsonObject = { role: 'user', content: 'Hi' }

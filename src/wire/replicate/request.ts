@@ -36,18 +36,22 @@ export function encodeRequest(asked: ChatRequest, to: Target): Encoded {
   if (family.images && images.length > 0)
     input[family.images.field] = family.images.several ? images : (images[0] ?? '')
   return {
-    body: compact({ version: versionOf(to.model), input }),
-    headers: waiting,
+    body: compact({
+      version: versionOf(to.model),
+      input,
+      stream: request.stream || undefined,
+    }),
+    headers: request.stream ? ending : { ...ending, prefer: 'wait' },
     ...(dropped.length > 0 && { dropped: [...new Set(dropped)] }),
     notes: { model: to.model },
   }
 }
 
 /**
- * The answer is waited for, which Replicate does for a minute (replicate.com/docs/topics/predictions); what is not done
- * by then nobody will fetch, so it ends and stops costing money.
+ * A whole answer is waited for, which Replicate does for a minute (replicate.com/docs/topics/predictions), and asked for
+ * again after that. Beyond this time nobody asks any more, so the prediction ends and stops costing money.
  */
-const waiting = { prefer: 'wait', 'cancel-after': '1m' }
+const ending = { 'cancel-after': '10m' }
 
 /** OpenAI's own, which no model here has. */
 const foreign = new Set(

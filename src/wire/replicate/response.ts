@@ -30,7 +30,7 @@ function failed({ status, error, id, detail }: JsonObject): GatewayError | undef
     case 'aborted':
       return new GatewayError(
         'timeout',
-        `prediction ${text(id) ?? ''} was not done within the minute Replicate waits (${status}): ask for fewer tokens, or use a model that is warm`,
+        `prediction ${text(id) ?? ''} was not done in time (${status}): ask for fewer tokens, or use a model that is warm`,
       )
     default:
       return new GatewayError(

@@ -6,8 +6,8 @@ import { cutShort } from '../openai-chat/stream.ts'
 import type { Notes, StreamDecoder } from '../wire.ts'
 
 /**
- * Events of a prediction: `output` is plain text, `error` and `done` are JSON. Replicate tells them at an address of
- * their own and answers the request itself whole, which is then told as a stream; a server of one's own tells them at once.
+ * Events of a prediction: `output` is plain text, `error` and `done` are JSON. Replicate tells them at an address of their
+ * own (`follow.ts`); a server of one's own tells them at once.
  */
 export function decodeStream(notes: Notes): StreamDecoder {
   let started = false

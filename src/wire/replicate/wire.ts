@@ -1,6 +1,7 @@
 import { takesUrl } from '../cohere/media.ts'
 import { decodeError } from '../openai-chat/errors.ts'
 import type { ProviderWire } from '../wire.ts'
+import { follow } from './follow.ts'
 import { encodeRequest, path } from './request.ts'
 import { decodeResult } from './response.ts'
 import { decodeStream } from './stream.ts'
@@ -15,4 +16,5 @@ export const replicate: ProviderWire = {
   decodeResult,
   decodeStream,
   decodeError,
+  follow,
 }

@@ -1,0 +1,52 @@
+import { GatewayError } from '../errors.ts'
+import type { Deployment } from '../provider/deployment.ts'
+import type { Inbound } from '../wire/inbound.ts'
+
+/**
+ * Speaks to a deployment as it speaks with clients of this wire. A compatible server may lack the route although its row
+ * has it (its base leads anywhere): it is then asked in the words everyone knows, and remembered for a while.
+ */
+export function forClient<T>(
+  said: Inbound,
+  to: Deployment,
+  now: () => number,
+  attempt: (as: Deployment) => Promise<T>,
+): Promise<T> {
+  const own = to.forClient[said.wire.id]
+  if (own === undefined || own.wire !== said.wire) return attempt(own ?? to)
+  if (lacksRoute(to, now)) return attempt(to)
+  return attempt(own).catch((cause: unknown) => {
+    const error = GatewayError.from(cause)
+    if (!isRouteless(error) || isKeptThere(said)) throw error
+    return attempt(to).then(
+      (answer) => {
+        routeless.set(to, now() + rememberedMs)
+        return answer
+      },
+      (second: unknown) => {
+        // Where chat is not found either, it was not for want of the route.
+        if (!isRouteless(GatewayError.from(second))) routeless.set(to, now() + rememberedMs)
+        throw second
+      },
+    )
+  })
+}
+
+/** Was the server found to lack the route its row has? */
+export const lacksRoute = (to: Deployment, now: () => number): boolean =>
+  (routeless.get(to) ?? 0) > now()
+
+/** The server may be updated. */
+const rememberedMs = 3_600_000
+const routeless = new WeakMap<Deployment, number>()
+
+/** No such path; what a provider names more closely (a model, an earlier answer) is the client's to hear. */
+const isRouteless = ({ status, code }: GatewayError): boolean =>
+  (status === 404 || status === 405) &&
+  !(code !== undefined && /model|response|deployment/i.test(code))
+
+/** Is part of the conversation with the provider, so that other words would leave it out? */
+export const isKeptThere = (said: Inbound): boolean =>
+  ['previous_response_id', 'conversation', 'prompt'].some(
+    (key) => said.has(key) && (said.field(key) ?? null) !== null,
+  )

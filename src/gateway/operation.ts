@@ -1,0 +1,343 @@
+import { named } from '../call/call.ts'
+import { type OperationAnswer, operate } from '../call/operate.ts'
+import type { Ask } from '../call/prepare.ts'
+import { noUsage, type Usage } from '../chat/chat.ts'
+import { GatewayError } from '../errors.ts'
+import type { Incoming, Outgoing } from '../http/http.ts'
+import { type Json, type JsonObject, list } from '../json/json.ts'
+import type { Worst } from '../policy/admit.ts'
+import type { Caller } from '../policy/caller.ts'
+import type { Deployment } from '../provider/deployment.ts'
+import { mediaWireOf } from '../provider/operations.ts'
+import type { Routed } from '../router/router.ts'
+import { type Inbound, listen, type Said } from '../wire/inbound.ts'
+import { boundaryOf } from '../wire/media/form.ts'
+import type { Operation, Told } from '../wire/media/operation.ts'
+import { bodyOf, openUpload, type Upload } from '../wire/media/upload.ts'
+import { admission, groupFor } from './admission.ts'
+import { brought, limitsOf, noSuchModel, noteUnpriced, refusal, refuseUnpriced } from './chat.ts'
+import { isControl, readControls, refuseUpstreamElsewhere } from './fields.ts'
+import { answerHeaders, callIdOf, costOfAnswer, forwarded } from './headers.ts'
+import { openReceipt, type Receipt } from './receipt.ts'
+import type { Rooms } from './rooms.ts'
+
+/** One request that is not chat, door to ledger: the path of `serveChat`, for every operation alike. */
+export async function serveOperation(
+  incoming: Incoming,
+  operation: Operation,
+  rooms: Rooms,
+  caller: Caller,
+  path: OperationPath = {},
+): Promise<Outgoing> {
+  const receipt = openReceipt(rooms, operation.id, callIdOf(incoming.header('x-litellm-call-id')))
+  receipt.keyId = caller.keyId
+  try {
+    refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
+    const { said, upload } = await hear(incoming, operation, path, rooms)
+    const controls = readControls(said, rooms.settings.fields, (name) => incoming.header(name))
+    const model = rooms.settings.operationModels[operation.id] ?? said.model
+    receipt.model = said.model
+    receipt.stream = said.stream
+    const meant = model === '' ? '' : groupFor(model, caller, rooms)
+    const known = meant !== '' && rooms.router.knows(meant)
+    // What a provider keeps for us need not belong to any model.
+    const keeping = known ? undefined : path.keptBy?.()
+    if (!known && !keeping) throw noSuchModel(incoming.path, model)
+    const group = keeping?.group ?? meant
+    const worst = worstOf(operation, said, incoming, group, rooms)
+    const admitted = admission(incoming, said, controls, group, caller, receipt, rooms, worst)
+    if (admitted) await admitted
+
+    const ask: Ask = {
+      remove: controls.remove.filter((key) => !operation.keeps?.includes(key)),
+      dropParams: controls.dropParams,
+      headers: { ...forwarded(incoming, group, rooms.settings), ...controls.headers },
+      dialectHeaders: {},
+      context: {
+        model: said.model,
+        requestId: receipt.requestId,
+        created: Math.floor(receipt.startedAt / 1000),
+        streamUsage: false,
+        choices: 1,
+      },
+    }
+    // What is passed on as it comes can be sent once.
+    const once = upload?.complete === false
+    const speak = (to: Deployment): Promise<OperationAnswer> =>
+      operate(
+        operation,
+        wireFor(to, operation),
+        { said, upload, context: ask.context, check: refuseLate },
+        brought(to, controls, rooms),
+        ask,
+        rooms.calls,
+        { signal: incoming.signal, limits: limitsOf(said, controls, to, rooms) },
+      )
+    const attempt = (to: Deployment): Promise<OperationAnswer> => {
+      refuseUnpriced(to, rooms)
+      const covered = receipt.pass?.cover(to.price)
+      return covered ? covered.then(() => speak(to)) : speak(to)
+    }
+    const { answer, deployment, retries, fallbacks, release } = keeping
+      ? await asked(keeping, attempt)
+      : await rooms.router.route<OperationAnswer>({
+          model: group,
+          ...(rooms.access && { mayUse: (name) => rooms.access?.mayUse(caller, name) ?? true }),
+          tags: controls.tags,
+          retries: once ? 0 : controls.retries,
+          fallbacks: controls.fallbacks,
+          disableFallbacks: once || controls.disableFallbacks,
+          signal: incoming.signal,
+          ownTimeout:
+            controls.timeoutSeconds !== undefined || controls.streamTimeoutSeconds !== undefined,
+          attempt,
+        })
+    receipt.deployment = deployment
+    receipt.group = deployment.group
+    receipt.retries = retries
+    receipt.fallbacks = fallbacks
+    if (answer.told.type === 'live')
+      return await live(answer, answer.told, operation, said, receipt, rooms, release)
+    release(undefined)
+    return await whole(answer, answer.told, operation, said, receipt, rooms)
+  } catch (cause) {
+    const error = receipt.failed(cause)
+    receipt.settle()
+    if (error.kind === 'internal')
+      rooms.log('error', 'a request failed inside the gateway', {
+        cause: error.cause,
+        requestId: receipt.requestId,
+      })
+    return refusal(error, operation.dialect, receipt.requestId, rooms)
+  }
+}
+
+export type OperationPath = Said & {
+  /** Who is asked where no model is named. */
+  keptBy?: () => Deployment | undefined
+}
+
+async function asked(
+  deployment: Deployment,
+  attempt: (to: Deployment) => Promise<OperationAnswer>,
+): Promise<Routed<OperationAnswer>> {
+  const answer = await attempt(deployment)
+  return { answer, deployment, retries: 0, fallbacks: 0, release: () => {} }
+}
+
+type Heard = { said: Inbound; upload: Upload | undefined }
+
+/** The body, or the beginning of a form. The header `x-litellm-model` names the model where a form does it too late, or not at all. */
+async function hear(
+  incoming: Incoming,
+  operation: Operation,
+  path: OperationPath,
+  { settings }: Rooms,
+): Promise<Heard> {
+  // Whose model nobody names is the provider's to keep.
+  const otherwise = path.otherwise ?? (path.keptBy ? '' : undefined)
+  if (operation.bare) {
+    const said = heardOf({}, path.model ?? otherwise ?? '', operation, path)
+    return { said, upload: undefined }
+  }
+  const boundary = operation.form ? boundaryOf(incoming.header('content-type')) : undefined
+  const wire = operation.dialect
+  if (boundary === undefined) {
+    if (operation.form && !operation.keeps && !/json/i.test(incoming.header('content-type') ?? ''))
+      throw new GatewayError('bad_request', 'send the body as multipart/form-data', {
+        status: 415,
+        type: 'invalid_request_error',
+      })
+    const bytes = await incoming.body()
+    if (bytes.length === 0 && path.keptBy)
+      return { said: heardOf({}, path.model ?? '', operation, path), upload: undefined }
+    const asked = textual(path.model)
+      ? path
+      : { ...path, ...(otherwise !== undefined && { otherwise }) }
+    return { said: listen(bytes, wire, asked, settings.jsonDepth), upload: undefined }
+  }
+  const header = incoming.header('x-litellm-model')
+  const known = path.model ?? header ?? otherwise
+  const upload = await openUpload(incoming.stream(), boundary, known !== undefined)
+  const body = bodyOf(upload)
+  const first = list(body['target_model_names'])[0] ?? body['target_model_names']
+  const model =
+    path.model ?? textual(body['model']) ?? (path.keptBy && textual(first)?.split(',')[0]) ?? known
+  if (model === undefined)
+    throw new GatewayError('bad_request', "Missing required parameter: 'model'.", {
+      param: 'model',
+      type: 'invalid_request_error',
+    })
+  const said = heardOf(body, model, operation, path)
+  return { upload, said: { ...said, json: () => ({ ...bodyOf(upload), model }) } }
+}
+
+const textual = (value: Json | undefined): string | undefined =>
+  typeof value === 'string' && value !== '' ? value : undefined
+
+/** A body that was no JSON, as one that was. */
+function heardOf(
+  body: JsonObject,
+  model: string,
+  { dialect }: Operation,
+  { stream }: OperationPath,
+): Inbound {
+  return {
+    wire: dialect,
+    bytes: new Uint8Array(0),
+    glance: undefined,
+    model,
+    stream: stream ?? /^true$/i.test(String(body['stream'] ?? '')),
+    keys: () => Object.keys(body),
+    has: (key) => Object.hasOwn(body, key),
+    field: (key) => (Object.hasOwn(body, key) ? body[key] : undefined),
+    json: () => ({ ...body, model }),
+    request: () => {
+      throw new GatewayError('internal', 'this is no conversation')
+    },
+  }
+}
+
+/** What a request may use at most, as far as its body tells. */
+function worstOf(
+  operation: Operation,
+  said: Inbound,
+  incoming: Incoming,
+  group: string,
+  rooms: Rooms,
+): Worst {
+  const bytes = Number(incoming.header('content-length') ?? 0) || 0
+  const { textCharacters = 0, output, ...units } = operation.bound(said, bytes)
+  // A character is at most as many tokens as it has bytes.
+  const input = Math.min(textCharacters * 4, Math.max(said.bytes.length, textCharacters))
+  return {
+    input: () => input,
+    async exactInput() {
+      await rooms.tokens.ready()
+      const model = rooms.router.groups.find(group)[0]?.target.model ?? group
+      return Math.min(input, rooms.tokens.counter.countText(operation.text(said), model) + 16)
+    },
+    output: () => output,
+    modelOutput: () => undefined,
+    ...(Object.keys(units).length > 0 && { units }),
+  }
+}
+
+function wireFor(to: Deployment, operation: Operation): string {
+  const wire = mediaWireOf(to.spec, operation.id)
+  if (wire !== undefined && operation.knows(wire)) return wire
+  throw new GatewayError(
+    'not_offered',
+    `${to.spec.name} does not offer ${operation.id.replaceAll('_', ' ')} here; docs/providers.md says who does`,
+    { param: 'model' },
+  )
+}
+
+/** A field of the gateway's own that comes behind a large file cannot be heeded any more, nor kept from the provider unsaid. */
+function refuseLate(name: string): void {
+  if (!isControl(name)) return
+  throw new GatewayError(
+    'bad_request',
+    `the field '${name}' is for the gateway: put it before the file`,
+    { param: name, type: 'invalid_request_error' },
+  )
+}
+
+async function whole(
+  answer: OperationAnswer,
+  told: Extract<Told, { type: 'whole' }>,
+  operation: Operation,
+  said: Inbound,
+  receipt: Receipt,
+  rooms: Rooms,
+): Promise<Outgoing> {
+  const counted = told.usage ? undefined : await count(operation, said, answer.deployment, rooms)
+  receipt.usage = told.usage ?? counted ?? noUsage
+  receipt.units = told.units
+  noteUnpriced(receipt, rooms)
+  const headers = answerHeaders(answer, receipt)
+  headers['content-type'] = told.mime
+  headers['x-litellm-response-cost'] = costOfAnswer(receipt)
+  const out = told.encode(counted)
+  receipt.settle()
+  if (out instanceof Uint8Array) return { status: 200, headers, body: out }
+  return { status: 200, headers, body: out.body, encoding: out.encoding }
+}
+
+/** Nobody told the usage: what was read is counted, where it is text. */
+async function count(
+  operation: Operation,
+  said: Inbound,
+  to: Deployment,
+  { tokens }: Rooms,
+): Promise<Usage | undefined> {
+  const text = operation.text(said)
+  if (text === '') return undefined
+  await tokens.ready()
+  return { ...noUsage, input: tokens.counter.countText(text, to.target.model), estimated: true }
+}
+
+/**
+ * Bytes that pass. By hand, as a streamed chat is: a body that is left before its first step must settle too.
+ */
+async function live(
+  answer: OperationAnswer,
+  told: Extract<Told, { type: 'live' }>,
+  operation: Operation,
+  said: Inbound,
+  receipt: Receipt,
+  rooms: Rooms,
+  release: (error: GatewayError | undefined) => void,
+): Promise<Outgoing> {
+  receipt.firstByteAt = rooms.now()
+  receipt.units = told.units
+  receipt.usage = told.usage ?? (await count(operation, said, answer.deployment, rooms)) ?? noUsage
+  const headers = answerHeaders(answer, receipt)
+  headers['content-type'] = told.mime
+  if (!told.tap) headers['x-litellm-response-cost'] = costOfAnswer(receipt)
+  if (told.mime.startsWith('text/event-stream')) {
+    headers['cache-control'] = 'no-cache'
+    headers['x-accel-buffering'] = 'no'
+  }
+  const source = told.body[Symbol.asyncIterator]()
+  let closed = false
+  const settle = (cause: unknown): void => {
+    if (closed) return
+    closed = true
+    release(cause === undefined ? undefined : receipt.failed(cause))
+    try {
+      const { usage, units } = told.tap?.end() ?? {}
+      receipt.usage = usage ?? receipt.usage
+      receipt.units = units ?? receipt.units
+      noteUnpriced(receipt, rooms)
+    } finally {
+      receipt.settle()
+    }
+  }
+  const body: AsyncIterable<Uint8Array> = {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        if (closed) return { done: true, value: undefined }
+        try {
+          const step = await source.next()
+          if (step.done) {
+            settle(undefined)
+            return { done: true, value: undefined }
+          }
+          told.tap?.push(step.value)
+          return { done: false, value: step.value }
+        } catch (cause) {
+          const error = named(cause, answer.deployment)
+          settle(error)
+          throw error
+        }
+      },
+      async return() {
+        settle(new GatewayError('canceled', 'the client has gone'))
+        await source.return?.()
+        return { done: true, value: undefined }
+      },
+    }),
+  }
+  return { status: 200, headers, body }
+}

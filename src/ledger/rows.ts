@@ -1,0 +1,258 @@
+import { inputTokens, outputTokens } from '../chat/chat.ts'
+import type { Json, JsonObject } from '../json/json.ts'
+import type { Statement } from '../store/db.ts'
+import type { Entry } from './ledger.ts'
+
+/** What `spend_log.flags` holds. */
+export const flags = { stream: 1, estimated: 2, unpriced: 4, cached: 8 } as const
+
+/** Names of an entry that rows refer to by number. */
+export function wordsOf(entry: Entry): string[] {
+  const { payer } = entry
+  return [
+    entry.operation,
+    entry.keyId,
+    payer?.userId,
+    payer?.teamId,
+    payer?.organizationId,
+    payer?.customerId,
+    entry.group || entry.model,
+    entry.upstreamModel,
+    entry.deploymentId,
+    entry.provider,
+    entry.fault,
+    ...(payer?.tags ?? []),
+  ].filter((word): word is string => word !== undefined && word !== '')
+}
+
+type Words = (text: string) => number
+
+/** The columns of `spend_log` a row is written with, and what PostgreSQL calls their types. */
+const logColumns = {
+  request_id: 'text',
+  call_id: 'text',
+  started_at: 'bigint',
+  duration: 'integer',
+  first_byte: 'integer',
+  operation: 'bigint',
+  key_id: 'bigint',
+  user_id: 'bigint',
+  team_id: 'bigint',
+  organization_id: 'bigint',
+  customer_id: 'bigint',
+  model_group: 'bigint',
+  model: 'bigint',
+  deployment_id: 'bigint',
+  provider: 'bigint',
+  spend: 'bigint',
+  input: 'bigint',
+  output: 'bigint',
+  cache_read: 'bigint',
+  cache_write: 'bigint',
+  reasoning: 'bigint',
+  status: 'bigint',
+  fault: 'bigint',
+  flags: 'integer',
+  more: 'text',
+} as const
+
+const hourKeys = {
+  hour: 'bigint',
+  scope: 'text',
+  scope_id: 'bigint',
+  key_id: 'bigint',
+  model_group: 'bigint',
+  model: 'bigint',
+  provider: 'bigint',
+  operation: 'bigint',
+} as const
+const hourSums = [
+  'spend',
+  'input',
+  'output',
+  'cache_read',
+  'cache_write',
+  'requests',
+  'failures',
+] as const
+const hourColumns = {
+  ...hourKeys,
+  ...(Object.fromEntries(hourSums.map((name) => [name, 'bigint'])) as Record<
+    (typeof hourSums)[number],
+    'bigint'
+  >),
+}
+
+/** Rows and hourly sums of a batch of entries. `rows: false` keeps only the sums (`disable_spend_logs`). */
+export function statementsOf(
+  entries: readonly Entry[],
+  wordOf: Words,
+  dialect: 'sqlite' | 'postgres',
+  rows: boolean,
+): Statement[] {
+  const statements: Statement[] = []
+  if (rows && entries.length > 0)
+    statements.push(
+      bulk(
+        'spend_log',
+        logColumns,
+        entries.map((entry) => logRow(entry, wordOf)),
+        '',
+        dialect,
+      ),
+    )
+  const hours = hourRows(entries, wordOf)
+  if (hours.length > 0) {
+    const sums = hourSums.map((name) => `${name} = spend_hour.${name} + excluded.${name}`)
+    statements.push(
+      bulk(
+        'spend_hour',
+        hourColumns,
+        hours,
+        ` on conflict (scope, scope_id, hour, key_id, model_group, model, provider, operation) do update set ${sums.join(', ')}`,
+        dialect,
+      ),
+    )
+  }
+  return statements
+}
+
+/**
+ * Many rows at once, the way each database takes them fastest: SQLite one prepared insert a row, PostgreSQL one array a
+ * column.
+ */
+export function bulk(
+  table: string,
+  columns: Readonly<Record<string, string>>,
+  rows: readonly (readonly unknown[])[],
+  conflict: string,
+  dialect: 'sqlite' | 'postgres',
+): Statement {
+  const names = Object.keys(columns)
+  const into = `insert into ${table} (${names.join(', ')})`
+  if (dialect === 'sqlite')
+    return {
+      query: {
+        sql: `${into} values (${names.map(() => '?').join(', ')})${conflict}`,
+        parameters: [],
+      },
+      many: rows,
+    }
+  const types = Object.values(columns)
+  return {
+    query: {
+      sql: `${into} select * from unnest(${types.map((type, at) => `$${at + 1}::${type}[]`).join(', ')})${conflict}`,
+      parameters: names.map((_, at) => rows.map((row) => row[at] ?? null)),
+    },
+  }
+}
+
+function logRow(entry: Entry, wordOf: Words): unknown[] {
+  const { payer, usage } = entry
+  const word = (text: string | undefined): number | null =>
+    text === undefined || text === '' ? null : wordOf(text)
+  return [
+    clean(entry.answerId ?? entry.requestId),
+    entry.answerId === undefined ? null : clean(entry.requestId),
+    entry.startedAt,
+    Math.max(0, Math.min(entry.endedAt - entry.startedAt, 2_000_000_000)),
+    entry.firstByteAt === undefined ? null : Math.max(0, entry.firstByteAt - entry.startedAt),
+    wordOf(entry.operation),
+    word(entry.keyId),
+    word(payer?.userId),
+    word(payer?.teamId),
+    word(payer?.organizationId),
+    word(payer?.customerId),
+    word(entry.group || entry.model),
+    word(entry.upstreamModel),
+    word(entry.deploymentId),
+    word(entry.provider),
+    entry.nanoDollars,
+    inputTokens(entry.usage),
+    outputTokens(usage),
+    usage.cacheRead,
+    cacheWrites(entry),
+    usage.reasoning,
+    entry.status,
+    word(entry.fault),
+    (entry.stream ? flags.stream : 0) |
+      (usage.estimated ? flags.estimated : 0) |
+      (entry.priced ? 0 : flags.unpriced) |
+      (payer?.cached ? flags.cached : 0),
+    moreOf(entry),
+  ]
+}
+
+const cacheWrites = ({ usage }: Entry): number => usage.cacheWrite + usage.cacheWrite1h
+
+/** What most requests do not have. */
+function moreOf(entry: Entry): string | null {
+  const { payer } = entry
+  const more: JsonObject = {}
+  const put = (name: string, value: Json | undefined): void => {
+    if (value !== undefined && value !== '' && value !== 0) more[name] = value
+  }
+  put('tags', payer?.tags?.length ? [...payer.tags] : undefined)
+  put('metadata', payer?.metadata)
+  put('session_id', payer?.sessionId)
+  put('ip', payer?.ip)
+  put('user_agent', payer?.userAgent)
+  put('key_alias', payer?.keyAlias)
+  put('team_alias', payer?.teamAlias)
+  put('project_id', payer?.projectId)
+  put('retries', entry.retries)
+  put('fallbacks', entry.fallbacks)
+  if (entry.group !== '' && entry.group !== entry.model) put('asked', entry.model)
+  if (entry.error !== undefined)
+    put('error', { message: entry.error.slice(0, 2000), code: String(entry.status) })
+  for (const _ in more) return clean(JSON.stringify(more))
+  return null
+}
+
+/** PostgreSQL's text holds no NUL. */
+const clean = (text: string): string =>
+  text.includes('\u0000') ? text.replaceAll('\u0000', '') : text.replaceAll('\\u0000', '')
+
+/** Sums per hour, once for everybody and once for each party. */
+function hourRows(entries: readonly Entry[], wordOf: Words): (string | number)[][] {
+  const rows = new Map<string, (string | number)[]>()
+  for (const entry of entries) {
+    const { payer } = entry
+    const word = (text: string | undefined): number =>
+      text === undefined || text === '' ? 0 : wordOf(text)
+    const parties: [scope: string, id: number][] = [['all', 0]]
+    if (payer?.userId) parties.push(['user', word(payer.userId)])
+    if (payer?.teamId) parties.push(['team', word(payer.teamId)])
+    if (payer?.organizationId) parties.push(['organization', word(payer.organizationId)])
+    if (payer?.customerId) parties.push(['customer', word(payer.customerId)])
+    for (const tag of payer?.tags ?? []) parties.push(['tag', word(tag)])
+    const hour = Math.floor(entry.startedAt / 3_600_000) * 3_600_000
+    const sums = [
+      entry.nanoDollars,
+      inputTokens(entry.usage),
+      outputTokens(entry.usage),
+      entry.usage.cacheRead,
+      cacheWrites(entry),
+      1,
+      entry.fault === undefined ? 0 : 1,
+    ]
+    const what = [
+      word(entry.keyId),
+      word(entry.group || entry.model),
+      word(entry.upstreamModel),
+      word(entry.provider),
+      word(entry.operation),
+    ]
+    for (const [scope, id] of parties) {
+      const keys = [hour, scope, id, ...what]
+      const name = keys.join(' ')
+      const row = rows.get(name)
+      if (row)
+        for (const [at, sum] of sums.entries())
+          row[keys.length + at] = Number(row[keys.length + at]) + sum
+      else rows.set(name, [...keys, ...sums])
+    }
+  }
+  // In one order, so that two processes that write the same rows do not wait for each other crosswise.
+  return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
+}

@@ -1,0 +1,126 @@
+import { list, text } from '../json/json.ts'
+import type { Doc } from '../store/docs.ts'
+import type { Store } from '../store/store.ts'
+import { type Holder, holderOf } from './terms.ts'
+
+/** What a request names besides its key: customers, tags, groups of models. */
+export type Parties = {
+  /** A customer somebody made; undefined: a walk-in. At once when it was seen lately. */
+  customer(id: string): Known | undefined | Promise<Known | undefined>
+  /** A tag somebody made. */
+  tag(name: string): Holder | undefined
+  /** Models of an access group that was made by itself (others are named by `model_info.access_groups`). */
+  group(name: string): readonly string[] | undefined
+  /** Resolves when what has been written last is known here; undefined: it is. */
+  settling(): Promise<void> | undefined
+}
+export type Known = { doc: Doc<'customer'>; holder: Holder }
+
+const customersMax = 10_000
+
+/** Tags and groups are few and held; of customers the latest are. `defaultBudget`: `max_end_user_budget_id`. */
+export async function createParties(
+  store: Store,
+  defaultBudget: string | undefined,
+): Promise<Parties> {
+  let tags = new Map<string, Holder>()
+  let groups = new Map<string, readonly string[]>()
+  const customers = new Map<string, Known | undefined>()
+  let anyCustomer = true
+  let writes = 0
+  let reading: Promise<void> | undefined
+
+  async function budgetOf(id: string | null | undefined): Promise<Doc<'budget'> | undefined> {
+    return id ? store.docs.budget.find(id) : undefined
+  }
+
+  async function read(): Promise<void> {
+    const before = writes
+    const [tagDocs, groupDocs, customerCount] = await Promise.all([
+      store.docs.tag.list(),
+      store.docs.access_group.list(),
+      store.docs.customer.list({ limit: 1 }),
+    ])
+    const budgets = new Map(
+      (
+        await store.docs.budget.many(
+          tagDocs.flatMap(({ columns }) => (columns.budget_id ? [columns.budget_id] : [])),
+        )
+      ).map((one) => [one.id, one]),
+    )
+    if (before !== writes) return read()
+    tags = new Map(
+      tagDocs.map((doc) => [doc.id, holderOf(doc, budgets.get(doc.columns.budget_id ?? ''))]),
+    )
+    groups = new Map(
+      groupDocs.map((doc) => [
+        doc.uniqueName ?? doc.id,
+        list(doc.data['access_model_names'] ?? doc.data['model_names'] ?? doc.data['models'])
+          .map((name) => text(name))
+          .filter((name) => name !== undefined),
+      ]),
+    )
+    // A gateway that knows no customers need not look for each.
+    anyCustomer = customerCount.length > 0
+  }
+
+  store.onChange((kind, id) => {
+    if (!bearing.has(kind) && id !== '') return
+    writes++
+    if (kind === 'customer') {
+      customers.delete(id)
+      anyCustomer = true
+      return
+    }
+    if (kind === 'budget' || id === '') customers.clear()
+    reading ??= read()
+      .catch(() => {})
+      .finally(() => {
+        reading = undefined
+      })
+  })
+  await read()
+
+  async function find(id: string): Promise<Known | undefined> {
+    const before = writes
+    const doc = await store.docs.customer.find(id)
+    const known = doc && {
+      doc,
+      holder: holderOf(doc, await budgetOf(doc.columns.budget_id ?? defaultBudget)),
+    }
+    const walkIn = known ?? (defaultBudget === undefined ? undefined : await walkedIn(id))
+    if (before === writes) {
+      if (customers.size >= customersMax) customers.delete(customers.keys().next().value ?? '')
+      customers.set(id, walkIn)
+    }
+    return walkIn
+  }
+
+  /** Whoever nobody made has the budget that is set for everybody. */
+  async function walkedIn(id: string): Promise<Known | undefined> {
+    const budget = await budgetOf(defaultBudget)
+    if (!budget) return undefined
+    const doc: Doc<'customer'> = {
+      kind: 'customer',
+      id,
+      uniqueName: null,
+      columns: {},
+      data: {},
+      createdAt: 0,
+      updatedAt: 0,
+    }
+    return { doc, holder: holderOf(doc, budget) }
+  }
+
+  return {
+    customer(id) {
+      if (!anyCustomer && defaultBudget === undefined) return undefined
+      return customers.has(id) ? customers.get(id) : find(id)
+    },
+    tag: (name) => tags.get(name),
+    group: (name) => groups.get(name),
+    settling: () => reading,
+  }
+}
+
+const bearing = new Set(['customer', 'tag', 'access_group', 'budget'])

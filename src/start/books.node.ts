@@ -1,0 +1,195 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { EnvSettings } from '../config/environment.ts'
+import type { Config } from '../config/schema.ts'
+import { GatewayError } from '../errors.ts'
+import type { Rooms } from '../gateway/rooms.ts'
+import { type Json, number, object, text } from '../json/json.ts'
+import { type Books, createBooks } from '../ledger/books.ts'
+import {
+  deadJournals,
+  journalFolder,
+  openJournal,
+  readJournal,
+  removeJournal,
+} from '../ledger/journal.node.ts'
+import { createAccess } from '../policy/access.ts'
+import { type AdmitSettings, createAdmit } from '../policy/admit.ts'
+import { createGrants, type Grants } from '../policy/grant.ts'
+import { createLimits } from '../policy/limits.ts'
+import { createParties } from '../policy/parties.ts'
+import type { Budget } from '../policy/terms.ts'
+import { accountOf } from '../store/accounts.ts'
+import type { Db } from '../store/db.ts'
+import { migrate } from '../store/migrate.ts'
+import { createSealer } from '../store/seal.node.ts'
+import { createStore } from '../store/store.ts'
+import { secretFile } from './data.node.ts'
+
+export type BooksOptions = {
+  config: Config
+  settings: EnvSettings
+  dataDir: string
+  masterKey: string | undefined
+  log: Rooms['log']
+  /** The rooms, once they are made: who may use which model is asked of their router. */
+  rooms(): Rooms
+}
+
+/** Everything that needs the database. */
+export type OpenBooks = {
+  books: Books
+  grants: Grants
+  access: NonNullable<Rooms['access']>
+  admit: NonNullable<Rooms['admit']>
+}
+
+/** Opens the database, brings it up to date and closes the books of processes that ended without. */
+export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
+  const { config, settings, dataDir, masterKey, log } = options
+  const db = await openDb(options)
+  try {
+    await migrate(db)
+    const secret = settings.saltKey ?? masterKey ?? (await secretFile(dataDir, db.dialect))
+    const store = await createStore({
+      db,
+      node: randomBytes(9).toString('base64url').replace(/^-/, '_'),
+      sealer: createSealer(secret),
+    })
+    const folder = journalFolder(dataDir)
+    const clock = {
+      timeZone: config.settings.timezone ?? 'UTC',
+      ...(typeof config.settings.budget_reset_time === 'string' && {
+        timeOfDay: config.settings.budget_reset_time,
+      }),
+    }
+    const limits = createLimits(store, Date.now)
+    const findDead = async () =>
+      deadJournals(folder, store.node).map((dead) => ({
+        left: readJournal(dead),
+        remove: () => removeJournal(dead.path),
+      }))
+    const books = await createBooks({
+      store,
+      journal: openJournal(folder, store.node),
+      host: hostname(),
+      clock,
+      rows: config.general.disable_spend_logs !== true,
+      log,
+      findDead,
+      onNodes: (count, self) => limits.setNodes(count, self),
+    })
+    // Before anything is answered: what the last process left counts.
+    for (const { left, remove } of await findDead()) {
+      await books.takeOver(left)
+      remove()
+    }
+    const parties = await createParties(store, config.settings.max_end_user_budget_id)
+    return {
+      books,
+      grants: createGrants(store, {
+        now: Date.now,
+        userBudgetOnTeamKeys: config.general.apply_user_budget_to_team_keys === true,
+      }),
+      access: createAccess(() => options.rooms().router.groups, parties),
+      admit: createAdmit({
+        books,
+        limits,
+        parties,
+        now: Date.now,
+        settings: admitSettings(config, log),
+      }),
+    }
+  } catch (cause) {
+    await db.close().catch(() => {})
+    throw cause
+  }
+}
+
+async function openDb({ settings, dataDir, config, log }: BooksOptions): Promise<Db> {
+  const url = settings.databaseUrl ?? text(config.general.database_url as Json)
+  if (url === undefined) {
+    const { openSqlite } = await import('../store/sqlite.node.ts')
+    return openSqlite(join(dataDir, 'throughway.db'))
+  }
+  if (!/^postgres(ql)?:\/\//.test(url))
+    throw new GatewayError(
+      'internal',
+      `DATABASE_URL begins with ${url.split(':')[0]?.slice(0, 20)}: it must be postgres://… (leave it out for the SQLite database in the data folder)`,
+    )
+  const { openPostgres } = await import('../store/postgres.node.ts')
+  try {
+    return await openPostgres({
+      url,
+      connections: config.general.database_connection_pool_limit ?? 10,
+      connectSeconds: Math.min(config.general.database_connection_timeout ?? 10, 60),
+      onError: (cause) => log('warn', 'a connection to the database broke', { cause }),
+    })
+  } catch (cause) {
+    throw new GatewayError(
+      'internal',
+      `the database at ${hostOf(url)} cannot be reached (${(cause as { code?: string }).code ?? 'no answer'}): see that it runs and that DATABASE_URL names its user and password rightly`,
+      { cause },
+    )
+  }
+}
+
+/** Never the password. */
+function hostOf(url: string): string {
+  try {
+    const { host, pathname } = new URL(url)
+    return `${host}${pathname}`
+  } catch {
+    return 'DATABASE_URL'
+  }
+}
+
+const nano = (dollars: number): number => Math.round(dollars * 1e9)
+
+function admitSettings({ settings, general, router }: Config, log: Rooms['log']): AdmitSettings {
+  const told = new Set<string>()
+  const overshoot = text(general.budget_overshoot as Json)
+  return {
+    overshoot:
+      overshoot === 'allow' || overshoot === 'deny'
+        ? overshoot
+        : general.fail_closed_budget_enforcement === true
+          ? 'deny'
+          : 'bounded',
+    budgetStatus: settings.budget_exceeded_status_code ?? 422,
+    proxy:
+      settings.max_budget === undefined
+        ? undefined
+        : {
+            account: accountOf.proxy(),
+            max: nano(settings.max_budget),
+            duration: settings.budget_duration,
+          },
+    customerMax:
+      settings.max_end_user_budget === undefined ? undefined : nano(settings.max_end_user_budget),
+    providers: providerBudgets(object(router.provider_budget_config)),
+    parallel: general.global_max_parallel_requests,
+    outputOtherwise: 4096,
+    onSoft: (holder, spend) => {
+      const name = `${holder.scope} ${holder.id}`
+      if (told.has(name)) return
+      if (told.size > 10_000) told.clear()
+      told.add(name)
+      log('warn', `${name} has passed its soft budget`, { spend: spend / 1e9 })
+    },
+  }
+}
+
+function providerBudgets(config: ReturnType<typeof object>): ReadonlyMap<string, Budget> {
+  return new Map(
+    Object.entries(config).flatMap(([provider, value]) => {
+      const terms = object(value)
+      const max = number(terms['budget_limit'] ?? terms['max_budget'])
+      const duration = text(terms['time_period']) ?? text(terms['budget_duration'])
+      return max === undefined
+        ? []
+        : [[provider, { account: accountOf.provider(provider), max: nano(max), duration }] as const]
+    }),
+  )
+}

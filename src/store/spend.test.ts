@@ -1,0 +1,412 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import fc from 'fast-check'
+import { noUsage } from '../chat/chat.ts'
+import type { Entry, Payer } from '../ledger/ledger.ts'
+import { statementsOf, wordsOf } from '../ledger/rows.ts'
+import type { Db } from './db.ts'
+import { migrate } from './migrate.ts'
+import {
+  countSpendRows,
+  faultsPerDay,
+  type SpendFilter,
+  type SpendRow,
+  spendRows,
+  wordIds,
+} from './spend.ts'
+import { type SumsFilter, spenders, spendSums } from './spend-sums.ts'
+import { openSqlite } from './sqlite.node.ts'
+
+const hour = 3_600_000
+const start = Date.UTC(2026, 0, 1)
+
+/** An entry of which only the differences matter. */
+export function entry(
+  id: string,
+  at: number,
+  { payer, ...more }: Partial<Omit<Entry, 'payer'>> & { payer?: Partial<Payer> } = {},
+): Entry {
+  return {
+    requestId: `call-${id}`,
+    answerId: id,
+    startedAt: at,
+    firstByteAt: at + 40,
+    endedAt: at + 100,
+    operation: 'chat',
+    keyId: 'k1',
+    model: 'gpt',
+    group: 'gpt',
+    deploymentId: 'd1',
+    provider: 'openai',
+    upstreamModel: 'gpt-x',
+    stream: false,
+    usage: { ...noUsage, input: 10, output: 5 },
+    nanoDollars: 1000,
+    priced: true,
+    retries: 0,
+    fallbacks: 0,
+    fault: undefined,
+    status: 200,
+    ...more,
+    payer: { accounts: [], ...payer },
+  }
+}
+
+/** Writes them as the ledger does. */
+export async function fill(db: Db, entries: readonly Entry[]): Promise<void> {
+  const texts = [...new Set(entries.flatMap(wordsOf))]
+  for (let from = 0; from < texts.length; from += 500)
+    await db.query
+      .insertInto('word')
+      .values(texts.slice(from, from + 500).map((text) => ({ text })))
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+  const ids = await wordIds(db.query, texts)
+  await db.batch(statementsOf(entries, (text) => ids.get(text) ?? 0, db.dialect, true))
+}
+
+async function open(path = ':memory:'): Promise<Db> {
+  const db = openSqlite(path)
+  await migrate(db)
+  return db
+}
+
+describe('rows of spend', () => {
+  let db: Db
+  before(async () => {
+    db = await open()
+    await fill(db, [
+      entry('a', start, { payer: { userId: 'u1', teamId: 't1', tags: ['x'] } }),
+      entry('b', start + 1000, { keyId: 'k2', payer: { userId: 'u2', sessionId: 's "1"' } }),
+      entry('c', start + 2000, {
+        nanoDollars: 0,
+        fault: 'rate_limit',
+        status: 429,
+        error: 'too "fast"\nfor us',
+        payer: { userId: 'u1', customerId: "Ünïcode'; drop table spend_log; --" },
+      }),
+      entry('d', start + 3000, {
+        keyId: 'k3',
+        group: 'other',
+        upstreamModel: 'other-x',
+        deploymentId: 'd2',
+        nanoDollars: 9,
+        endedAt: start + 3001,
+        payer: { teamId: 't1', organizationId: 'o1', cached: true },
+      }),
+      // Written last, begun first.
+      entry('e', start - 1000, { answerId: undefined, keyId: 'k3', payer: { teamId: 't2' } }),
+    ])
+  })
+  after(() => db.close())
+
+  const sight = { keys: [], users: [], teams: [], organizations: [] }
+  const found: [name: string, filter: SpendFilter, ids: string[]][] = [
+    ['all, the newest first', {}, ['d', 'c', 'b', 'a', 'call-e']],
+    ['a key', { keys: ['k3'] }, ['d', 'call-e']],
+    ['keys', { keys: ['k1', 'k2'] }, ['c', 'b', 'a']],
+    ['a key nobody used', { keys: ['nobody'] }, []],
+    ['one that is there and one that is not', { keys: ['k2', 'nobody'] }, ['b']],
+    ['no key at all', { keys: [] }, []],
+    ['a user', { users: ['u1'] }, ['c', 'a']],
+    ['a team and a user', { users: ['u1'], teams: ['t1'] }, ['a']],
+    ['a customer of any name', { customers: ["Ünïcode'; drop table spend_log; --"] }, ['c']],
+    ['an organisation', { organizations: ['o1'] }, ['d']],
+    ['a model', { models: ['other-x'] }, ['d']],
+    ['a group', { groups: ['gpt'] }, ['c', 'b', 'a', 'call-e']],
+    ['a deployment', { deployments: ['d2'] }, ['d']],
+    ["the answer's id", { requestId: 'a' }, ['a']],
+    ["the call's id", { requestId: 'call-a' }, ['a']],
+    ['times, the end outside', { from: start, until: start + 3000 }, ['c', 'b', 'a']],
+    ['a session with quotes in its name', { session: 's "1"' }, ['b']],
+    ['a part of a session is none', { session: 's ' }, []],
+    ['failures', { failed: true }, ['c']],
+    ['successes', { failed: false }, ['d', 'b', 'a', 'call-e']],
+    ['a status', { status: 429 }, ['c']],
+    ['an error by its words', { error: 'fast"\nfor' }, ['c']],
+    ['an error by its words, the case too', { error: 'FAST' }, []],
+    ['from the cache', { cached: true }, ['d']],
+    ['not from the cache', { cached: false, users: ['u1'] }, ['c', 'a']],
+    ['money', { minSpend: 9, maxSpend: 999 }, ['d']],
+    ['any id: a key', { anyId: 'k2' }, ['b']],
+    ['any id: a call', { anyId: 'call-c' }, ['c']],
+    ['any id: a session', { anyId: 's "1"' }, ['b']],
+    ['any id: a request, outside the times', { anyId: 'a', from: start + 9000 }, ['a']],
+    ['any id: a team, inside the times', { anyId: 't1', until: start + 500 }, ['a']],
+    ['nothing may be seen', { sight }, []],
+    ['own rows', { sight: { ...sight, users: ['u1'] } }, ['c', 'a']],
+    [
+      'own rows and those of teams and keys, each once',
+      { sight: { ...sight, users: ['u1', 'u2'], teams: ['t1', 't2'], keys: ['k1'] } },
+      ['d', 'c', 'b', 'a', 'call-e'],
+    ],
+    [
+      'what is asked for, as far as it may be seen',
+      { keys: ['k2'], sight: { ...sight, users: ['u1'] } },
+      [],
+    ],
+  ]
+  for (const [name, filter, ids] of found)
+    test(name, async () => {
+      const rows = await spendRows(db.query, filter, { limit: 10 })
+      assert.deepEqual(
+        rows.map(({ requestId }) => requestId),
+        ids,
+      )
+      assert.equal(await countSpendRows(db.query, filter), ids.length)
+      assert.equal(await countSpendRows(db.query, filter, 2), Math.min(2, ids.length))
+      // Cut into pages, by number and by the last one seen, they are the same rows.
+      const paged: string[] = []
+      const keyed: string[] = []
+      let last: SpendRow | undefined
+      for (let offset = 0; offset < 6; offset += 2) {
+        const page = await spendRows(db.query, filter, { limit: 2, offset })
+        paged.push(...page.map(({ requestId }) => requestId))
+        const more = await spendRows(db.query, filter, { limit: 2, ...(last && { after: last }) })
+        if (offset === 0 || last) keyed.push(...more.map(({ requestId }) => requestId))
+        last = more.at(-1)
+      }
+      assert.deepEqual(paged, ids)
+      assert.deepEqual(keyed, ids)
+    })
+
+  test('a row is what was written', async () => {
+    const [row] = await spendRows(db.query, { requestId: 'd' }, { limit: 1 })
+    assert.deepEqual(row, {
+      seq: 4,
+      requestId: 'd',
+      callId: 'call-d',
+      startedAt: start + 3000,
+      duration: 1,
+      firstByte: 40,
+      operation: 'chat',
+      key: 'k3',
+      user: null,
+      team: 't1',
+      organization: 'o1',
+      customer: null,
+      group: 'other',
+      model: 'other-x',
+      deployment: 'd2',
+      provider: 'openai',
+      spend: 9,
+      input: 10,
+      output: 5,
+      cacheRead: 0,
+      cacheWrite: 0,
+      reasoning: 0,
+      status: 200,
+      fault: null,
+      flags: 8,
+      more: { asked: 'gpt' },
+    })
+  })
+
+  test('orders', async () => {
+    const first = async (order: 'spend' | 'request_duration_ms' | 'model', descending: boolean) =>
+      (await spendRows(db.query, {}, { order, descending, limit: 1 }))[0]?.requestId
+    assert.equal(await first('spend', true), 'call-e')
+    assert.equal(await first('spend', false), 'c')
+    assert.equal(await first('request_duration_ms', false), 'd')
+    assert.equal(await first('model', true), 'd')
+  })
+
+  test('faults per day and deployment', async () => {
+    assert.deepEqual(await faultsPerDay(db.query, { status: 429 }), [
+      { day: start / 86_400_000, deployment: 'd1', count: 1 },
+    ])
+  })
+})
+
+test('sums: days of any time zone add up to the same, and every sum to its rows', async () => {
+  const one = fc.record({
+    at: fc.integer({ min: 0, max: 72 }),
+    key: fc.constantFrom('k1', 'k2'),
+    user: fc.option(fc.constantFrom('u1', 'u2'), { nil: undefined }),
+    tags: fc.subarray(['x', 'y']),
+    spend: fc.integer({ min: 0, max: 1e12 }),
+    failed: fc.boolean(),
+  })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(one, { minLength: 1, maxLength: 20 }),
+      fc.constantFrom(0, 480, -330, 60, -840),
+      async (all, offsetMinutes) => {
+        const db = await open()
+        const entries = all.map(({ at, key, user, tags, spend, failed }, index) =>
+          entry(`${index}`, start + at * hour + 1, {
+            keyId: key,
+            nanoDollars: spend,
+            ...(failed && { fault: 'provider' as const, status: 500 }),
+            payer: { userId: user, tags },
+          }),
+        )
+        // In two parts, so that sums are added to what is there.
+        await fill(db, entries.slice(0, 3))
+        await fill(db, entries.slice(3))
+        const total = (fits: (one: (typeof all)[number]) => boolean) =>
+          all.filter(fits).reduce((sum, { spend }) => sum + spend, 0)
+        const days = await spendSums(db.query, { scope: 'all' }, ['day'], { offsetMinutes })
+        for (const { day, spend, requests, failures } of days) {
+          const here = all.filter(
+            ({ at }) =>
+              Math.floor((start + at * hour - offsetMinutes * 60_000) / 86_400_000) === day,
+          )
+          assert.deepEqual(
+            [spend, requests, failures],
+            [
+              here.reduce((sum, { spend }) => sum + spend, 0),
+              here.length,
+              here.filter(({ failed }) => failed).length,
+            ],
+          )
+        }
+        const counted = days.reduce((sum, { requests }) => sum + requests, 0)
+        assert.equal(counted, all.length)
+        const sums: [filter: SumsFilter, fits: (one: (typeof all)[number]) => boolean][] = [
+          [{ scope: 'all' }, () => true],
+          [{ scope: 'user', of: ['u1'] }, ({ user }) => user === 'u1'],
+          [{ scope: 'user', except: ['u1'] }, ({ user }) => user === 'u2'],
+          [
+            { scope: 'tag', of: ['x'], keys: ['k1'] },
+            ({ tags, key }) => tags.includes('x') && key === 'k1',
+          ],
+          [{ scope: 'all', models: ['gpt-x', 'none'] }, () => true],
+          [{ scope: 'all', models: ['none'] }, () => false],
+          [{ scope: 'all', keys: [] }, () => false],
+          [
+            { scope: 'all', from: start + 5 * hour, until: start + 9 * hour },
+            ({ at }) => at >= 5 && at < 9,
+          ],
+        ]
+        for (const [filter, fits] of sums)
+          assert.equal(
+            (await spendSums(db.query, filter, []))[0]?.spend ?? 0,
+            total(fits),
+            JSON.stringify(filter),
+          )
+        assert.deepEqual(
+          await spenders(db.query, 'user', 10),
+          [...new Set(all.flatMap(({ user }) => user ?? []))].sort(),
+        )
+        const top = await spendSums(db.query, { scope: 'all' }, ['key'], { top: 1 })
+        assert.equal(
+          top[0]?.spend,
+          Math.max(
+            total(({ key }) => key === 'k1'),
+            total(({ key }) => key === 'k2'),
+          ),
+        )
+        await db.close()
+      },
+    ),
+    { numRuns: 10 },
+  )
+})
+
+test('a million rows: small, and a page of them at once', {
+  skip: process.env['HEAVY'] === '1' ? false : 'takes a minute: HEAVY=1',
+}, async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'spend-'))
+  t.after(() => rm(dir, { recursive: true, force: true }))
+  const db = await open(join(dir, 'db.sqlite'))
+  t.after(() => db.close())
+  const rows = 1_000_000
+  const month = 30 * 24 * hour
+  const hex = (n: number, length: number) => n.toString(16).padStart(length, '0')
+  for (let at = 0; at < rows; at += 5000) {
+    await fill(
+      db,
+      Array.from({ length: 5000 }, (_, index) => {
+        const n = at + index
+        // A hundred keys, a few of which have most of the traffic; each has its model, and sometimes another.
+        const who = Math.floor((100 * ((n * 7919) % 1000) ** 3) / 1e9)
+        const model = (who + (n % 50 === 0 ? 1 : 0)) % 5
+        const random = (n: number) => hex(Math.imul(n, 0x9e3779b1) >>> 0, 8)
+        const failed = n % 50 === 0
+        return entry(`chatcmpl-${hex(n, 16)}${random(n)}`, start + Math.floor((n * month) / rows), {
+          requestId: `${random(n + rows)}-0000-4000-8000-${hex(n, 12)}`,
+          keyId: hex(who, 64),
+          group: `model-${model}`,
+          upstreamModel: `provider-model-${model}`,
+          deploymentId: `deployment-${model}-${n % 2}`,
+          provider: model % 2 === 0 ? 'openai' : 'anthropic',
+          nanoDollars: (n * 104729) % 1_000_000_000,
+          ...(failed && { fault: 'rate_limit' as const, status: 429, error: 'slow down, please' }),
+          payer: {
+            userId: `user-${who % 100}`,
+            ...(who % 2 === 0 && { teamId: `team-${who % 20}`, organizationId: 'org' }),
+            ...(n % 10 === 0 && { customerId: `customer-${n % 2000}` }),
+            ...(who % 4 === 0 && { tags: ['production', `job-${who % 7}`] }),
+          },
+        })
+      }),
+    )
+  }
+  const size = (await stat(join(dir, 'db.sqlite'))).size / 1e6
+  t.diagnostic(`${rows} rows: ${size.toFixed(0)} MB`)
+  const pages: [name: string, filter: SpendFilter, offset: number][] = [
+    ['newest', {}, 0],
+    ['of a day', { from: start + 20 * 24 * hour, until: start + 21 * 24 * hour }, 0],
+    ['of a key', { keys: [hex(7, 64)] }, 0],
+    ['of a team, page 10', { teams: ['team-4'] }, 450],
+    [
+      'own and of three teams',
+      {
+        sight: {
+          keys: [hex(7, 64)],
+          users: ['user-7'],
+          teams: ['team-2', 'team-4', 'team-6'],
+          organizations: [],
+        },
+      },
+      0,
+    ],
+    [
+      'by id',
+      { requestId: `chatcmpl-${hex(777_777, 16)}${hex(Math.imul(777_777, 0x9e3779b1) >>> 0, 8)}` },
+      0,
+    ],
+    ['page 10,000', {}, 500_000],
+    ['last page', {}, rows - 50],
+  ]
+  const slow: string[] = []
+  for (const [name, filter, offset] of pages) {
+    const times: number[] = []
+    for (let i = 0; i < 5; i++) {
+      const began = performance.now()
+      await spendRows(db.query, filter, { limit: 50, offset })
+      times.push(performance.now() - began)
+    }
+    const ms = times.sort((a, b) => a - b)[2] ?? 0
+    const began = performance.now()
+    const count = await countSpendRows(db.query, filter)
+    t.diagnostic(
+      `${name}: ${ms.toFixed(1)} ms; counting ${count}: ${(performance.now() - began).toFixed(1)} ms`,
+    )
+    if (ms > 100) slow.push(`${name}: ${ms} ms`)
+  }
+  for (const [name, filter, by] of [
+    ['days of a month', { scope: 'all' }, ['day']],
+    [
+      'a day by key and model',
+      { scope: 'all', from: start + 20 * 24 * hour, until: start + 21 * 24 * hour },
+      ['key', 'group'],
+    ],
+    ['teams', { scope: 'team' }, ['day', 'who']],
+  ] as const) {
+    const began = performance.now()
+    const sums = await spendSums(db.query, filter, by)
+    t.diagnostic(`sums, ${name}: ${sums.length} rows, ${(performance.now() - began).toFixed(1)} ms`)
+  }
+  const { n } = await db.query
+    .selectFrom('spend_hour')
+    .select((a) => a.fn.countAll<number>().as('n'))
+    .executeTakeFirstOrThrow()
+  t.diagnostic(`spend_hour: ${n} rows`)
+  assert.deepEqual(slow, [])
+  assert.ok(size <= 250, `${size} MB`)
+})

@@ -1,0 +1,142 @@
+import { type Json, type JsonObject, list, object, text } from '../../json/json.ts'
+import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
+import { decodeError } from '../openai-chat/errors.ts'
+import { openaiChat } from '../openai-chat/wire.ts'
+import type { Target } from '../wire.ts'
+import { type Answered, askOnce, type Exchange, jsonBody, readJson, type Sent } from './media.ts'
+import type { Operation, OperationAsk, Told } from './operation.ts'
+
+/**
+ * Things a provider keeps for a client: files, batches, vector stores, films in the making. The request passes to the
+ * deployment as it is; what is changed is who keeps it. An id that is told carries the deployment, as LiteLLM's ids do,
+ * so that the next request finds it again.
+ */
+export type ResourceAsk = {
+  /** The operation's name in a provider's row. */
+  id: string
+  method: NonNullable<Sent['method']>
+  /** Below the base, as OpenAI has it: `/files/file-abc/content`; ids already the provider's own. */
+  path: string
+  query: string
+  /** The answer is bytes. */
+  live: boolean
+  /** `model` of the body is the provider's to see. */
+  model: boolean
+}
+
+export function createResource(ask: ResourceAsk): Operation {
+  return {
+    id: ask.id,
+    dialect: openaiChat,
+    form: true,
+    // OpenAI's own fields of these names.
+    keeps: ['metadata', 'timeout'],
+    bare: ask.method === 'GET' || ask.method === 'DELETE',
+    knows: (wire) => wire === 'openai',
+    bound: () => ({ output: 0 }),
+    text: () => '',
+    start: (operation) => ({ exchange: passing(ask, operation), decodeError }),
+  }
+}
+
+function* passing(
+  { method, path, query, live, model }: ResourceAsk,
+  { to, upload, form, plain, keeper }: OperationAsk,
+): Exchange<Told> {
+  const bare = method === 'GET' || method === 'DELETE'
+  const own = model ? { set: { model: to.model }, remove: forUs } : { set: {}, remove: forUsAll }
+  const answer = yield* askOnce({
+    method,
+    path: `${placeOf(to, path)}${query === '' ? '' : `?${query}`}`,
+    ...(!bare && {
+      body: upload ? form(undefined, own) : jsonBody(sentBody(plain(), to, model)),
+    }),
+    ...(live && { live: true as const }),
+  })
+  const mime = answer.header('content-type') ?? 'application/json'
+  if (answer.live) return { type: 'live', mime, body: answer.live }
+  if (!/json/i.test(mime)) return { type: 'whole', mime, encode: () => answer.bytes }
+  return told(answer, keeper)
+}
+
+function told(answer: Answered, keeper: string): Told {
+  const body = answer.bytes.length === 0 ? {} : withIds(readJson(answer), keeper)
+  return {
+    type: 'whole',
+    mime: 'application/json',
+    encode: () => ({ body: JSON.stringify(body), encoding: 'utf8' }),
+  }
+}
+
+const forUsAll: ReadonlySet<string> = new Set([
+  'model',
+  'target_model_names',
+  'custom_llm_provider',
+  'litellm_metadata',
+])
+const forUs: ReadonlySet<string> = new Set([...forUsAll].filter((name) => name !== 'model'))
+
+function sentBody(body: JsonObject, { model }: Target, named: boolean): JsonObject {
+  const out: JsonObject = {}
+  for (const [key, value] of Object.entries(body))
+    if (!forUsAll.has(key)) out[key] = idFields.has(key) ? bareIds(value) : value
+  return named ? { ...out, model } : out
+}
+
+/** Azure keeps them beside its deployments. */
+const placeOf = ({ quirks }: Target, path: string): string =>
+  quirks.chatPath?.startsWith('/openai/deployments/') ? `/openai${path}` : path
+
+/** Fields that name what a provider keeps. */
+const idFields: ReadonlySet<string> = new Set(
+  `id input_file_id output_file_id error_file_id file_id file_ids training_file validation_file vector_store_id
+  batch_id first_id last_id`.split(/\s+/),
+)
+
+/** `file-` and base64url of `litellm:<the provider's id>;model,<deployment>`: LiteLLM's clients know ids like these. */
+export function keptId(id: string, keeper: string): string {
+  if (readKept(id)) return id
+  const kind = /^[a-z]+(?=[-_])/.exec(id)?.[0] ?? 'id'
+  return `${kind}-${base64url(`litellm:${id};model,${keeper}`)}`
+}
+
+/** The provider's own id, and who keeps it; undefined for an id that says nothing of it. */
+export function readKept(id: string): { id: string; keeper: string } | undefined {
+  const coded = /^[a-z]{2,12}-([A-Za-z0-9_-]{16,1024})$/.exec(id)?.[1]
+  if (coded === undefined) return undefined
+  try {
+    const said = utf8(bytesOf(atob(coded.replaceAll('-', '+').replaceAll('_', '/'))))
+    const found = /^litellm:([\x21-\x7e]{1,300});model,([\x20-\x7e]{1,300})$/.exec(said)
+    return found?.[1] && found[2] ? { id: found[1], keeper: found[2] } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const base64url = (said: string): string =>
+  btoa(latin1(toUtf8(said)))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replace(/=+$/, '')
+
+const bareIds = (value: Json | undefined): Json => {
+  if (typeof value === 'string') return readKept(value)?.id ?? value
+  return Array.isArray(value) ? value.map(bareIds) : (value ?? null)
+}
+
+/** Ids of an answer and of the items of a list. */
+function withIds(body: JsonObject, keeper: string): JsonObject {
+  const out: JsonObject = {}
+  for (const [key, value] of Object.entries(body)) {
+    const said = text(value)
+    if (idFields.has(key) && said) out[key] = keptId(said, keeper)
+    else if (key === 'data' && Array.isArray(value))
+      out[key] = list(value).map((item) =>
+        typeof item === 'object' && item !== null && !Array.isArray(item)
+          ? withIds(object(item), keeper)
+          : item,
+      )
+    else out[key] = value
+  }
+  return out
+}

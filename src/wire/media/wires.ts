@@ -1,0 +1,23 @@
+import type { embeddingWires } from './embedding-wires.ts'
+import type { imageWires } from './image-wires.ts'
+
+/** How a provider speaks what is not chat: by operation, the ways there are (see the files of the operations). */
+export type Also = {
+  embeddings?: 'openai' | 'voyage' | 'jina' | keyof typeof embeddingWires
+  rerank?:
+    | 'cohere'
+    | 'azure'
+    | 'dashscope'
+    | 'voyage'
+    | 'bedrock'
+    | 'vertex'
+    | 'tei'
+    | 'nvidia'
+    | 'deepinfra'
+  moderation?: 'openai'
+  image?: 'openai' | keyof typeof imageWires
+  image_edit?: 'openai' | 'recraft' | keyof typeof imageWires
+  image_variation?: 'openai' | keyof typeof imageWires
+  speech?: 'openai' | 'elevenlabs' | 'gemini' | 'chirp' | 'minimax' | 'mistral'
+  transcription?: 'openai' | 'deepgram' | 'elevenlabs' | 'xai'
+}

@@ -1,0 +1,18 @@
+import { decodeError } from '../openai-chat/errors.ts'
+import { decodeResult } from '../openai-chat/response.ts'
+import { decodeStream } from '../openai-chat/stream.ts'
+import type { ProviderWire } from '../wire.ts'
+import { pathOf } from './paths.ts'
+import { encodeRequest } from './request.ts'
+
+/** IBM watsonx.ai's chat: OpenAI's answers to a request of its own words. */
+export const watsonx: ProviderWire = {
+  id: 'watsonx',
+  framing: 'sse',
+  path: (to, stream) => pathOf(to, stream ? 'text/chat_stream' : 'text/chat'),
+  encodeRequest,
+  takesUrl: ({ media }) => media !== 'audio',
+  decodeResult,
+  decodeStream,
+  decodeError,
+}
