@@ -1,6 +1,9 @@
 import { GatewayError } from '../errors.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import type { Inbound } from '../wire/inbound.ts'
+import { wires } from '../wire/wires.ts'
+
+const responses = wires['openai-responses']
 
 /**
  * Speaks to a deployment as it speaks with clients of this wire. A compatible server may lack the route although its row
@@ -12,8 +15,8 @@ export function forClient<T>(
   now: () => number,
   attempt: (as: Deployment) => Promise<T>,
 ): Promise<T> {
-  const own = to.forClient[said.wire.id]
-  if (own === undefined || own.wire !== said.wire) return attempt(own ?? to)
+  const own = to.forClient[said.wire.id] ?? inResponses(said, to)
+  if (own === undefined || own.wire !== responses) return attempt(own ?? to)
   if (lacksRoute(to, now)) return attempt(to)
   return attempt(own).catch((cause: unknown) => {
     const error = GatewayError.from(cause)
@@ -31,6 +34,21 @@ export function forClient<T>(
     )
   })
 }
+
+/** OpenAI's own servers refuse functions in chat while the model thinks; the servers that only look like them do not. */
+function inResponses(said: Inbound, to: Deployment): Deployment | undefined {
+  const { quirks } = to.target
+  const { 'openai-responses': own } = to.forClient
+  if (!quirks.toolsNeedResponses || !own || !openAisOwn.test(to.url.whole) || !said.has('tools'))
+    return undefined
+  const { tools, reasoning } = said.request()
+  if (!tools.some(({ type }) => type === 'function')) return undefined
+  const effort = reasoning?.effort ?? (reasoning?.budget === 0 ? 'none' : undefined)
+  const thinks =
+    effort === undefined ? quirks.samplingFreeAt !== 'none-or-unset' : effort !== 'none'
+  return thinks ? own : undefined
+}
+const openAisOwn = /^https:\/\/[^/]*(?:api\.openai\.com|\.azure\.com)(?:[:/]|$)/
 
 /** Was the server found to lack the route its row has? */
 export const lacksRoute = (to: Deployment, now: () => number): boolean =>

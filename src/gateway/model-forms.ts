@@ -7,17 +7,17 @@ import type { Visit } from './routes.ts'
 
 /** The models in the words of whoever asks: OpenAI's, or those whose header the client's library sends. */
 export const modelsFor = (visit: Visit): Promise<Outgoing> => {
-  const { incoming, rooms } = visit
+  const { incoming, rooms, caller } = visit
   if (speaksAnthropic(incoming)) return anthropicModels(visit)
   if (speaksGoogle(incoming)) return geminiModels(visit)
-  return listModels(rooms, queryOf(incoming))
+  return listModels(rooms, queryOf(incoming), caller)
 }
 
 export const modelFor = (visit: Visit): Promise<Outgoing> => {
-  const { incoming, rooms, params } = visit
+  const { incoming, rooms, params, caller } = visit
   if (speaksAnthropic(incoming)) return anthropicModel(visit)
   if (speaksGoogle(incoming)) return geminiModel(visit)
-  return oneModel(rooms, params['id'] ?? '')
+  return oneModel(rooms, params['id'] ?? '', caller)
 }
 
 const speaksAnthropic = (incoming: Incoming): boolean =>
@@ -28,10 +28,10 @@ const speaksGoogle = (incoming: Incoming): boolean =>
 const queryOf = ({ query }: Incoming): URLSearchParams => new URLSearchParams(query)
 
 /** Anthropic's list: pages by the id they begin after, or end before. */
-export async function anthropicModels({ incoming, rooms }: Visit): Promise<Outgoing> {
+export async function anthropicModels({ incoming, rooms, caller }: Visit): Promise<Outgoing> {
   const query = queryOf(incoming)
   const limit = sizeOf(query, 'limit', 20)
-  const names = await publicNames(rooms, false)
+  const names = await publicNames(rooms, false, caller)
   const before = query.get('before_id')
   const end = before === null ? names.length : places(names, before, 'before_id')
   const after = query.get('after_id')
@@ -50,9 +50,9 @@ export async function anthropicModels({ incoming, rooms }: Visit): Promise<Outgo
   })
 }
 
-export async function anthropicModel({ rooms, params }: Visit): Promise<Outgoing> {
+export async function anthropicModel({ rooms, params, caller }: Visit): Promise<Outgoing> {
   const id = params['id'] ?? ''
-  await refuseUnknown(rooms, id)
+  await refuseUnknown(rooms, id, caller)
   return json(inAnthropicWords(id, rooms))
 }
 
@@ -69,13 +69,13 @@ function inAnthropicWords(name: string, rooms: Rooms): JsonObject {
 }
 
 /** Google's list: pages by a token, which here is where the next one begins. */
-export async function geminiModels({ incoming, rooms }: Visit): Promise<Outgoing> {
+export async function geminiModels({ incoming, rooms, caller }: Visit): Promise<Outgoing> {
   const query = queryOf(incoming)
   const size = sizeOf(query, 'pageSize', 50)
   const token = query.get('pageToken') ?? '0'
   if (!/^\d{1,9}$/.test(token)) throw invalid('pageToken', 'must be one that a page before gave')
   const start = Number(token)
-  const names = await publicNames(rooms, false)
+  const names = await publicNames(rooms, false, caller)
   const page = names.slice(start, start + size)
   const next = start + size
   return json({
@@ -84,9 +84,9 @@ export async function geminiModels({ incoming, rooms }: Visit): Promise<Outgoing
   })
 }
 
-export async function geminiModel({ rooms, params }: Visit): Promise<Outgoing> {
+export async function geminiModel({ rooms, params, caller }: Visit): Promise<Outgoing> {
   const id = params['id'] ?? ''
-  await refuseUnknown(rooms, id)
+  await refuseUnknown(rooms, id, caller)
   return json(inGoogleWords(id, rooms))
 }
 

@@ -10,6 +10,7 @@ import {
   number,
   text,
 } from '../json/json.ts'
+import type { Caller } from '../policy/caller.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { supportedOpenAiParams } from '../provider/params.ts'
 import { isSecretKey } from '../provider/secrets.ts'
@@ -20,21 +21,28 @@ import type { Rooms } from './rooms.ts'
 /** A constant, as LiteLLM's: clients sort by it and must not see the list move. */
 export const created = 1677610602
 
-export async function listModels(rooms: Rooms, query: URLSearchParams): Promise<Outgoing> {
+export async function listModels(
+  rooms: Rooms,
+  query: URLSearchParams,
+  caller: Caller,
+): Promise<Outgoing> {
   const wildcards = query.get('return_wildcard_routes') === 'true'
-  const names = await publicNames(rooms, wildcards)
+  const names = await publicNames(rooms, wildcards, caller)
   return json({ data: names.map((name) => describeModel(name, rooms)), object: 'list' })
 }
 
-export async function oneModel(rooms: Rooms, id: string): Promise<Outgoing> {
-  await refuseUnknown(rooms, id)
+export async function oneModel(rooms: Rooms, id: string, caller: Caller): Promise<Outgoing> {
+  await refuseUnknown(rooms, id, caller)
   return json(describeModel(id, rooms))
 }
 
-export async function refuseUnknown(rooms: Rooms, id: string): Promise<void> {
+export async function refuseUnknown(rooms: Rooms, id: string, caller: Caller): Promise<void> {
+  const { groups } = rooms.router
   const known =
-    (await publicNames(rooms, true)).includes(id) ||
-    (!id.includes('*') && rooms.router.knows(rooms.router.groups.nameOf(id)))
+    (await publicNames(rooms, true, caller)).includes(id) ||
+    (!id.includes('*') &&
+      rooms.router.knows(groups.nameOf(id)) &&
+      (rooms.access?.mayUse(caller, groups.nameOf(id)) ?? true))
   if (!known)
     throw new GatewayError('not_found', `The model \`${id}\` does not exist or is not accessible`, {
       type: 'invalid_request_error',
@@ -44,7 +52,11 @@ export async function refuseUnknown(rooms: Rooms, id: string): Promise<void> {
 }
 
 /** Groups and visible aliases; a wildcard row stands for the catalogue's models of its provider. */
-export async function publicNames(rooms: Rooms, wildcards: boolean): Promise<string[]> {
+export async function publicNames(
+  rooms: Rooms,
+  wildcards: boolean,
+  caller: Caller,
+): Promise<string[]> {
   const { groups, settings } = rooms.router
   const names = new Set<string>()
   for (const group of groups.names()) {
@@ -56,7 +68,7 @@ export async function publicNames(rooms: Rooms, wildcards: boolean): Promise<str
     }
   }
   for (const [alias, { hidden }] of Object.entries(settings.aliases)) if (!hidden) names.add(alias)
-  return [...names]
+  return rooms.access ? rooms.access.visible(caller, [...names]) : [...names]
 }
 
 async function expandWildcard(group: string, rooms: Rooms): Promise<readonly string[]> {
@@ -139,9 +151,15 @@ function pricing(info: JsonObject): JsonObject | undefined {
   return Object.keys(prices).length > 0 ? prices : undefined
 }
 
-export function modelInfo(rooms: Rooms, query: URLSearchParams): Outgoing {
+export function modelInfo(rooms: Rooms, query: URLSearchParams, caller: Caller): Outgoing {
   const id = query.get('litellm_model_id')
-  const all = rooms.router.groups.all().filter((deployment) => id === null || deployment.id === id)
+  const all = rooms.router.groups
+    .all()
+    .filter(
+      (deployment) =>
+        (id === null || deployment.id === id) &&
+        (rooms.access?.mayUse(caller, deployment.group) ?? true),
+    )
   if (id !== null && all.length === 0)
     throw new GatewayError('bad_request', `Model id = ${id} not found on the gateway`, {
       param: 'litellm_model_id',
@@ -204,9 +222,13 @@ function withoutLogin(url: string): string {
   }
 }
 
-export function modelGroupInfo(rooms: Rooms, query: URLSearchParams): Outgoing {
+export function modelGroupInfo(rooms: Rooms, query: URLSearchParams, caller: Caller): Outgoing {
   const asked = query.get('model_group')
-  const names = rooms.router.groups.names().filter((name) => asked === null || name === asked)
+  const names = rooms.router.groups
+    .names()
+    .filter(
+      (name) => (asked === null || name === asked) && (rooms.access?.mayUse(caller, name) ?? true),
+    )
   return json({ data: names.map((name) => describeGroup(name, rooms.router.groups.find(name))) })
 }
 

@@ -1,6 +1,8 @@
 import { embeddings } from '../wire/media/embeddings.ts'
+import { batchEmbedContents, embedContent } from '../wire/media/gemini-embeddings.ts'
 import { imageEdit, imageGeneration, imageVariation } from '../wire/media/images.ts'
 import { moderation } from '../wire/media/moderation.ts'
+import { ocr } from '../wire/media/ocr.ts'
 import type { Operation } from '../wire/media/operation.ts'
 import { rerank } from '../wire/media/rerank.ts'
 import { speech } from '../wire/media/speech.ts'
@@ -86,6 +88,33 @@ export const operationRoutes: readonly Route[] = [
     input: moderationRequest,
     otherwise: 'omni-moderation-latest',
   }),
+  ...['/v1/ocr', '/ocr'].map(
+    (path): Route => ({
+      method: 'POST',
+      path,
+      permission: 'llm',
+      summary: 'What a document says, page by page',
+      run: ({ incoming, rooms, caller }) => serveOperation(incoming, ocr, rooms, caller),
+    }),
+  ),
+  ...(
+    [
+      ['embedContent', embedContent],
+      ['batchEmbedContents', batchEmbedContents],
+    ] as const
+  ).flatMap(([name, operation]) =>
+    ['/v1beta/models', '/v1/models', '/models'].map(
+      (path): Route => ({
+        method: 'POST',
+        path: `${path}/{model+}:${name}`,
+        permission: 'llm',
+        summary: `Google's ${name}`,
+        dialect: wires.gemini,
+        run: ({ incoming, rooms, caller, params }) =>
+          serveOperation(incoming, operation, rooms, caller, { model: params['model'] ?? '' }),
+      }),
+    ),
+  ),
   ...['/v1/rerank', '/rerank', '/v2/rerank'].map(
     (path): Route => ({
       method: 'POST',

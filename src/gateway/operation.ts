@@ -7,6 +7,7 @@ import type { Incoming, Outgoing } from '../http/http.ts'
 import { type Json, type JsonObject, list } from '../json/json.ts'
 import type { Worst } from '../policy/admit.ts'
 import type { Caller } from '../policy/caller.ts'
+import { priceOf } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { mediaWireOf } from '../provider/operations.ts'
 import type { Routed } from '../router/router.ts'
@@ -92,7 +93,7 @@ export async function serveOperation(
             controls.timeoutSeconds !== undefined || controls.streamTimeoutSeconds !== undefined,
           attempt,
         })
-    receipt.deployment = deployment
+    receipt.deployment = await pricedBySize(deployment, answer.told, said, rooms)
     receipt.group = deployment.group
     receipt.retries = retries
     receipt.fallbacks = fallbacks
@@ -123,6 +124,25 @@ async function asked(
 ): Promise<Routed<OperationAnswer>> {
   const answer = await attempt(deployment)
   return { answer, deployment, retries: 0, fallbacks: 0, release: () => {} }
+}
+
+/** Some pictures have a price for each size and quality, in entries of their own: `high/1024-x-1536/gpt-image-1`. */
+async function pricedBySize(
+  to: Deployment,
+  { usage, units }: Told,
+  said: Inbound,
+  rooms: Rooms,
+): Promise<Deployment> {
+  const { image, imageOf, pixel } = to.price.pieces
+  if (usage || !units?.images || image !== undefined || imageOf.size > 0 || pixel > 0) return to
+  const catalogue = await rooms.catalogue()
+  const size = textual(said.field('size'))
+  const quality = textual(said.field('quality'))
+  const model = textual(to.row.info['base_model']) ?? to.target.model
+  const found = catalogue.findImage(to.provider, model, { size, quality })
+  if (!found) return to
+  const info = { ...found.info, mode: 'image_generation' }
+  return { ...to, info, price: priceOf(info, to.priceOptions) }
 }
 
 type Heard = { said: Inbound; upload: Upload | undefined }

@@ -192,6 +192,6 @@ export function needsSocket(): Outgoing {
   throw new GatewayError(
     'bad_request',
     'GET is for WebSockets here: upgrade the connection, or POST the request',
-    { status: 426, headers: { upgrade: 'websocket', allow: 'POST' } },
+    { status: 426, headers: { allow: 'POST' } },
   )
 }

@@ -208,12 +208,12 @@ export const routes: readonly Route[] = [
   ...route('GET', '/v1/model/info /model/info', {
     permission: 'info',
     summary: 'Deployments with their facts',
-    run: ({ incoming, rooms }) => modelInfo(rooms, queryOf(incoming)),
+    run: ({ incoming, rooms, caller }) => modelInfo(rooms, queryOf(incoming), caller),
   }),
   ...route('GET', '/model_group/info', {
     permission: 'info',
     summary: 'Model groups with their facts',
-    run: ({ incoming, rooms }) => modelGroupInfo(rooms, queryOf(incoming)),
+    run: ({ incoming, rooms, caller }) => modelGroupInfo(rooms, queryOf(incoming), caller),
   }),
   ...route('POST', '/utils/token_counter', {
     permission: 'info',

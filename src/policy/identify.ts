@@ -1,6 +1,7 @@
 import { GatewayError } from '../errors.ts'
 import type { Incoming } from '../http/http.ts'
 import { type Caller, nobody, type Permission, type Role } from './caller.ts'
+import { refuseOtherLane } from './lanes.ts'
 
 export type IdentifyOptions = {
   /** LiteLLM's master key: opens everything. Absent: the gateway is open to this machine. */
@@ -48,10 +49,12 @@ export function createIdentify({
   const admit = (
     caller: Caller | undefined,
     permission: Exclude<Permission, 'public'>,
+    { method, path }: Incoming,
     key?: string,
   ): Caller => {
     if (caller) {
       refuseUnfit(caller, permission)
+      refuseOtherLane(caller, permission, method, path)
       return caller
     }
     if ((open || openToAll) && (permission === 'llm' || permission === 'info')) return stranger
@@ -66,12 +69,12 @@ export function createIdentify({
     if (open) refuseStrangers(incoming)
     if (permission === 'public') return nobody
     const key = keyOf(incoming, headerName)
-    if (key === undefined) return admit(undefined, permission)
+    if (key === undefined) return admit(undefined, permission, incoming)
     if (admin !== undefined && sameSecret(key, admin)) return administrator
     const found = find?.(key, incoming)
     return found instanceof Promise
-      ? found.then((caller) => admit(caller, permission, key))
-      : admit(found, permission, key)
+      ? found.then((caller) => admit(caller, permission, incoming, key))
+      : admit(found, permission, incoming, key)
   }
 }
 

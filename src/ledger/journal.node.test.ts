@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { noUsage } from '../chat/chat.ts'
+import { deadJournals, openJournal, readJournal } from './journal.node.ts'
+import type { Entry, Opening } from './ledger.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'throughway-test-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+const opening = (requestId: string): Opening => ({
+  requestId,
+  startedAt: 1,
+  operation: 'chat',
+  keyId: 'k',
+  model: 'm',
+  stream: true,
+  nanoDollars: 3,
+  payer: { accounts: ['key:k'], customerId: 'c' },
+})
+const entry = (requestId: string, opened?: number): Entry => ({
+  ...opening(requestId),
+  opened,
+  firstByteAt: 2,
+  endedAt: 3,
+  group: 'm',
+  deploymentId: 'd',
+  provider: 'p',
+  upstreamModel: 'u',
+  usage: { ...noUsage, output: 5, raw: { completion_tokens: 5 } },
+  nanoDollars: 50,
+  priced: true,
+  retries: 0,
+  fallbacks: 0,
+  fault: undefined,
+  status: 200,
+})
+
+test('what has ended and what has not are read again, with who pays', async () => {
+  const journal = openJournal(folder, 'one')
+  journal.open(1, opening('a'))
+  journal.open(2, opening('b'))
+  journal.done(1, entry('a', 1))
+  journal.progress(2, { tokens: 7, nanoDollars: 70 })
+  await setImmediate()
+  await setImmediate()
+  const left = readJournal({ node: 'one', path: join(folder, 'one.jsonl') })
+  assert.deepEqual(
+    left.settled.map(({ seq, entry: { requestId, nanoDollars, payer, usage } }) => [
+      seq,
+      requestId,
+      nanoDollars,
+      payer?.customerId,
+      usage.output,
+    ]),
+    [[1, 'a', 50, 'c', 5]],
+  )
+  assert.deepEqual(
+    left.open.map(({ opening: { requestId }, tokens, nanoDollars }) => [
+      requestId,
+      tokens,
+      nanoDollars,
+    ]),
+    [['b', 7, 73]],
+  )
+  journal.close()
+})
+
+test('a line that was cut by the crash is passed over, wherever it was cut', () => {
+  const journal = openJournal(folder, 'cut')
+  journal.done(1, entry('a'))
+  const whole = readFileSync(join(folder, 'cut.jsonl'), 'utf8')
+  journal.done(2, entry('b'))
+  const both = readFileSync(join(folder, 'cut.jsonl'), 'utf8')
+  for (let end = whole.length; end < both.length - 1; end += 7) {
+    writeFileSync(join(folder, 'copy.jsonl'), both.slice(0, end))
+    const { settled } = readJournal({ node: 'copy', path: join(folder, 'copy.jsonl') })
+    assert.deepEqual(
+      settled.map(({ seq }) => seq),
+      [1],
+    )
+  }
+  rmSync(join(folder, 'copy.jsonl'))
+  journal.close()
+})
+
+test('a journal that grows is begun anew with what is still needed', () => {
+  const journal = openJournal(folder, 'big')
+  journal.open(1, opening('long'))
+  const fat = entry('x')
+  fat.error = 'e'.repeat(100_000)
+  for (let seq = 1; seq <= 100; seq++) journal.done(seq, fat)
+  journal.flushed(99)
+  const path = join(folder, 'big.jsonl')
+  assert.ok(readFileSync(path).length < 500_000)
+  journal.done(101, entry('after'))
+  const left = readJournal({ node: 'big', path })
+  assert.deepEqual(
+    left.settled.map(({ seq }) => seq),
+    [100, 101],
+  )
+  assert.deepEqual(
+    left.open.map(({ opening: { requestId } }) => requestId),
+    ['long'],
+  )
+  journal.close()
+})
+
+test('only journals of processes that are no more are dead', () => {
+  const mine = openJournal(folder, 'living')
+  appendFileSync(
+    join(folder, 'gone.jsonl'),
+    `${JSON.stringify({ node: 'gone', pid: process.pid, began: 'another boot' })}\n`,
+  )
+  appendFileSync(
+    join(folder, 'elsewhere.jsonl'),
+    `${JSON.stringify({ node: 'elsewhere', host: 'another-machine', pid: 1 })}\n`,
+  )
+  const dead = deadJournals(folder, 'me').map(({ node }) => node)
+  assert.ok(dead.includes('gone'))
+  assert.ok(!dead.includes('living'))
+  assert.ok(!dead.includes('elsewhere'))
+  mine.close()
+})
