@@ -112,3 +112,26 @@ test('a client that goes during the wait ends it', async () => {
   await assert.rejects(reach(from, false, { signal: gone.signal }), { kind: 'canceled' })
   assert.equal(from.asked.length, 1)
 })
+
+test('a task is asked for by its id until it is done', async () => {
+  const agent = deployment({ model: 'manus/manus-1.6', api_key: 'manus-key-1234' })
+  const task = (status: string, text = ''): Told => ({
+    body: JSON.stringify({
+      id: 'r/1',
+      status,
+      output: [{ type: 'message', role: 'assistant', content: [{ type: 'output_text', text }] }],
+    }),
+  })
+  const from = provider(task('running'), task('completed', 'done'))
+  const answer = await call(
+    hear(),
+    agent,
+    ask(),
+    { transport: from.transport, mock: mockTransport, maxLineBytes: 1000, maxAnswerBytes: 1 << 20 },
+    { signal: new AbortController().signal, limits: {} },
+  )
+  assert.ok(answer.type === 'whole')
+  assert.match(answer.result.encode(undefined).body, /done/)
+  assert.equal(from.asked[1]?.url, 'https://api.manus.im/v1/responses/r%2F1')
+  assert.equal(from.asked[1]?.headers['api_key'], 'manus-key-1234')
+})

@@ -19,7 +19,7 @@ import type { Connection } from './transport.ts'
  * is being opened for it.
  */
 export type Line = {
-  /** Has it served before? Then its peer may have closed it meanwhile. */
+  /** Has it lain idle for a while? Then its peer may have closed it meanwhile. */
   reused: boolean
   /** Called whenever a socket has to be opened for the request. */
   opening: (() => void) | undefined
@@ -57,6 +57,11 @@ export type PoolOptions = {
   waitingMax?: number
   /** How long a connection is kept without use when the server does not say. */
   keepAliveMs?: number
+  /**
+   * A connection that served less than this ago is not closed for having been idle: one that ends then has refused the
+   * request it was sent. Default 1,000 ms, the shortest time servers keep idle connections.
+   */
+  idleMs?: number
   poolsMax?: number
 }
 
@@ -201,7 +206,8 @@ function createPool(origin: string, route: Route, options: PoolOptions, closed: 
 type Owner = { idle(line: Line): void; gone(line: Line): void }
 
 function openLine(origin: string, route: Route, options: PoolOptions, owner: Owner): Line {
-  const { keepAliveMs = route.secure ? 30_000 : 4_000 } = options
+  const { keepAliveMs = route.secure ? 30_000 : 4_000, idleMs = 1000 } = options
+  let servedAt: number | undefined
   let socket: Socket | undefined
   let stopOpening = () => {}
   let leased = true
@@ -241,11 +247,12 @@ function openLine(origin: string, route: Route, options: PoolOptions, owner: Own
     isAlive: () => socket !== undefined && !socket.destroyed && !client.destroyed,
     dispatch(request, handler) {
       leased = true
+      line.reused = servedAt !== undefined && performance.now() - servedAt >= idleMs
       client.dispatch(request, handler)
     },
     release() {
       leased = false
-      line.reused = true
+      servedAt = performance.now()
       line.opening = undefined
       owner.idle(line)
     },

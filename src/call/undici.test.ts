@@ -91,7 +91,7 @@ describe('connections', () => {
 
   test('a connection the server closed while idle is not noticed by anyone', async () => {
     const { url, sockets } = await serve((_request, response) => response.end('x'))
-    const transport = open()
+    const transport = open({ idleMs: 0 })
     for (let at = 0; at < 3; at++) {
       await (await transport(ask(url))).bytes()
       sockets.at(-1)?.[at === 1 ? 'resetAndDestroy' : 'destroy']()
@@ -101,7 +101,7 @@ describe('connections', () => {
   })
 
   describe('a kept-alive connection that closes instead of answering', () => {
-    const stale = async (more: Partial<Upstream>, freshToo = false) => {
+    const stale = async (more: Partial<Upstream>, freshToo = false, idleMs = 0) => {
       let heard = 0
       const site = await listen(
         createTcpServer((socket) => {
@@ -114,7 +114,7 @@ describe('connections', () => {
           })
         }),
       )
-      const transport = open()
+      const transport = open({ idleMs })
       await (await transport(ask(site.url))).bytes()
       const second = transport(ask(site.url, more)).then(async (reply) =>
         words(await reply.bytes()),
@@ -125,6 +125,11 @@ describe('connections', () => {
       const { second, heard, sockets } = await stale({})
       assert.equal(await second, 'x')
       assert.deepEqual([heard(), sockets.length], [3, 2])
+    })
+    test('but not where it served just now: then the peer has heard the request', async () => {
+      const { second, heard } = await stale({}, false, 1000)
+      assert.equal((await fault(second)).kind, 'bad_gateway')
+      assert.equal(heard(), 2)
     })
     test('once', async () => {
       const { second, heard } = await stale({}, true)
