@@ -1,4 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { notOffered } from '../src/provider/not-offered.ts'
+import { mediaWireOf } from '../src/provider/operations.ts'
 import { providers } from '../src/provider/providers.ts'
 import type { Auth, Operation, ProviderSpec } from '../src/provider/spec.ts'
 import type { Quirks } from '../src/wire/quirks.ts'
@@ -29,12 +31,26 @@ export function providerDocs(served: readonly Operation[]): string {
     '',
     ...rows.flatMap(([id, spec]) => differences(id, spec)),
     '',
+    '## What is not offered',
+    '',
+    "Prefixes of LiteLLM's that lead to no model here.",
+    '',
+    ...Object.entries(notOffered)
+      .filter(([id]) => !Object.hasOwn(providers, id))
+      .map(([id, why]) => `- \`${id}/\`: ${why}`),
+    '',
   ].join('\n')
 }
 
+/** Chat is every row's own wire; what else a row lists is offered where the house knows the way. */
+const offers = (spec: ProviderSpec, operation: Operation): boolean =>
+  operation === 'chat' || operation === 'text_completion'
+    ? spec.operations.includes(operation)
+    : mediaWireOf(spec, operation) !== undefined
+
 function grid(rows: readonly [string, ProviderSpec][], served: readonly Operation[]): string[] {
   const marks = (spec: ProviderSpec) =>
-    served.map((operation) => (spec.operations.includes(operation) ? ' ✓ |' : ' |')).join('')
+    served.map((operation) => (offers(spec, operation) ? ' ✓ |' : ' |')).join('')
   return [
     `| Provider | Name |${served.map((operation) => ` ${operation.replaceAll('_', ' ')} |`).join('')} Key | Address |`,
     `| --- | --- |${served.map(() => ' :-: |').join('')} --- | --- |`,
@@ -128,6 +144,7 @@ const words: { [Name in keyof Facts]: (value: Facts[Name]) => string | undefined
   dropBookkeeping: yes('`user`, `metadata` and the like are left out'),
   singleChoice: yes('`n` above 1 is not offered'),
   keepEmptyTools: yes('an empty list of tools is sent'),
+  toolsNeedResponses: yes('functions beside an effort are asked for in Responses'),
   responsesPath: (path) => `Responses are asked at \`${path}\``,
   streamPath: (path) => `streams are at \`${path}\` below the address`,
   dropModel: yes('`model` is not said in the body'),
@@ -138,7 +155,26 @@ const words: { [Name in keyof Facts]: (value: Facts[Name]) => string | undefined
 const quirkNames = Object.keys(words) as (keyof Quirks)[]
 
 /** What this build serves; grows with it. */
-const served: readonly Operation[] = ['chat']
+const served: readonly Operation[] = [
+  'chat',
+  'text_completion',
+  'embeddings',
+  'rerank',
+  'moderation',
+  'image',
+  'image_edit',
+  'image_variation',
+  'speech',
+  'transcription',
+  'ocr',
+  'search',
+  'files',
+  'batch',
+  'fine_tuning',
+  'vector_stores',
+  'video',
+  'containers',
+]
 
 if (import.meta.main) {
   const path = new URL('../docs/providers.md', import.meta.url)

@@ -278,7 +278,7 @@ describe('a handshake', () => {
     equal((await refused('/nowhere', headers)).status, 404)
     const plain = await gateway.get('/v1/responses', headers)
     equal(plain.status, 426)
-    equal(plain.headers.get('upgrade'), 'websocket')
+    equal(plain.headers.get('allow'), 'POST')
   })
 
   test('what is no handshake is refused and nothing breaks', async (t) => {

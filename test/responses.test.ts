@@ -408,6 +408,109 @@ describe('at a server that only chats', () => {
   })
 })
 
+test('a stream that is cut ends in an error and a failed response, numbered on', async (t) => {
+  const cutNative = await startProvider(t, () =>
+    stream(
+      [
+        line('response.created', {
+          sequence_number: 0,
+          response: responseOf('resp_c', { status: 'in_progress', output: [], usage: null }),
+        }),
+        line('response.output_text.delta', { sequence_number: 1, output_index: 0, delta: 'Hel' }),
+      ],
+      { end: 'cut' },
+    ),
+  )
+  const cutChat = await startProvider(t, (asked) =>
+    stream(chatStream(asked, [{ content: 'Hel' }]).slice(0, 2), { end: 'cut' }),
+  )
+  const own = await startGateway(t, {
+    models: [
+      openaiRow('native', cutNative),
+      {
+        model_name: 'chat',
+        litellm_params: { model: 'together_ai/q', api_base: cutChat.base, api_key: 'k' },
+      },
+    ],
+  })
+  for (const model of ['native', 'chat']) {
+    const events = await eventsOf(
+      await own.post('/v1/responses', { model, input: 'x', stream: true }),
+    )
+    const said = events.map(({ data }) => object(data))
+    const types = said.map(({ type }) => type)
+    ok(types.includes('error'), `${model}: ${types}`)
+    const last = said.at(-1) ?? {}
+    equal(last['type'], 'response.failed')
+    const response = object(last['response'])
+    deepEqual([response['status'], response['model']], ['failed', model])
+    equal(response['id'], object(said[0]?.['response'])['id'])
+    ok(text(object(response['error'])['code']))
+    said.forEach(({ sequence_number }, at) => {
+      equal(sequence_number, at, model)
+    })
+  }
+  equal(own.running.rooms.ledger.totals().failures, 2)
+})
+
+describe('compaction', () => {
+  const input = [
+    { role: 'user', content: 'Fix the bug' },
+    { role: 'assistant', content: 'I looked at a.ts and b.ts' },
+    { type: 'function_call', call_id: 'c1', name: 'run', arguments: '{}' },
+    { type: 'function_call_output', call_id: 'c1', output: 'all green' },
+  ]
+
+  test('a provider that does it is asked, and billed', async (t) => {
+    const item = { type: 'compaction', id: 'cmp_1', encrypted_content: 'gAAAAsecret' }
+    const provider = await startProvider(t, () =>
+      whole({
+        id: 'resp_c',
+        object: 'response.compaction',
+        created_at: 1,
+        output: [item],
+        usage: { input_tokens: 9, output_tokens: 3, total_tokens: 12 },
+      }),
+    )
+    const { post: ask, running } = await startGateway(t, {
+      models: [openaiRow('m', provider, priced)],
+    })
+    const response = await ask('/v1/responses/compact', { model: 'm', input, instructions: 'i' })
+    const told = object(await response.json())
+    equal(provider.last().path, '/v1/responses/compact')
+    deepEqual(provider.last().json, { model: 'upstream-model', input, instructions: 'i' })
+    deepEqual([told['object'], told['output']], ['response.compaction', [item]])
+    equal(running.rooms.ledger.totals().nanoDollars, 9 * 1000 + 3 * 2000)
+  })
+
+  test('elsewhere the model makes a summary, which every provider understands later', async () => {
+    for (const model of ['together', 'local']) {
+      const response = await post({ model, input }, '/v1/responses/compact')
+      const told = object(await response.json())
+      equal(told['object'], 'response.compaction', JSON.stringify(told))
+      const asked = list(chatty.last().json['messages']).map(object)
+      match(String(asked.at(-1)?.['content']), /summary/)
+      deepEqual(
+        asked.map(({ role }) => role),
+        ['user', 'assistant', 'tool', 'user'],
+      )
+      const output = list(told['output']).map(object)
+      deepEqual(
+        output.map(({ type, role }) => type ?? role),
+        ['user', 'compaction'],
+      )
+      await create({ model, input: [...output, { role: 'user', content: 'go on' }] })
+      deepEqual(
+        list(chatty.last().json['messages']).map((message) => object(message)['content']),
+        ['Fix the bug', 'Summary of the conversation before this point:\n\nHello', 'go on'],
+      )
+      await create({ model: 'gpt', input: output })
+      match(JSON.stringify(native.last().json['input']), /before this point:.*Hello/)
+      ok(!JSON.stringify(native.last().json).includes('throughway/'))
+    }
+  })
+})
+
 test('nobody finds what is another’s', async () => {
   const { rooms } = gateway.running
   const asAnother: Caller = { ...nobody, keyId: 'another-key' }

@@ -1,4 +1,49 @@
+import { budgetRoutes } from './budgets.ts'
+import { costRoutes } from './cost.ts'
+import { customerRoutes } from './customers.ts'
+import { dailyActivityRoutes } from './daily-activity.ts'
+import { keyBulkRoutes } from './key-bulk.ts'
+import { keyInfoRoutes } from './key-info.ts'
+import { keyListRoutes } from './key-list.ts'
+import { keyRoutes } from './keys.ts'
+import { organizationMemberRoutes } from './organization-members.ts'
+import { organizationRoutes } from './organizations.ts'
 import type { AdminRoute } from './route.ts'
+import { spendListRoutes } from './spend-lists.ts'
+import { spendLogRoutes } from './spend-logs.ts'
+import { spendReportRoutes } from './spend-reports.ts'
+import { teamCallbackRoutes } from './team-callbacks.ts'
+import { teamInfoRoutes } from './team-info.ts'
+import { teamListRoutes } from './team-lists.ts'
+import { teamMemberRoutes } from './team-members.ts'
+import { teamPermissionRoutes } from './team-permissions.ts'
+import { teamRoutes } from './teams.ts'
+import { userBulkRoutes } from './user-bulk.ts'
+import { userListRoutes } from './user-list.ts'
+import { userRoutes } from './users.ts'
 
 /** Every route of management, a file per area. */
-export const adminRoutes: readonly AdminRoute[] = []
+export const adminRoutes: readonly AdminRoute[] = [
+  ...keyRoutes,
+  ...keyInfoRoutes,
+  ...keyListRoutes,
+  ...keyBulkRoutes,
+  ...userRoutes,
+  ...userListRoutes,
+  ...userBulkRoutes,
+  ...spendLogRoutes,
+  ...spendListRoutes,
+  ...spendReportRoutes,
+  ...dailyActivityRoutes,
+  ...costRoutes,
+  ...budgetRoutes,
+  ...teamRoutes,
+  ...teamMemberRoutes,
+  ...teamInfoRoutes,
+  ...teamListRoutes,
+  ...teamPermissionRoutes,
+  ...teamCallbackRoutes,
+  ...customerRoutes,
+  ...organizationRoutes,
+  ...organizationMemberRoutes,
+]

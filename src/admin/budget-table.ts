@@ -3,7 +3,7 @@ import { type JsonObject, number, text } from '../json/json.ts'
 import { type Account, configureAccount } from '../store/accounts.ts'
 import type { Doc } from '../store/docs.ts'
 import { nextReset } from '../store/durations.ts'
-import type { Store, Tx } from '../store/store.ts'
+import type { AllDocs, Store, Tx } from '../store/store.ts'
 import { badRequest, dollarsOf, iso } from './route.ts'
 import { clockOf } from './settings.ts'
 
@@ -35,12 +35,21 @@ export const effective = (data: JsonObject, shared: Doc<'budget'> | undefined): 
 
 /** LiteLLM's `litellm_budget_table` of one thing; null where nothing bounds it. */
 export function budgetTable(
-  { data, createdAt }: Pick<Doc, 'data' | 'createdAt'>,
+  doc: Pick<Doc, 'data' | 'createdAt'>,
   shared: Doc<'budget'> | undefined,
   account: Account | undefined,
 ): JsonObject | null {
+  if (!shared && !budgetKeys.some((key) => doc.data[key] !== undefined)) return null
+  return wholeTable(doc, shared, account)
+}
+
+/** The same for what LiteLLM always gives a budget, be there anything in it or not. */
+export function wholeTable(
+  { data, createdAt }: Pick<Doc, 'data' | 'createdAt'>,
+  shared: Doc<'budget'> | undefined,
+  account: Account | undefined,
+): JsonObject {
   const counts = effective(data, shared)
-  if (!shared && !budgetKeys.some((key) => data[key] !== undefined)) return null
   return {
     budget_id: shared?.id ?? null,
     ...Object.fromEntries(budgetKeys.map((key) => [key, counts[key] ?? null])),
@@ -70,11 +79,9 @@ export async function budgetsOf(
 export const budgetIdOf = (doc: Pick<Doc, 'data'>): string | undefined =>
   text(doc.data['budget_id'])
 
-type BudgetReader = { readonly budget: { find(id: string): Promise<Doc<'budget'> | undefined> } }
-
 /** The shared budget a body names. Throws 400 where there is none of that id. */
 export async function namedBudget(
-  docs: BudgetReader,
+  docs: Pick<AllDocs, 'budget'>,
   budgetId: string | undefined,
 ): Promise<Doc<'budget'> | undefined> {
   if (budgetId === undefined) return undefined

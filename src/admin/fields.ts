@@ -77,17 +77,20 @@ export const limitByModel = z.record(name, limit, 'expected a map from models to
 /** `{model: {max_budget, budget_duration, …}}`; LiteLLM's older names of both and a bare amount too. */
 export const budgetByModel = z.record(
   name,
-  z.union([
-    dollars,
-    z.looseObject({
-      max_budget: dollars.nullish(),
-      budget_limit: dollars.nullish(),
-      budget_duration: duration.nullish(),
-      time_period: duration.nullish(),
-      tpm_limit: limit.nullish(),
-      rpm_limit: limit.nullish(),
-    }),
-  ]),
+  z.union(
+    [
+      dollars,
+      z.looseObject({
+        max_budget: dollars.nullish(),
+        budget_limit: dollars.nullish(),
+        budget_duration: duration.nullish(),
+        time_period: duration.nullish(),
+        tpm_limit: limit.nullish(),
+        rpm_limit: limit.nullish(),
+      }),
+    ],
+    'expected {max_budget, budget_duration}, an amount of at least 0 and a period such as 1d',
+  ),
   'expected a map from models to budgets',
 )
 
@@ -111,3 +114,10 @@ export const budgetFields = {
 export const objectPermission = z.record(z.string(), z.unknown(), 'expected a map')
 
 export const guaranteed = z.enum(['guaranteed_throughput', 'best_effort_throughput'])
+
+/** One, or a list of them. What is wrong is told of the very field. */
+export const oneOrMore = <T extends z.ZodType>(one: T) =>
+  z.preprocess(
+    (value) => (Array.isArray(value) ? value : [value]),
+    z.array(one).min(1, 'name at least one').max(500, 'may not be more than 500 at once'),
+  )

@@ -173,7 +173,7 @@ export function refuseChange(
   if (changed.includes('key_type') && list(key.data['allowed_routes']).includes('info_routes'))
     throw forbidden('Only proxy admins can open a key that may only read')
   refuseMetadata(object(key.data['metadata']), body)
-  if (runsKey(standing, key, team)) return
+  if (changed.length === 0 || runsKey(standing, key, team)) return
   const byMember = team !== undefined && (key.columns.user_id == null || owns(standing, key))
   const byMaker = !team && owns(standing, key) && key.data['created_by'] === standing.userId
   if (byMember) refuseMember(standing, team, route)

@@ -3,6 +3,7 @@ import { type Account, accountOf } from '../store/accounts.ts'
 import type { Doc } from '../store/docs.ts'
 import { moneyOf } from './budget-table.ts'
 import { dollarsOf, iso } from './route.ts'
+import { withoutSecrets } from './team-secrets.ts'
 
 /** A key as LiteLLM's lists show it. `token` is its SHA-256; the key itself is nowhere. */
 export function keyRow(
@@ -14,6 +15,7 @@ export function keyRow(
   return {
     ...blank,
     ...data,
+    metadata: withoutSecrets(object(data['metadata'])),
     token: doc.id,
     ...moneyOf(account),
     expires: instantOf(columns.expires_at),
@@ -155,3 +157,21 @@ export function statusOf({ data, columns }: Doc<'virtual_key'>, now: number): st
 /** The accounts a row is shown with. */
 export const keyAccounts = (docs: readonly Doc<'virtual_key'>[]): string[] =>
   docs.map(({ id }) => accountOf.key(id))
+
+/** A key that is no more, as it was when it ended. */
+export const formerRow = ({ id, data }: Doc<'former_key'>): JsonObject => {
+  const { revoke_at: _, ...kept } = data
+  return {
+    ...blank,
+    spend: 0,
+    total_spend: 0,
+    budget_reset_at: null,
+    expires: null,
+    org_id: data['organization_id'] ?? null,
+    litellm_budget_table: null,
+    ...kept,
+    metadata: withoutSecrets(object(data['metadata'])),
+    token: id,
+    status: 'deleted',
+  }
+}

@@ -1,6 +1,6 @@
 import type { Visit } from '../gateway/routes.ts'
 import { list, object } from '../json/json.ts'
-import type { Tx } from '../store/store.ts'
+import type { AllDocs } from '../store/store.ts'
 import { badRequest } from './route.ts'
 
 /** Names in lists of models that are none. */
@@ -13,7 +13,7 @@ const words = new Set(['all-team-models', 'all-proxy-models', 'no-default-models
  */
 export async function refuseUnknownModels(
   { rooms }: Visit,
-  docs: Pick<Tx, 'access_group' | 'model'>,
+  docs: Pick<AllDocs, 'access_group' | 'model'>,
   models: readonly unknown[],
   more: { known?: readonly unknown[]; teamId?: string | undefined } = {},
 ): Promise<void> {

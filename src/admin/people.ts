@@ -1,13 +1,16 @@
 import * as z from 'zod'
 import type { Visit } from '../gateway/routes.ts'
-import { type JsonObject, list, number, text } from '../json/json.ts'
+import type { JsonObject } from '../json/json.ts'
+import type { Books } from '../ledger/books.ts'
 import { isAdmin } from '../policy/caller.ts'
-import { accountOf, configureAccount } from '../store/accounts.ts'
+import { accountOf } from '../store/accounts.ts'
 import type { Doc } from '../store/docs.ts'
 import type { Tx } from '../store/store.ts'
 import { email, id } from './fields.ts'
 import { badRequest, forbidden } from './route.ts'
-import { clockOf, defaultsOf } from './settings.ts'
+import { defaultsOf } from './settings.ts'
+import { membershipsOf, userAccounts, userRow } from './user-row.ts'
+import { insertUser } from './user-write.ts'
 
 /** By which a member is named: the id, the e-mail address, or both. */
 export const named = { user_id: id.nullish(), user_email: email.nullish() }
@@ -59,22 +62,32 @@ export async function personFor(visit: Visit, tx: Tx, who: Named): Promise<Doc<'
     throw forbidden(
       `Only proxy admins can add a user_id that does not exist yet: ${who.user_id}. Add the member by user_email to invite a new user, or ask a proxy admin to create the user first.`,
     )
-  const { models, max_budget, budget_duration } = defaultsOf(visit, 'default_internal_user_params')
-  const userId = who.user_id ?? crypto.randomUUID()
-  const duration = text(budget_duration)
-  const data: JsonObject = {
-    user_id: userId,
+  const defaults = defaultsOf(visit, 'default_internal_user_params')
+  return insertUser(visit, tx, {
     user_role: 'internal_user',
-    models: list(models),
+    ...Object.fromEntries(
+      ['models', 'max_budget', 'budget_duration']
+        .filter((field) => defaults[field] != null)
+        .map((field) => [field, defaults[field]]),
+    ),
+    ...(who.user_id != null && { user_id: who.user_id }),
     ...(who.user_email != null && { user_email: who.user_email }),
-    ...(number(max_budget) !== undefined && { max_budget }),
-    ...(duration !== undefined && { budget_duration: duration }),
-  }
-  if (duration !== undefined)
-    await configureAccount(tx, accountOf.user(userId), duration, clockOf(visit))
-  return tx.gateway_user.insert({
-    id: userId,
-    data,
-    columns: { email: who.user_email?.toLowerCase() ?? null, role: 'internal_user' },
   })
+}
+
+/** Users beside something else, as lists show them. */
+export async function peopleRows(
+  { store, accounts }: Pick<Books, 'store' | 'accounts'>,
+  users: readonly Doc<'gateway_user'>[],
+): Promise<JsonObject[]> {
+  const [spent, memberships] = await Promise.all([
+    accounts(userAccounts(users)),
+    membershipsOf(
+      store,
+      users.map((user) => user.id),
+    ),
+  ])
+  return users.map((user) =>
+    userRow(user, spent.get(accountOf.user(user.id)), memberships.get(user.id)),
+  )
 }

@@ -1,16 +1,21 @@
 import type { Visit } from '../gateway/routes.ts'
 import { type JsonObject, list, number, object, text } from '../json/json.ts'
 import type { Doc } from '../store/docs.ts'
-import type { Tx } from '../store/store.ts'
+import type { AllDocs, Tx } from '../store/store.ts'
 import { effective, namedBudget } from './budget-table.ts'
 import { badRequest } from './route.ts'
 
 /** What a team may be given lies within what its organisation has. */
-export type Bounds = { organization: Doc<'organization'>; terms: JsonObject }
+export type Bounds = {
+  organization: Doc<'organization'>
+  terms: JsonObject
+  /** Empty: all there are. */
+  models: string[]
+}
 
 /** The organisation a body names, with what counts for it. Throws 400 where there is none. */
 export async function boundsOf(
-  docs: Pick<Tx, 'organization' | 'budget'>,
+  docs: Pick<AllDocs, 'organization' | 'budget'>,
   organizationId: string | null | undefined,
 ): Promise<Bounds | undefined> {
   if (organizationId == null) return undefined
@@ -23,11 +28,18 @@ export async function boundsOf(
   const shared = await namedBudget(docs, text(organization.data['budget_id'])).catch(
     () => undefined,
   )
-  return { organization, terms: effective(organization.data, shared) }
+  return {
+    organization,
+    terms: effective(organization.data, shared),
+    models: list(organization.data['models']).map(String),
+  }
 }
 
 /** Throws 400 naming the field. `sent`: what is new; what was there before is not asked about again. */
-export function refuseBeyond({ organization, terms }: Bounds, sent: JsonObject): void {
+export function refuseBeyond(
+  { organization, terms, models }: Bounds,
+  sent: Readonly<Record<string, unknown>>,
+): void {
   for (const field of ['max_budget', 'tpm_limit', 'rpm_limit'] as const) {
     const asked = number(sent[field])
     const most = number(terms[field])
@@ -37,9 +49,8 @@ export function refuseBeyond({ organization, terms }: Bounds, sent: JsonObject):
         field,
       )
   }
-  const theirs = list(organization.data['models'])
-  for (const model of list(sent['models']))
-    if (!opens(theirs, model))
+  for (const model of Array.isArray(sent['models']) ? sent['models'] : [])
+    if (!opens(models, model))
       throw badRequest(
         `Model '${String(model).slice(0, 100)}' not in organization's allowed models. Organization: ${organization.id}`,
         'models',

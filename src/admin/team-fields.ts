@@ -109,7 +109,6 @@ export const inMetadata: readonly string[] = [
   'enforced_file_expires_after',
   'disable_global_guardrails',
   'guardrails',
-  'policies',
   'tags',
   'team_member_key_duration',
   'prompts',

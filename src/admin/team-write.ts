@@ -59,7 +59,14 @@ export async function shareMemberBudget(
   for (const one of await tx.team_member.list({ where: { team_id: teamId } })) {
     if (one.columns.budget_id != null && one.columns.budget_id !== budgetId) continue
     const doc = await tx.team_member.update(one.id, (member) => linkBudget(member, budgetId))
-    if (doc) await configureFor(visit, tx, accountOf.member(teamId, doc.columns.user_id ?? ''), doc, shared)
+    if (doc)
+      await configureFor(
+        visit,
+        tx,
+        accountOf.member(teamId, doc.columns.user_id ?? ''),
+        doc,
+        shared,
+      )
   }
 }
 

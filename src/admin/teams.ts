@@ -142,12 +142,15 @@ async function change(
     ? text(body['organization_id'])
     : (before.columns.organization_id ?? undefined)
   if (moves && organizationId !== undefined && !runsOrganization(standing, organizationId))
-    throw forbidden('Moving a team into an organisation takes an administrator of that organisation')
+    throw forbidden(
+      'Moving a team into an organisation takes an administrator of that organisation',
+    )
   const bounds = await boundsOf(store.docs, organizationId)
   const models = { known: list(before.data['models']), teamId: id }
   await refuseUnknownModels(visit, store.docs, asList(body['models']), models)
   return store.write(async (tx) => {
-    const was = (await tx.team.find(id)) ?? gone(id)
+    // Held from here on: what is read now is what is changed.
+    const was = (await tx.team.update(id, () => {})) ?? gone(id)
     const metadataWas = object(was.data['metadata'])
     const sent = withSealed(
       metadata === 'merge' && body['metadata'] != null
@@ -160,7 +163,7 @@ async function change(
     checkSoftBudget(data)
     const moved = moves && organizationId !== (was.columns.organization_id ?? undefined)
     if (bounds) {
-      refuseBeyond(bounds, moved ? data : (body as JsonObject))
+      refuseBeyond(bounds, moved ? data : body)
       await refuseOverPromised(tx, bounds, id, data)
     }
     const budgetId = await writeMemberBudget(tx, data, body)
@@ -280,34 +283,119 @@ const blocking =
     return json(await teamRowNow(visit, team ?? gone(team_id)))
   }
 
-/** A team without a list may use everything: before a model is added, the list says so. */
-const addModels = changeModels((models, more) => [
-  ...new Set([...(models.length === 0 ? ['all-proxy-models'] : models), ...more]),
-])
-/** The last one taken away leaves a list that opens nothing, for an empty one would open everything. */
-const deleteModels = changeModels((models, less) => {
-  const left = models.filter((model) => !less.includes(String(model)))
-  return left.length === 0 && models.length > 0 ? ['no-default-models'] : left
-})
-
-function changeModels(
-  apply: (models: readonly unknown[], names: readonly string[]) => readonly unknown[],
-) {
-  return async (visit: Visit): Promise<Outgoing> => {
-    const { team_id, models } = await readBody(visit, teamModels)
-    const store = storeOf(visit)
-    const { team: before } = await teamFor(visit, team_id, 'run')
-    const bounds = await boundsOf(store.docs, before.columns.organization_id)
-    const known = { known: list(before.data['models']), teamId: team_id }
-    await refuseUnknownModels(visit, store.docs, apply === addNone ? [] : models, known)
-    const team = await store.write((tx) =>
-      tx.team.update(team_id, ({ data }) => {
-        // Names, all of them.
-        const after = apply(list(data['models']), models) as string[]
-        if (bounds) refuseBeyond(bounds, { models: after })
-        Object.assign(data, { models: after }, updated(visit))
-      }),
-    )
-    return json(await teamRowNow(visit, team ?? gone(team_id)))
-  }
+/** A team without a list may use all there is, or all of its organisation's: before a name is added, the list says so. */
+async function addModels(visit: Visit): Promise<Outgoing> {
+  const { team_id, models } = await readBody(visit, teamModels)
+  const { docs } = storeOf(visit)
+  const { team } = await teamFor(visit, team_id, 'run')
+  const bounds = await boundsOf(docs, team.columns.organization_id)
+  const known = { known: list(team.data['models']), teamId: team_id }
+  await refuseUnknownModels(visit, docs, models, known)
+  if (bounds) refuseBeyond(bounds, { models })
+  return writeModels(visit, team_id, (was) => {
+    const all = bounds && bounds.models.length > 0 ? bounds.models : ['all-proxy-models']
+    return [...new Set([...(was.length === 0 ? all : was), ...models])]
+  })
 }
+
+/** The last one taken away leaves a list that opens nothing, for an empty one opens everything. */
+async function deleteModels(visit: Visit): Promise<Outgoing> {
+  const { team_id, models } = await readBody(visit, teamModels)
+  return writeModels(visit, team_id, (was) => {
+    if (was.length === 0)
+      throw badRequest(
+        'this team has no list of models, so it may use all of them: set the list with /team/update',
+        'models',
+      )
+    const left = was.filter((model) => !models.includes(model))
+    return left.length > 0 ? left : ['no-default-models']
+  })
+}
+
+async function writeModels(
+  visit: Visit,
+  id: string,
+  change: (was: string[]) => string[],
+): Promise<Outgoing> {
+  const team = await storeOf(visit).write((tx) =>
+    tx.team.update(id, ({ data }) => {
+      Object.assign(data, { models: change(list(data['models']).map(String)) }, updated(visit))
+    }),
+  )
+  return json(await teamRowNow(visit, team ?? gone(id)))
+}
+
+const output = teamRowShape
+
+export const teamRoutes: readonly AdminRoute[] = [
+  {
+    method: 'POST',
+    path: '/team/new',
+    permission: 'self_write',
+    summary: 'Make a team',
+    input: newTeam,
+    output,
+    run: create,
+  },
+  {
+    method: 'POST',
+    path: '/team/update',
+    permission: 'self_write',
+    summary: 'Change what is named of a team; null clears',
+    input: teamUpdate,
+    run: update,
+  },
+  {
+    method: 'PATCH',
+    path: '/team/{team_id}',
+    permission: 'self_write',
+    summary: 'The same, with metadata merged',
+    input: teamPatch,
+    output,
+    run: patch,
+  },
+  {
+    method: 'POST',
+    path: '/team/delete',
+    permission: 'admin',
+    summary: 'Delete teams with their keys and memberships',
+    input: teamIds,
+    run: remove,
+  },
+  {
+    method: 'POST',
+    path: '/team/block',
+    permission: 'admin',
+    summary: 'Refuse requests of a team’s keys',
+    input: teamRef,
+    output,
+    run: blocking(true),
+  },
+  {
+    method: 'POST',
+    path: '/team/unblock',
+    permission: 'admin',
+    summary: 'Let them in again',
+    input: teamRef,
+    output,
+    run: blocking(false),
+  },
+  {
+    method: 'POST',
+    path: '/team/model/add',
+    permission: 'admin',
+    summary: 'Add to the models of a team',
+    input: teamModels,
+    output,
+    run: addModels,
+  },
+  {
+    method: 'POST',
+    path: '/team/model/delete',
+    permission: 'admin',
+    summary: 'Take from the models of a team',
+    input: teamModels,
+    output,
+    run: deleteModels,
+  },
+]

@@ -268,6 +268,7 @@ async function retold(reply: Reply, crossing: Crossing, deps: CallDeps): Promise
       content: true,
       complete: true,
       fault: undefined,
+      fail: () => undefined,
       usage: () => result.usage,
       text: () => result.text(),
       end: (counted) =>

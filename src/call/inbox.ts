@@ -7,6 +7,7 @@ export type Inbox = {
   end(): void
   /** What has come is still read, then the error is thrown; with `atOnce` what has come is dropped. */
   fail(error: GatewayError, atOnce: boolean): void
+  /** A step brings all that has come by then. */
   body: AsyncIterable<Uint8Array>
   bytes(max?: number): Promise<Uint8Array>
 }
@@ -29,16 +30,28 @@ export function createInbox({ pause, resume, cancel, maxBytes }: InboxOptions): 
   let ended = false
   let error: GatewayError | undefined
   let max = maxBytes
-  let wake: (() => void) | undefined
+  let gathered: (() => void) | undefined
+  const waiting: Waiting[] = []
+  let calling = false
 
   const drop = () => {
     chunks = []
     size = 0
   }
-  const woken = () => {
-    const call = wake
-    wake = undefined
-    call?.()
+  /** Answers those who wait, in their order, as far as there is something to say. */
+  const answer = () => {
+    calling = false
+    while (waiting[0] && take(waiting[0])) waiting.shift()
+  }
+  /**
+   * A network read may bring dozens of chunks, one call after the other. Whoever waits is answered after the last of
+   * them: a stream that is sent in a burst then costs a third less.
+   */
+  const call = () => {
+    gathered?.()
+    if (waiting.length === 0 || calling) return
+    calling = true
+    queueMicrotask(answer)
   }
   const flow = () => {
     if (!paused || (reader === 'loop' && size > lowWater)) return
@@ -50,12 +63,12 @@ export function createInbox({ pause, resume, cancel, maxBytes }: InboxOptions): 
     reader = as
   }
   /** Answers one `next()` if there is something to say. */
-  const take = (resolve: (step: Step) => void, reject: (reason: GatewayError) => void): boolean => {
-    const chunk = chunks.shift()
-    if (chunk) {
-      size -= chunk.length
+  const take = ({ resolve, reject }: Waiting): boolean => {
+    if (size > 0) {
+      const value = join(chunks)
+      drop()
       flow()
-      resolve({ done: false, value: chunk })
+      resolve({ done: false, value })
     } else if (error) reject(error)
     else if (ended || reader === 'gone') resolve({ done: true, value: undefined })
     else return false
@@ -63,12 +76,8 @@ export function createInbox({ pause, resume, cancel, maxBytes }: InboxOptions): 
   }
   const next = () =>
     new Promise<Step>((resolve, reject) => {
-      if (take(resolve, reject)) return
-      const before = wake
-      wake = () => {
-        before?.()
-        if (!take(resolve, reject)) next().then(resolve, reject)
-      }
+      const reader = { resolve, reject }
+      if (waiting.length > 0 || !take(reader)) waiting.push(reader)
     })
   const tooMuch = () => {
     error = new GatewayError('bad_gateway', `the upstream's answer is larger than ${max} bytes`)
@@ -93,17 +102,17 @@ export function createInbox({ pause, resume, cancel, maxBytes }: InboxOptions): 
         paused = true
         pause()
       }
-      woken()
+      call()
     },
     end() {
       ended = true
-      woken()
+      call()
     },
     fail(reason, atOnce) {
       if (ended || error) return
       error = reason
       if (atOnce) drop()
-      woken()
+      call()
     },
     body: {
       [Symbol.asyncIterator]() {
@@ -113,7 +122,7 @@ export function createInbox({ pause, resume, cancel, maxBytes }: InboxOptions): 
           return() {
             reader = 'gone'
             drop()
-            woken()
+            call()
             if (!ended && !error) cancel()
             return Promise.resolve({ done: true, value: undefined })
           },
@@ -127,7 +136,7 @@ export function createInbox({ pause, resume, cancel, maxBytes }: InboxOptions): 
       if (ended || error) return whole()
       flow()
       await new Promise<void>((resolve) => {
-        wake = resolve
+        gathered = resolve
       })
       return whole()
     },
@@ -135,6 +144,7 @@ export function createInbox({ pause, resume, cancel, maxBytes }: InboxOptions): 
 }
 
 type Step = IteratorResult<Uint8Array, undefined>
+type Waiting = { resolve(step: Step): void; reject(reason: GatewayError): void }
 
 /** An upstream is told to wait at the first and to go on at the second. */
 const highWater = 262_144

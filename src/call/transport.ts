@@ -1,3 +1,5 @@
+import { allocate } from '../json/latin1.ts'
+
 /** The only way out of the house. One implementation per runtime; a mock is one more. */
 export type Transport = (request: Upstream) => Promise<Reply>
 
@@ -60,7 +62,7 @@ export function join(chunks: readonly Uint8Array[]): Uint8Array {
   if (chunks.length === 1 && chunks[0]) return chunks[0]
   let size = 0
   for (const chunk of chunks) size += chunk.length
-  const out = new Uint8Array(size)
+  const out = allocate(size)
   let at = 0
   for (const chunk of chunks) {
     out.set(chunk, at)

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { GatewayError } from '../errors.ts'
 import { type ChatEvent, type ChatResult, noUsage, type Part } from './chat.ts'
-import { eventsOf } from './fold.ts'
+import { eventsOf, foldEvents } from './fold.ts'
 
 const result = (parts: Part[], more: Partial<ChatResult> = {}): ChatResult => ({
   id: 'i',
@@ -92,4 +93,58 @@ test('each choice has its own calls, its own ending and what else was said of it
     { type: 'logprobs', logprobs: { l: 1 }, choice: 1 },
     { type: 'finish', finish: 'length', choice: 1 },
   ])
+})
+
+for (const [name, parts] of rows)
+  test(`told as a stream and folded, it is the same: ${name}`, () => {
+    const whole = result(structuredClone(parts), {
+      usage: { ...noUsage, input: 3, output: 1 },
+      extras: { citations: ['c'] },
+    })
+    const folded = foldEvents()
+    for (const event of eventsOf(whole)) folded.push(event)
+    assert.deepEqual(folded.result(), whole)
+  })
+
+test('pieces become parts, each choice its own', () => {
+  const folded = foldEvents()
+  const events: ChatEvent[] = [
+    { type: 'start', id: 'i', model: 'm', created: 1 },
+    { type: 'reasoning', text: 'h' },
+    { type: 'reasoning', text: 'm' },
+    { type: 'signature', signature: 's' },
+    { type: 'reasoning', text: 'again' },
+    { type: 'text', text: 'a' },
+    { type: 'text', text: 'b' },
+    { type: 'text', text: 'other', choice: 1 },
+    { type: 'tool-start', index: 0, id: 'c', name: 'f' },
+    { type: 'ping' },
+    { type: 'tool-input', index: 0, text: '{' },
+    { type: 'tool-input', index: 0, text: '}' },
+    { type: 'finish', finish: 'tool-calls' },
+    { type: 'finish', finish: 'length', reason: 'max', choice: 1 },
+    { type: 'text', text: 'far', choice: 1e9 },
+  ]
+  for (const event of events) folded.push(event)
+  const { choices } = folded.result()
+  assert.deepEqual(choices.slice(0, 2), [
+    {
+      parts: [
+        { type: 'reasoning', text: 'hm', signature: 's' },
+        { type: 'reasoning', text: 'again' },
+        { type: 'text', text: 'ab' },
+        { type: 'tool-call', id: 'c', name: 'f', input: '{}' },
+      ],
+      finish: 'tool-calls',
+    },
+    { parts: [{ type: 'text', text: 'other' }], finish: 'length', reason: 'max' },
+  ])
+  assert.equal(choices.length, 128, 'no provider fills the memory with choices')
+})
+
+test('a fault of the stream is thrown', () => {
+  const folded = foldEvents()
+  folded.push({ type: 'text', text: 'a' })
+  folded.push({ type: 'fault', error: new GatewayError('provider', 'gone') })
+  assert.throws(() => folded.result(), { message: 'gone' })
 })

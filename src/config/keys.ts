@@ -113,26 +113,29 @@ const coordinationRedis = {
 /** general_settings.pass_through_endpoints[] */
 const passThroughEndpoint = {
   id: known(k.label, 'Name of the route.'),
-  path: known(k.text, 'Path on this server.'),
-  target: known(k.text, 'URL the request goes to.'),
-  headers: known(k.map, 'Headers added to it.'),
-  include_subpath: known(k.flag, 'Serve what is below the path too.', off),
-  auth: known(k.flag, 'Ask for a key.', on),
-  cost_per_request: known(k.amount, 'What one request costs.', { default: 0, ...usd }),
-  methods: known(k.names, 'Which methods are served.'),
-  default_query_params: known(k.map, 'Query added to it.'),
-  timeout: known(k.seconds, 'Longest wait.', s),
+  path: acted(k.text, 'Path on this server.'),
+  target: acted(k.text, 'URL the request goes to.'),
+  headers: acted(k.map, 'Headers added to it.'),
+  include_subpath: acted(k.flag, 'Serve what is below the path too.', off),
+  forward_headers: acted(k.flag, "Send the client's own headers on.", off),
+  auth: acted(k.flag, 'Ask for a key.', on),
+  cost_per_request: acted(k.amount, 'What one request costs.', { default: 0, ...usd }),
+  methods: acted(k.names, 'Which methods are served.'),
+  default_query_params: acted(k.map, 'Query added to it.'),
+  timeout: acted(k.seconds, 'Longest wait.', s),
   guardrails: known(k.anything, 'Guardrails that look at it.'),
 } satisfies Rows
 
 // biome-ignore format: a table reads by the line
 /** general_settings.key_management_settings */
 const keyManagement = {
-  hosted_keys: known(k.names, 'Only these names are looked up there.'),
+  hosted_keys: acted(k.names, 'Only these names are looked up there.'),
   store_virtual_keys: known(k.flag, 'Keep virtual keys there too.', off),
   prefix_for_stored_virtual_keys: known(k.text, 'Prefix of their names.', { default: 'litellm/' }),
-  access_mode: known(k.oneOf('read_only', 'write_only', 'read_and_write'), 'What may be done there.', { default: 'read_only' }),
-  ...all(['primary_secret_name', 'kms_key_id', 'description', 'custom_secret_manager', 'aws_*'], known(k.anything, 'Which secret, and how to reach it.')),
+  access_mode: acted(k.oneOf('read_only', 'write_only', 'read_and_write'), 'What may be done there.', { default: 'read_only' }),
+  primary_secret_name: acted(k.text, 'One secret that holds them all, as a JSON object of names and values.'),
+  'aws_*': acted(k.anything, 'Credentials and region of AWS Secrets Manager, as in a row of model_list.'),
+  ...all(['kms_key_id', 'description', 'custom_secret_manager'], known(k.anything, 'Of secrets it makes, and of managers written in Python.')),
   tags: known(k.anything, 'Tags of the secrets it makes.'),
 } satisfies Rows
 
@@ -352,9 +355,9 @@ export const generalSettings = {
   ...all(['use_shared_health_check', 'enable_health_check_routing', 'health_check_ignore_transient_errors', 'health_check_skip_disabled_background_models', 'model_list_healthy_only'], known(k.flag, 'What health decides.', off)),
   background_health_check_model_groups: known(k.names, 'Only these groups are asked.'),
   allow_public_health_readiness_details: known(k.flag, 'Details without a key.', off),
-  pass_through_endpoints: known(k.list, 'Paths that lead to another server.', { inside: { rows: passThroughEndpoint, each: 'item' } }),
+  pass_through_endpoints: acted(k.list, 'Paths that lead to another server.', { inside: { rows: passThroughEndpoint, each: 'item' } }),
   use_client_credentials_pass_through_routes: known(k.flag, "With the client's credentials.", off),
-  pass_through_request_timeout: known(k.seconds, 'Longest wait there.', { default: 600, ...s }),
+  pass_through_request_timeout: acted(k.seconds, 'Longest wait there.', { default: 600, ...s }),
   ui_access_mode: unmet(k.anything, 'Who may open the UI: admin_only or all.', { default: 'all' }),
   ...all(['password_policy_min_length'], unmet(k.count, 'Passwords of the UI.')),
   ...all(['password_policy_require_uppercase', 'password_policy_require_lowercase', 'password_policy_require_numbers', 'password_policy_require_special_characters', 'password_policy_check_breached_passwords'], unmet(k.flag, 'Passwords of the UI.', off)),
@@ -375,9 +378,9 @@ export const generalSettings = {
   disable_retry_on_max_parallel_request_limit_error: known(k.flag, "No retry of the server's own 429.", off),
   cancel_on_disconnect: known(k.flag, 'Stop the upstream call when the client hangs up.'),
   use_team_public_model_name: known(k.flag, "Answers carry the team's name of the model.", off),
-  key_management_system: known(k.text, 'Where os.environ/NAME is looked up besides the environment.'),
-  key_management_settings: known(k.map, 'How.', { inside: { rows: keyManagement } }),
-  ...all(['use_google_kms', 'use_azure_key_vault', 'use_aws_kms'], known(k.flag, 'Former spelling of key_management_system.', off)),
+  key_management_system: acted(k.text, 'Where os.environ/NAME is looked up before the environment: aws_secret_manager, azure_key_vault, google_secret_manager, hashicorp_vault or local.'),
+  key_management_settings: acted(k.map, 'How.', { inside: { rows: keyManagement } }),
+  ...all(['use_google_kms', 'use_azure_key_vault', 'use_aws_kms'], acted(k.flag, 'Former spelling of key_management_system.', off)),
   ...all(['vector_store_deny_by_default', 'search_tool_deny_by_default'], unmet(k.flag, 'Only what was granted.', off)),
   ...all(['mcp_internal_ip_ranges', 'mcp_trusted_proxy_ranges', 'mcp_xff_num_trusted_hops', 'mcp_client_id_header', 'mcp_required_fields', 'mcp_advertised_versions', 'mcp_prefer_client_id_metadata_document', 'mcp_client_side_auth_header_name', 'enable_mcp_registry', 'user_mcp_management_mode'], known(k.anything, 'MCP gateway.')),
   ...all(['mcp_allowed_clients', 'require_key_mcp_access_defined', 'require_end_user_mcp_access_defined'], unmet(k.anything, 'Who may use MCP.')),
@@ -394,7 +397,7 @@ export const generalSettings = {
   ...all(['tracing', 'scheduled_job_stagger', 'spend_capture_rate_check'], known(k.anything, 'Rare.')),
 } satisfies Rows
 
-/** The strategies of LiteLLM; the first is the one this build has. */
+/** The strategies of LiteLLM; the first is what holds where none is named. */
 export const strategies = [
   'simple-shuffle',
   'least-busy',
@@ -405,7 +408,7 @@ export const strategies = [
   'lar1',
   'provider-budget-routing',
 ] as const
-export const actedStrategies: readonly string[] = ['simple-shuffle']
+export const actedStrategies: readonly string[] = strategies.filter((name) => name !== 'lar1')
 
 // biome-ignore format: a table reads by the line
 /** router_settings */
@@ -427,15 +430,15 @@ export const routerSettings = {
   default_litellm_params: acted(k.map, 'Parameters of every deployment that does not set them.'),
   ignore_invalid_deployments: acted(k.flag, 'Leave wrong rows of model_list out instead of refusing to start.', off),
 
-  routing_strategy_args: known(k.map, 'Tuning of the strategy.'),
+  routing_strategy_args: acted(k.map, 'Tuning of the strategy: ttl (seconds), lowest_latency_buffer (a share), max_latency_list_size, ttft_percentile.'),
   routing_groups: known(k.list, 'Strategies of single groups.'),
-  enable_pre_call_checks: known(k.flag, 'Leave out deployments whose context window is too small.', off),
-  optional_pre_call_checks: known(k.names, 'Stickiness and limits of deployments.'),
+  enable_pre_call_checks: acted(k.flag, 'Leave out deployments whose context window is too small, or whose rpm or tpm is used up.', off),
+  optional_pre_call_checks: acted(k.names, 'enforce_model_rate_limits: rpm and tpm of a deployment are limits. Stickiness is not offered yet.'),
   deployment_affinity_ttl_seconds: known(k.seconds, 'How long stickiness lasts.', { default: 3600, ...s }),
   model_group_affinity_config: known(k.map, 'Stickiness of single groups.'),
   tag_routing_prefix: known(k.text, 'Only tags that begin so route.', { default: '' }),
   provider_budget_config: unmet(k.map, 'Spend caps of providers.'),
-  default_max_parallel_requests: unmet(k.count, 'Most calls of a deployment at a time.'),
+  default_max_parallel_requests: acted(k.count, 'Most calls at a time of a deployment that states neither max_parallel_requests nor rpm nor tpm.'),
   default_priority: known(k.numberValue, 'Place in the queue.'),
   polling_interval: known(k.seconds, 'How often the queue is looked at.', { default: 0.03, ...s }),
   ...all(['redis_host', 'redis_password', 'redis_url', 'redis_username'], known(k.label, 'Redis shared by several servers.')),
@@ -475,8 +478,8 @@ export const modelInfo = {
   health_check_max_tokens: acted(k.count, 'Tokens asked for in one.'),
   health_check_voice: known(k.text, 'Voice asked for in one.'),
   disable_background_health_check: known(k.flag, 'Leave it out of the background checks.', off),
-  allowed_fails: known(k.count, 'Failures before this deployment rests.'),
-  allowed_fails_policy: known(k.failsPolicy, 'The same by kind of error.', { inside: { rows: failNames } }),
+  allowed_fails: acted(k.count, 'Failures before this deployment rests.'),
+  allowed_fails_policy: acted(k.failsPolicy, 'The same by kind of error.', { inside: { rows: failNames } }),
   ...all(['enable_tag_filtering', 'internal_router_model', 'member_auto_router', 'allow_fail_open'], known(k.flag, 'Routing of this deployment.')),
   ...all(['ptu_count', 'cost_per_ptu_per_hour'], known(k.amount, 'Throughput bought beforehand.')),
   ptu_effective_from: acted(k.label, 'From when.'),
@@ -618,8 +621,8 @@ const mcpServer = {
 } satisfies Rows
 
 const searchTool = {
-  search_tool_name: known(k.text, 'Its name.'),
-  litellm_params: known(k.map, 'search_provider, api_key, api_base, timeout, max_retries.'),
+  search_tool_name: acted(k.text, 'Its name.'),
+  litellm_params: acted(k.map, 'search_provider, api_key, api_base, timeout, max_retries.'),
   search_tool_info: known(k.map, 'Said about it.'),
 } satisfies Rows
 
@@ -637,7 +640,7 @@ export const topLevel = {
   mcp_servers: known(k.map, 'MCP servers.', { inside: { rows: mcpServer, each: 'name' } }),
   mcp_tools: known(k.list, 'MCP tools of our own: name, description, input_schema, handler.'),
   vector_store_registry: known(k.list, 'Vector stores: vector_store_name and litellm_params.'),
-  search_tools: known(k.list, 'Search tools.', { inside: { rows: searchTool, each: 'item' } }),
+  search_tools: acted(k.list, 'Search tools.', { inside: { rows: searchTool, each: 'item' } }),
   callback_settings: known(k.map, 'Options of integrations.'),
   prompts: known(k.list, 'Prompts kept elsewhere.'),
   ...all(['policies', 'policy_attachments'], unmet(k.anything, 'Policy rules.')),

@@ -1,9 +1,13 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path'
-import { isObject, type Json, type JsonObject } from '../json/json.ts'
+import { GatewayError } from '../errors.ts'
+import { isObject, type Json, type JsonObject, object, text } from '../json/json.ts'
+import { reservedVariables as reserved } from './names.ts'
 import { nearest } from './nearest.ts'
 import { formatPath, type Notice, type Path, type Position } from './notice.ts'
 import { fileBytesMax, readBounded, whyUnreadable } from './read.node.ts'
 import { type Config, readConfig } from './schema.ts'
+import { openSecrets as openManager } from './secrets/open.node.ts'
+import { resolveSecrets } from './secrets/secrets.ts'
 import { type Place, type Places, positionOf, readYaml } from './yaml.node.ts'
 
 export type LoadOptions = {
@@ -11,6 +15,8 @@ export type LoadOptions = {
   env: Readonly<Record<string, string | undefined>>
   /** For tests, and for files that are not on this machine's disk. */
   readFile?: (path: string) => Promise<string>
+  /** How a secret manager is reached; for tests. */
+  openSecrets?: typeof openManager
 }
 
 export type LoadedConfig = {
@@ -33,24 +39,27 @@ export async function loadConfig({
   path,
   env,
   readFile = readBounded,
+  openSecrets = openManager,
 }: LoadOptions): Promise<LoadedConfig> {
   const places: Places = new WeakMap()
   const merged = await readFiles(path, readFile, places)
   const { errors, warnings, sources } = merged
 
-  const environment: Record<string, string> = {}
-  const variables = isObject(merged.value.environment_variables)
-    ? merged.value.environment_variables
-    : {}
-  for (const [name, value] of Object.entries(variables)) {
-    const said =
-      typeof value === 'string' && value.startsWith(prefix)
-        ? (environment[value.slice(prefix.length)] ?? env[value.slice(prefix.length)])
-        : asVariable(value)
-    if (!reserved.has(name)) {
-      if (said !== undefined) environment[name] = said
-      continue
-    }
+  const variables = object(merged.value.environment_variables)
+  const kept = await readSecrets(merged.value, {
+    env: { ...env, ...variablesOf(variables, env) },
+    openSecrets,
+  })
+  if (kept.problem)
+    errors.push({
+      file: path,
+      ...locate(merged.value, kept.problem.at, 'value', places),
+      path: formatPath(kept.problem.at),
+      message: kept.problem.message,
+    })
+  const known = { ...env, ...kept.secrets }
+  const environment = variablesOf(variables, known)
+  for (const name of Object.keys(variables).filter((one) => reserved.has(one))) {
     const at: Path = ['environment_variables', name]
     warnings.push({
       file: path,
@@ -62,7 +71,8 @@ export async function loadConfig({
 
   const unsetVariables: UnsetVariable[] = []
   const unset = new Map<string, Record<string, string>>()
-  const seen = { ...env, ...environment }
+  const seen = { ...env, ...environment, ...kept.secrets }
+  const elsewhere = kept.system === undefined ? '' : `, and ${kept.system} has no such secret`
   const value = resolveVariables(merged.value, seen, places, (at, name, place) => {
     for (const [index, step] of at.entries()) {
       const above = formatPath(at.slice(0, index))
@@ -74,7 +84,7 @@ export async function loadConfig({
       file: path,
       ...(place === undefined ? {} : positionOf(place, 'value')),
       path: formatPath(at),
-      message: `the environment variable ${name} is not set${close === undefined ? '' : `; ${close} is`}`,
+      message: `the environment variable ${name} is not set${elsewhere}${close === undefined ? '' : `; ${close} is`}`,
     })
   })
 
@@ -92,6 +102,72 @@ export async function loadConfig({
     environment,
     sources,
   }
+}
+
+/** environment_variables, as texts; what decides how programs are started is left out. */
+function variablesOf(
+  variables: JsonObject,
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const out: Record<string, string> = {}
+  for (const [name, value] of Object.entries(variables)) {
+    const said =
+      typeof value === 'string' && value.startsWith(prefix)
+        ? (out[value.slice(prefix.length)] ?? env[value.slice(prefix.length)])
+        : asVariable(value)
+    if (said !== undefined && !reserved.has(name)) out[name] = said
+  }
+  return out
+}
+
+type Kept = {
+  /** Which manager there is. */
+  system?: string
+  secrets: Record<string, string>
+  problem?: { at: Path; message: string }
+}
+
+/** What the secret manager of the file knows of the names in it. It comes before the environment, as with LiteLLM. */
+async function readSecrets(
+  value: JsonObject,
+  {
+    env,
+    openSecrets,
+  }: { env: Record<string, string | undefined>; openSecrets: typeof openManager },
+): Promise<Kept> {
+  const general = object(value.general_settings)
+  const plain = (said: Json | undefined): Json | undefined =>
+    typeof said === 'string' && said.startsWith(prefix) ? env[said.slice(prefix.length)] : said
+  const former = formerSystems.find(([key]) => plain(general[key]) === true)
+  const system = text(plain(general.key_management_system)) ?? former?.[1]
+  if (!system) return { secrets: {} }
+  const settings: JsonObject = {}
+  for (const [key, said] of Object.entries(object(general.key_management_settings)))
+    settings[key] = plain(said)
+  const at: Path = ['general_settings', former ? former[0] : 'key_management_system']
+  try {
+    const { general_settings: _, ...others } = value
+    const { key_management_settings: __, key_management_system: ___, ...rest } = general
+    const names = namesIn([others, rest])
+    if (names.length === 0) return { system, secrets: {} }
+    return { system, secrets: await resolveSecrets(names, openSecrets(system, settings, env)) }
+  } catch (cause) {
+    return { system, secrets: {}, problem: { at, message: GatewayError.from(cause).message } }
+  }
+}
+
+const formerSystems: readonly (readonly [key: string, system: string])[] = [
+  ['use_azure_key_vault', 'azure_key_vault'],
+  ['use_google_kms', 'google_kms'],
+  ['use_aws_kms', 'aws_kms'],
+]
+
+/** Every NAME of an `os.environ/NAME`. */
+function namesIn(value: Json | undefined): string[] {
+  if (typeof value === 'string')
+    return value.startsWith(prefix) ? [value.slice(prefix.length).trim()] : []
+  if (Array.isArray(value)) return value.flatMap(namesIn)
+  return isObject(value) ? Object.values(value).flatMap(namesIn) : []
 }
 
 /** As one reads the files. */
@@ -318,9 +394,3 @@ const asVariable = (value: Json | undefined): string | undefined =>
         ? 'True'
         : 'False'
       : String(value)
-
-/** Names through which a file of settings could run code in every program started after it, or lead its traffic elsewhere. */
-const reserved: ReadonlySet<string> = new Set(
-  `PATH LD_PRELOAD LD_LIBRARY_PATH DYLD_LIBRARY_PATH DYLD_INSERT_LIBRARIES PYTHONPATH PYTHONSTARTUP PYTHONHOME HOME USER
-  SHELL LOGNAME NO_PROXY no_proxy NODE_OPTIONS NODE_PATH`.split(/\s+/),
-)

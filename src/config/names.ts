@@ -83,3 +83,9 @@ export const guardrailNames: ReadonlySet<string> = new Set(
   llm_as_a_judge deepkeep qostodian_nexus rubrik vigil_guard repelloai singulr headroom compresr typesafe straiker
   alice agent_365 llm_shield_proxy conduct decision_model`.split(/\s+/),
 )
+
+/** Variables through which settings could run code in every program started after them, or lead its traffic elsewhere. */
+export const reservedVariables: ReadonlySet<string> = new Set(
+  `PATH LD_PRELOAD LD_LIBRARY_PATH DYLD_LIBRARY_PATH DYLD_INSERT_LIBRARIES PYTHONPATH PYTHONSTARTUP PYTHONHOME HOME USER
+  SHELL LOGNAME NO_PROXY no_proxy NODE_OPTIONS NODE_PATH`.split(/\s+/),
+)

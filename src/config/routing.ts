@@ -1,7 +1,8 @@
 import type { FaultKind } from '../errors.ts'
 import { type JsonObject, object } from '../json/json.ts'
 import type { Row } from '../provider/deployment.ts'
-import type { Fallbacks, RetryPolicy, RouterSettings } from '../router/router.ts'
+import type { Fallbacks, RetryPolicy, RouterSettings, StrategyArgs } from '../router/router.ts'
+import { type StrategyName, strategies } from '../router/strategies.ts'
 import type { ErrorName, FallbackTarget } from './kinds.ts'
 import type { Config, ModelRow } from './schema.ts'
 
@@ -48,6 +49,11 @@ export function routerSettingsOf(config: Config, defaults: RoutingDefaults): Rou
     aliases,
     tagFiltering: router.enable_tag_filtering === true,
     tagMatchAny: router.tag_filtering_match_any !== false,
+    strategy: strategyOf(router.routing_strategy),
+    strategyArgs: strategyArgsOf(router.routing_strategy_args),
+    enforceLimits: (router.optional_pre_call_checks ?? []).includes('enforce_model_rate_limits'),
+    preCallChecks: router.enable_pre_call_checks === true,
+    parallelDefault: router.default_max_parallel_requests,
   }
 }
 
@@ -60,6 +66,7 @@ export function rowOf(model: ModelRow, defaults: JsonObject = {}): Row {
     defaults: { ...defaults, ...model.defaults },
     prices,
     info: jsonOf(info),
+    ...(info.allowed_fails_policy && { failsPolicy: policyOf(info.allowed_fails_policy) }),
     unset,
   }
 }
@@ -75,7 +82,29 @@ export function uniqueIds(): (id: string) => string {
 }
 
 /** What a config says is JSON, but for values that the schema turned into maps. */
-const jsonOf = (value: unknown): JsonObject => object(JSON.parse(JSON.stringify(value)))
+const jsonOf = (value: unknown): JsonObject =>
+  object(
+    JSON.parse(
+      JSON.stringify(value, (_, said) => (said instanceof Map ? Object.fromEntries(said) : said)),
+    ),
+  )
+
+const strategyOf = (name: string | undefined): StrategyName =>
+  name !== undefined && Object.hasOwn(strategies, name)
+    ? (name as StrategyName) // a key of the table
+    : 'simple-shuffle'
+
+function strategyArgsOf(args: Readonly<Record<string, unknown>> | undefined): StrategyArgs {
+  const { ttl, lowest_latency_buffer, max_latency_list_size, ttft_percentile } = args ?? {}
+  const out: StrategyArgs = {}
+  if (typeof ttl === 'number') out.ttlSeconds = ttl
+  if (typeof lowest_latency_buffer === 'number') out.latencyBuffer = lowest_latency_buffer
+  if (typeof max_latency_list_size === 'number') out.latencyListMax = max_latency_list_size
+  // 95 and 0.95 are the same.
+  if (typeof ttft_percentile === 'number')
+    out.firstPercentile = ttft_percentile > 1 ? ttft_percentile / 100 : ttft_percentile
+  return out
+}
 
 /** LiteLLM's own number stands for "not set": its default rule then decides. */
 const notDefault = (fails: number | undefined): number | undefined =>

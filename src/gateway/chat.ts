@@ -65,11 +65,13 @@ export async function serveChat(
     }
     const attempt = (to: Deployment): Promise<Answer> => {
       const how = { signal: incoming.signal, limits: limitsOf(said, controls, to, rooms) }
-      return forClient(said, brought(to, controls, rooms), rooms.now, (as) => {
+      const speak = (as: Deployment): Promise<Answer> => {
         const more = recalled?.context?.(as)
         const asked = more ? { ...ask, context: { ...context, ...more } } : ask
         return call(said, as, asked, rooms.calls, how)
-      })
+      }
+      const meant = brought(to, controls, rooms)
+      return recalled?.as ? speak(recalled.as(meant)) : forClient(said, meant, rooms.now, speak)
     }
     const { answer, deployment, retries, fallbacks, release } = await rooms.router.route<Answer>({
       model: group,
@@ -116,6 +118,8 @@ export type Recalled = {
   said?: Inbound
   /** Only these know the conversation; no fallback does. */
   only?: ((deployment: Deployment) => boolean) | undefined
+  /** The deployment as it is to be asked, where that is not as usual. */
+  as?: (deployment: Deployment) => Deployment
   /** What an encoder should know besides, by who answers. */
   context?: (answering: Deployment) => Partial<ClientContext>
   answer?: Outgoing
@@ -221,7 +225,10 @@ async function whole(
       if (usage) receipt.usage = usage
       receipt.settle()
     })
-  else receipt.settle()
+  else {
+    const written = receipt.settle()
+    if (written) await written
+  }
   return { status: 200, headers, body, encoding }
 }
 
@@ -311,17 +318,19 @@ function streamBody(
   let opened = false
   let closed = false
 
-  function settle(cause: unknown): void {
-    if (closed) return
+  function settle(cause: unknown): Promise<void> | undefined {
+    if (closed) return undefined
     closed = true
     const error = cause === undefined ? undefined : receipt.failed(cause)
+    let written: Promise<void> | undefined
     release(error)
     try {
       receipt.usage = error ? soFar() : (relay.usage() ?? receipt.usage)
       noteUnpriced(receipt, rooms)
     } finally {
-      receipt.settle()
+      written = receipt.settle()
     }
+    return written
   }
 
   /** Of an answer that was not finished: what the provider told by then, but no less than what was written. */
@@ -343,7 +352,8 @@ function streamBody(
       })
     rest.stop()
     settle(error)
-    return error.kind === 'canceled' ? undefined : toUtf8(said.wire.encodeStreamError(error))
+    if (error.kind === 'canceled') return undefined
+    return relay.fail(error) ?? toUtf8(said.wire.encodeStreamError(error))
   }
 
   async function finish(): Promise<Uint8Array | undefined> {

@@ -4,6 +4,7 @@ import type { Wire } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
 import { refusal } from './chat.ts'
 import { callIdOf } from './headers.ts'
+import { endpointRoutes } from './passthrough.ts'
 import type { Rooms } from './rooms.ts'
 import { compile, type Route, routes } from './routes.ts'
 
@@ -12,7 +13,7 @@ import { compile, type Route, routes } from './routes.ts'
  * about permission; Host and headers never do.
  */
 export function createGateway(rooms: Rooms, more: readonly Route[] = []): Handler {
-  const table = compile([...routes, ...more])
+  const table = compile([...endpointRoutes(rooms), ...routes, ...more])
   return async (incoming) => {
     let dialect: Wire = wires['openai-chat']
     try {

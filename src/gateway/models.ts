@@ -167,7 +167,7 @@ export function modelInfo(rooms: Rooms, query: URLSearchParams, caller: Caller):
   return json({ data: all.map(describeDeployment) })
 }
 
-function describeDeployment(deployment: Deployment): JsonObject {
+export function describeDeployment(deployment: Deployment): JsonObject {
   const { info, row, id, target } = deployment
   const mode = text(info['mode'])
   return {

@@ -19,6 +19,7 @@ import {
 } from '../provider/deployment.ts'
 import { keysInEnvironment, resolve, specOf } from '../provider/resolve.ts'
 import { isSecretKey } from '../provider/secrets.ts'
+import type { HealthMemory } from '../router/health.ts'
 import { createRouter, type Router } from '../router/router.ts'
 import { createMemory, type MemoryOptions } from './memory.ts'
 import type { GatewaySettings, Rooms, Tokens } from './rooms.ts'
@@ -58,7 +59,6 @@ export type Defaults = RoutingDefaults & {
 /** From a config to the rooms that serve it. */
 export function openRooms(config: Config, deps: OpenDeps): Rooms {
   const now = deps.now ?? Date.now
-  const { router, override, provider } = openRouter(config, deps)
   const calls: CallDeps = {
     transport: deps.transport,
     mock: mockTransport,
@@ -68,8 +68,7 @@ export function openRooms(config: Config, deps: OpenDeps): Rooms {
   }
   return {
     identify: deps.identify,
-    router,
-    settings: settingsOf(config, deps, router),
+    ...openRouting(config, deps),
     calls,
     ledger: deps.ledger,
     ...(deps.books && { books: deps.books }),
@@ -79,17 +78,33 @@ export function openRooms(config: Config, deps: OpenDeps): Rooms {
     catalogue: deps.catalogue.loaded,
     tokens: deps.tokens,
     now,
-    provider,
-    override,
     log: deps.log,
     startedAt: now(),
   }
 }
 
+/** The part of the rooms that a config decides while they serve. */
+export type Routing = Pick<Rooms, 'router' | 'override' | 'provider' | 'searchTools' | 'settings'>
+
+/** `was`: the config that is served now and its router. Deployments that stay as they were are taken over, with what is known of them. */
+export function openRouting(
+  config: Config,
+  deps: OpenDeps,
+  was?: { config: Config; router: Router },
+): Routing {
+  const opened = openRouter(config, deps, was)
+  return { ...opened, settings: settingsOf(config, deps, opened.router) }
+}
+
+/** What every deployment is made with, besides its row. */
+const sharedOf = ({ settings, general }: Config): string =>
+  JSON.stringify([settings.drop_params, settings.modify_params, general.unpriced_models])
+
 function openRouter(
   config: Config,
   deps: OpenDeps,
-): Pick<Rooms, 'router' | 'override' | 'provider'> {
+  was: { config: Config; router: Router } | undefined,
+): Pick<Rooms, 'router' | 'override' | 'provider' | 'searchTools'> {
   const priceAs = object(config.general.unpriced_models)['price_as']
   const deploymentDeps: DeploymentDeps = {
     env: deps.env,
@@ -109,12 +124,23 @@ function openRouter(
   const unique = uniqueIds()
   const defaults = object(config.router.default_litellm_params)
   const rows = [...config.models.map((model) => rowOf(model, defaults)), ...inferred(config, deps)]
+  const known = new Map(
+    was && sharedOf(was.config) === sharedOf(config)
+      ? was.router.groups.all().map((one) => [one.id, one])
+      : [],
+  )
+  const memory: HealthMemory = new Map()
   const deployments = rows.map((row) => {
     const id = text(row.info['id']) ?? unique(idOf(row))
-    return make(row, id)
+    const before = known.get(id)
+    if (!before || JSON.stringify(before.row) !== JSON.stringify(row)) return make(row, id)
+    const state = was?.router.health.memory.get(id)
+    if (state) memory.set(id, state)
+    return before
   })
   const router = createRouter({
     deployments,
+    memory,
     settings: routerSettingsOf(config, deps.defaults),
     expand: (wildcard, publicName, upstreamName) =>
       make(
@@ -142,6 +168,17 @@ function openRouter(
       if (!providers.has(key) && specOf(name)) providers.set(key, openProvider(name, operation))
       return providers.get(key)
     },
+    searchTools: new Map(
+      list(config.raw['search_tools']).flatMap((row): [string, Deployment][] => {
+        const { search_tool_name, litellm_params } = object(row)
+        const { search_provider, ...params } = object(litellm_params)
+        const name = text(search_tool_name)
+        if (name === undefined) return []
+        const model = `${text(search_provider) ?? ''}/search`
+        const own = { params: { ...params, model }, defaults: {}, prices: {}, info: {}, unset: {} }
+        return [[name, make({ ...own, modelName: name }, `search:${name}`)]]
+      }),
+    ),
     override: ({ row, clientSide, id }, brought) => {
       const theirs = allowed(clientSide, brought, config)
       const ours = leadsElsewhere(clientSide, theirs) ? withoutSecrets(row.params) : row.params
@@ -273,6 +310,8 @@ function settingsOf(config: Config, deps: OpenDeps, router: Router): GatewaySett
       settings.request_timeout ?? routing.timeout ?? deps.defaults.requestTimeoutSeconds,
     streamTimeoutSeconds: routing.stream_timeout,
     completionModel: general.completion_model,
+    passThrough: list(general.pass_through_endpoints).map(object),
+    passThroughSeconds: general.pass_through_request_timeout ?? 600,
     operationModels: {
       embeddings: text(general.embedding_model),
       image: text(general.image_generation_model),

@@ -1,3 +1,5 @@
+import { GatewayError } from '../errors.ts'
+import type { Outgoing } from '../http/http.ts'
 import { embeddings } from '../wire/media/embeddings.ts'
 import { batchEmbedContents, embedContent } from '../wire/media/gemini-embeddings.ts'
 import { imageEdit, imageGeneration, imageVariation } from '../wire/media/images.ts'
@@ -5,10 +7,12 @@ import { moderation } from '../wire/media/moderation.ts'
 import { ocr } from '../wire/media/ocr.ts'
 import type { Operation } from '../wire/media/operation.ts'
 import { rerank } from '../wire/media/rerank.ts'
+import { search } from '../wire/media/search.ts'
 import { speech } from '../wire/media/speech.ts'
 import { transcription, translation } from '../wire/media/transcription.ts'
 import { wires } from '../wire/wires.ts'
 import { serveChat } from './chat.ts'
+import { json } from './models.ts'
 import { serveOperation } from './operation.ts'
 import {
   completionRequest,
@@ -50,6 +54,23 @@ const text = ({ incoming, rooms, caller, params }: Visit) =>
     params['model'] === undefined ? {} : { model: params['model'] },
   )
 
+/** A search tool of the config by its name; the only one where none is named. */
+async function searching({ incoming, rooms, caller, params }: Visit): Promise<Outgoing> {
+  const { searchTools } = rooms
+  const find = (): ReturnType<typeof searchTools.get> => {
+    const [only] = searchTools.size === 1 ? searchTools.values() : []
+    const found = params['tool'] === undefined ? only : searchTools.get(params['tool'])
+    if (found) return found
+    throw new GatewayError(
+      'not_found',
+      params['tool'] === undefined
+        ? 'name a search tool in the path: /v1/search/{tool}'
+        : `there is no search tool '${params['tool'].slice(0, 100)}': see search_tools in the config`,
+    )
+  }
+  return serveOperation(incoming, search, rooms, caller, { keptBy: find })
+}
+
 export const operationRoutes: readonly Route[] = [
   ...[
     '/v1/completions',
@@ -88,6 +109,30 @@ export const operationRoutes: readonly Route[] = [
     input: moderationRequest,
     otherwise: 'omni-moderation-latest',
   }),
+  ...['/v1/search', '/search'].flatMap((path): Route[] => [
+    {
+      method: 'GET',
+      path: `${path}/tools`,
+      permission: 'info',
+      summary: 'Search tools',
+      run: ({ rooms }) =>
+        json({
+          object: 'list',
+          data: [...rooms.searchTools.values()].map(({ group, provider }) => ({
+            search_tool_name: group,
+            search_provider: provider,
+          })),
+        }),
+    },
+    { method: 'POST', path, permission: 'llm', summary: 'Web search', run: searching },
+    {
+      method: 'POST',
+      path: `${path}/{tool}`,
+      permission: 'llm',
+      summary: 'Web search with one tool',
+      run: searching,
+    },
+  ]),
   ...['/v1/ocr', '/ocr'].map(
     (path): Route => ({
       method: 'POST',

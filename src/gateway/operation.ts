@@ -15,6 +15,7 @@ import { type Inbound, listen, type Said } from '../wire/inbound.ts'
 import { boundaryOf } from '../wire/media/form.ts'
 import type { Operation, Told } from '../wire/media/operation.ts'
 import { bodyOf, openUpload, type Upload } from '../wire/media/upload.ts'
+import { wires } from '../wire/wires.ts'
 import { admission, groupFor } from './admission.ts'
 import { brought, limitsOf, noSuchModel, noteUnpriced, refusal, refuseUnpriced } from './chat.ts'
 import { isControl, readControls, refuseUpstreamElsewhere } from './fields.ts'
@@ -45,6 +46,7 @@ export async function serveOperation(
     const keeping = known ? undefined : path.keptBy?.()
     if (!known && !keeping) throw noSuchModel(incoming.path, model)
     const group = keeping?.group ?? meant
+    receipt.model ||= group
     const worst = worstOf(operation, said, incoming, group, rooms)
     const admitted = admission(incoming, said, controls, group, caller, receipt, rooms, worst)
     if (admitted) await admitted
@@ -196,11 +198,11 @@ const textual = (value: Json | undefined): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
 
 /** A body that was no JSON, as one that was. */
-function heardOf(
+export function heardOf(
   body: JsonObject,
   model: string,
-  { dialect }: Operation,
-  { stream }: OperationPath,
+  { dialect }: Pick<Operation, 'dialect'> = { dialect: wires['openai-chat'] },
+  { stream }: OperationPath = {},
 ): Inbound {
   return {
     wire: dialect,
@@ -279,7 +281,8 @@ async function whole(
   headers['content-type'] = told.mime
   headers['x-litellm-response-cost'] = costOfAnswer(receipt)
   const out = told.encode(counted)
-  receipt.settle()
+  const written = receipt.settle()
+  if (written) await written
   if (out instanceof Uint8Array) return { status: 200, headers, body: out }
   return { status: 200, headers, body: out.body, encoding: out.encoding }
 }

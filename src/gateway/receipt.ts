@@ -37,7 +37,8 @@ export type Receipt = {
   cost(): { nanoDollars: number; priced: boolean }
   /** Whatever was thrown, noted and as the error to answer with. */
   failed(cause: unknown): GatewayError
-  settle(): void
+  /** Resolves when what it was outlives this process; undefined: it does already. An answer's last byte waits for it. */
+  settle(): Promise<void> | undefined
 }
 
 export function openReceipt(deps: ReceiptDeps, operation: string, requestId: string): Receipt {
@@ -97,11 +98,11 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
       return error
     },
     settle() {
-      if (settled) return
+      if (settled) return undefined
       settled = true
       const { deployment } = receipt
       const { nanoDollars, priced } = receipt.cost()
-      deps.ledger.record({
+      const written = deps.ledger.record({
         requestId,
         startedAt,
         firstByteAt: receipt.firstByteAt,
@@ -128,6 +129,7 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
       })
       // After it has been recorded: in between, the money would be there twice.
       receipt.pass?.release(receipt.usage, fault !== undefined)
+      return written
     },
   }
   return receipt

@@ -9,6 +9,7 @@ import { unknownModel } from '../router/router.ts'
 import { openFrames } from '../wire/framing/frames.ts'
 import { encodeError } from '../wire/openai-chat/errors.ts'
 import { openEnvelope } from '../wire/openai-responses/envelope.ts'
+import { groupFor } from './admission.ts'
 import { itemsOf, outputOf } from './memory.ts'
 import { createResponse } from './responses.ts'
 import type { Visit } from './routes.ts'
@@ -81,9 +82,9 @@ function createTurns({ incoming, rooms }: Visit, socket: Socket) {
 
   /** The client shows what it will ask for, so that a server could prepare it; nothing is asked of a model. */
   async function warmUp(body: JsonObject, input: readonly Json[]): Promise<void> {
-    await rooms.identify(turnOf(body), 'llm')
+    const caller = await rooms.identify(turnOf(body), 'llm')
     const model = text(body['model']) ?? ''
-    if (!rooms.router.knows(rooms.router.groups.nameOf(model))) throw unknownModel(model)
+    if (!rooms.router.knows(groupFor(model, caller, rooms))) throw unknownModel(model)
     const created = Math.floor(rooms.now() / 1000)
     const id = `resp_${crypto.randomUUID().replaceAll('-', '')}`
     const envelope = openEnvelope({

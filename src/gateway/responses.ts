@@ -10,6 +10,7 @@ import { openEnvelope, responseId } from '../wire/openai-responses/envelope.ts'
 import { encodeFault } from '../wire/openai-responses/errors.ts'
 import type { ClientContext } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
+import { groupFor } from './admission.ts'
 import { isKeptThere, lacksRoute } from './bridge.ts'
 import { type Recall, serveChat } from './chat.ts'
 import {
@@ -35,11 +36,11 @@ type Responding = Pick<Visit, 'incoming' | 'rooms' | 'caller'>
 export const createResponse = (visit: Responding): Promise<Outgoing> =>
   serveChat(visit.incoming, wire, visit.rooms, visit.caller, {}, recallFor(visit))
 
-function recallFor(visit: Responding): Recall {
+export function recallFor(visit: Responding): Recall {
   const { rooms, caller } = visit
   return async (heard, requestId) => {
     const owner = caller.keyId
-    const group = rooms.router.groups.find(rooms.router.groups.nameOf(modelOf(heard, rooms)))
+    const group = rooms.router.groups.find(groupFor(modelOf(heard, rooms), caller, rooms))
     const isNative = (one: Deployment) => nativeOf(one) !== undefined && !lacksRoute(one, rooms.now)
     // Whoever keeps no answers can make none in the background either: that is done here.
     if (heard.has('background') && heard.field('background') === true && !group.every(isNative))

@@ -11,6 +11,7 @@ import type { Catalogue } from '../provider/catalogue.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import type { Router } from '../router/router.ts'
 import type { FieldRules } from './fields.ts'
+import type { Live } from './live.ts'
 import type { Memory } from './memory.ts'
 
 /** Everything a request meets on its way. `router` and `settings` are replaced as a whole when the config changes. */
@@ -26,6 +27,8 @@ export type Rooms = {
   admit?: Admit
   /** Who may use which model; absent: everybody every one. */
   access?: Access
+  /** How the configuration changes while it is served; absent where it cannot. */
+  live?: Live
   /** Answers given before, for clients that speak of them by an id. */
   memory: Memory
   catalogue: () => Promise<Catalogue>
@@ -33,6 +36,8 @@ export type Rooms = {
   now(): number
   /** A provider by its name, for what belongs to no model: with the credentials of `files_settings` and the like, of the environment otherwise. */
   provider(name: string, operation: string): Deployment | undefined
+  /** `search_tools`, by name. */
+  searchTools: ReadonlyMap<string, Deployment>
   /** The same deployment with credentials a client was allowed to bring. */
   override(deployment: Deployment, brought: Record<string, Json>): Deployment
   log(
@@ -59,6 +64,9 @@ export type GatewaySettings = {
   completionModel: string | undefined
   /** Overrides the model of every call of an operation, by its name. */
   operationModels: Readonly<Record<string, string | undefined>>
+  /** Rows of `general_settings.pass_through_endpoints`, and the longest wait there. */
+  passThrough: readonly JsonObject[]
+  passThroughSeconds: number
   /** Are the client's `x-…` headers sent on, for this model group? */
   forwardHeaders: (group: string) => boolean
   forwardOrganization: boolean

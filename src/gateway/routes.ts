@@ -7,6 +7,7 @@ import type { Caller, Permission } from '../policy/caller.ts'
 import type { Wire } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
 import { serveChat } from './chat.ts'
+import { compactResponse } from './compact.ts'
 import { docsPage } from './docs.ts'
 import { generateContent, streamGenerateContent } from './gemini.ts'
 import { alive, health, readiness } from './health.ts'
@@ -21,6 +22,7 @@ import {
 import { json, modelGroupInfo, modelInfo } from './models.ts'
 import { openapi } from './openapi.ts'
 import { operationRoutes } from './operation-routes.ts'
+import { passthroughRoutes } from './passthrough.ts'
 import { resourceRoutes } from './resources.ts'
 import { createResponse } from './responses.ts'
 import { needsSocket, serveResponsesSocket } from './responses-socket.ts'
@@ -126,6 +128,12 @@ export const routes: readonly Route[] = [
     permission: 'llm',
     summary: 'Stop a response that is made in the background',
     run: storedResponse('cancel'),
+  }),
+  ...route('POST', responsesPaths('/compact'), {
+    permission: 'llm',
+    summary: 'A long conversation as a short one to go on with',
+    input: responsesRequest,
+    run: compactResponse,
   }),
   ...route('GET', responsesPaths('/{id}/input_items'), {
     permission: 'llm',
@@ -273,6 +281,8 @@ export const routes: readonly Route[] = [
     summary: 'The same for people',
     run: ({ rooms }) => (rooms.settings.docs ? docsPage() : noDocs()),
   }),
+  // Last: what is not known by then is the provider's own.
+  ...passthroughRoutes,
 ]
 
 /** Made when first asked for: turning schemas into JSON costs more than a start should. */

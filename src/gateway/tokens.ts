@@ -12,6 +12,7 @@ import { type Inbound, listen, type Said } from '../wire/inbound.ts'
 import { readObject } from '../wire/relay.ts'
 import type { Wire } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
+import { groupFor } from './admission.ts'
 import { readControls, refuseUpstreamElsewhere } from './fields.ts'
 import { callIdOf, dialectHeaders, forwarded } from './headers.ts'
 import { json } from './models.ts'
@@ -22,15 +23,16 @@ import { limitsOf } from './stored.ts'
 /** Anthropic's count_tokens, OpenAI's input_tokens: the body of a conversation, with the model in it. */
 export const countTokens =
   (wire: Wire) =>
-  async ({ incoming, rooms }: Visit): Promise<Outgoing> =>
-    counted(await incoming.body(), {}, wire, incoming, rooms)
+  async (visit: Visit): Promise<Outgoing> =>
+    counted(await visit.incoming.body(), {}, wire, visit)
 
 /** Google's countTokens: the model is in the path, and the request may be wrapped. */
-export async function geminiCountTokens({ incoming, rooms, params }: Visit): Promise<Outgoing> {
+export async function geminiCountTokens(visit: Visit): Promise<Outgoing> {
+  const { incoming, rooms, params } = visit
   const { jsonDepth } = rooms.settings
   const body = parseObject(await incoming.body(), { ...requestBounds, maxDepth: jsonDepth })
   const said: Said = { model: params['model'] ?? '', stream: false }
-  return counted(toUtf8(stringify(unwrapped(body))), said, wires.gemini, incoming, rooms)
+  return counted(toUtf8(stringify(unwrapped(body))), said, wires.gemini, visit)
 }
 
 /**
@@ -41,14 +43,13 @@ async function counted(
   bytes: Uint8Array,
   path: Said,
   wire: Wire,
-  incoming: Visit['incoming'],
-  rooms: Rooms,
+  { incoming, rooms, caller }: Visit,
 ): Promise<Outgoing> {
   refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
   const { settings, router } = rooms
   const said = listen(bytes, wire, { stream: false, ...path }, settings.jsonDepth)
   const controls = readControls(said, settings.fields, (name) => incoming.header(name))
-  const group = router.groups.nameOf(settings.completionModel ?? said.model)
+  const group = groupFor(settings.completionModel ?? said.model, caller, rooms)
   const all = router.groups.find(group)
   const [first] = all
   if (!first) throw unknownModel(said.model)

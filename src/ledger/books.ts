@@ -22,8 +22,10 @@ export type Books = {
   flush(): Promise<void>
   /** A request begins: see `Ledger.open`. */
   open(opening: Opening): number
-  /** A request has ended. In the journal when this returns, in the tables soon after. */
+  /** A request has ended. In the journal when `written` says so, in the tables soon after. */
   record(entry: Entry): void
+  /** See `Journal.written`. */
+  written(): Promise<void> | undefined
   /** Throws where nothing more may be begun, because what has ended cannot be written. */
   refuseWhenFull(): void
   /** Answers the books of processes that are no more. */
@@ -425,9 +427,9 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
         unwritten.set(account, (unwritten.get(account) ?? 0) + entry.nanoDollars)
         purses.spend(account, entry.nanoDollars)
       }
-      // Where the disk is full it is still in memory, and tried again from there.
       journal.done(seq, entry)
     },
+    written: journal.written,
     refuseWhenFull() {
       if (waiting.length < waitingMax) return
       throw new GatewayError(

@@ -3,7 +3,6 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
 import { noUsage } from '../chat/chat.ts'
 import { deadJournals, openJournal, readJournal } from './journal.node.ts'
 import type { Entry, Opening } from './ledger.ts'
@@ -45,8 +44,7 @@ test('what has ended and what has not are read again, with who pays', async () =
   journal.open(2, opening('b'))
   journal.done(1, entry('a', 1))
   journal.progress(2, { tokens: 7, nanoDollars: 70 })
-  await setImmediate()
-  await setImmediate()
+  await journal.written()
   const left = readJournal({ node: 'one', path: join(folder, 'one.jsonl') })
   assert.deepEqual(
     left.settled.map(({ seq, entry: { requestId, nanoDollars, payer, usage } }) => [
@@ -69,11 +67,13 @@ test('what has ended and what has not are read again, with who pays', async () =
   journal.close()
 })
 
-test('a line that was cut by the crash is passed over, wherever it was cut', () => {
+test('a line that was cut by the crash is passed over, wherever it was cut', async () => {
   const journal = openJournal(folder, 'cut')
   journal.done(1, entry('a'))
+  await journal.written()
   const whole = readFileSync(join(folder, 'cut.jsonl'), 'utf8')
   journal.done(2, entry('b'))
+  await journal.written()
   const both = readFileSync(join(folder, 'cut.jsonl'), 'utf8')
   for (let end = whole.length; end < both.length - 1; end += 7) {
     writeFileSync(join(folder, 'copy.jsonl'), both.slice(0, end))
@@ -87,16 +87,18 @@ test('a line that was cut by the crash is passed over, wherever it was cut', () 
   journal.close()
 })
 
-test('a journal that grows is begun anew with what is still needed', () => {
+test('a journal that grows is begun anew with what is still needed', async () => {
   const journal = openJournal(folder, 'big')
   journal.open(1, opening('long'))
   const fat = entry('x')
-  fat.error = 'e'.repeat(100_000)
+  fat.answerId = 'e'.repeat(100_000)
   for (let seq = 1; seq <= 100; seq++) journal.done(seq, fat)
+  await journal.written()
   journal.flushed(99)
   const path = join(folder, 'big.jsonl')
   assert.ok(readFileSync(path).length < 500_000)
   journal.done(101, entry('after'))
+  await journal.written()
   const left = readJournal({ node: 'big', path })
   assert.deepEqual(
     left.settled.map(({ seq }) => seq),

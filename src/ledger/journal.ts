@@ -5,12 +5,14 @@ import type { Entry, Opening } from './ledger.ts'
  * leaves, read again when the process did not live to bring it to the database.
  */
 export type Journal = {
-  /** A request begins. On disk by the end of this turn of the loop at the latest. */
+  /** A request begins. On disk by the end of this turn of the loop. */
   open(opened: number, opening: Opening): void
   /** What has been streamed to a request so far. */
   progress(opened: number, soFar: { tokens: number; nanoDollars: number }): void
-  /** A request has ended. On disk when this returns; throws where it cannot be written. */
+  /** A request has ended. On disk by the end of this turn of the loop: see `written`. */
   done(seq: number, entry: Entry): void
+  /** Resolves when what was told so far is on disk, or could not be written; undefined: it is. */
+  written(): Promise<void> | undefined
   /** Entries up to this one are in the database and need not be kept. */
   flushed(seq: number): void
   close(): void
@@ -21,6 +23,7 @@ export const noJournal: Journal = {
   open() {},
   progress() {},
   done() {},
+  written: () => undefined,
   flushed() {},
   close() {},
 }

@@ -61,6 +61,12 @@ export type Payer = {
 }
 
 export type Sink = (entry: Entry) => void
+/** What keeps entries over a crash. */
+export type Keeper = {
+  open(opening: Opening): number
+  record(entry: Entry): void
+  written(): Promise<void> | undefined
+}
 
 export type Ledger = {
   /**
@@ -68,7 +74,8 @@ export type Ledger = {
    * entry says in `opened`.
    */
   open?(opening: Opening): number
-  record(entry: Entry): void
+  /** Resolves when what was recorded so far outlives this process; undefined: it does already. */
+  record(entry: Entry): Promise<void> | undefined
   totals(): Totals
 }
 
@@ -89,16 +96,17 @@ export type Totals = { requests: number; failures: number; nanoDollars: number; 
 export function createLedger(
   sinks: readonly Sink[],
   onError: (cause: unknown) => void,
-  open?: Ledger['open'],
+  keeper?: Keeper,
 ): Ledger {
   const totals: Totals = { requests: 0, failures: 0, nanoDollars: 0, unpriced: 0 }
   return {
-    ...(open && { open }),
+    ...(keeper && { open: keeper.open }),
     record(entry) {
       totals.requests++
       if (entry.fault) totals.failures++
       totals.nanoDollars += entry.nanoDollars
       if (!entry.priced && !entry.fault) totals.unpriced++
+      keeper?.record(entry)
       for (const sink of sinks) {
         try {
           sink(entry)
@@ -106,6 +114,7 @@ export function createLedger(
           onError(cause)
         }
       }
+      return keeper?.written()
     },
     totals: () => ({ ...totals }),
   }

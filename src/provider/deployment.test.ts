@@ -8,6 +8,74 @@ import type { AuthScheme } from './auth/auth.ts'
 import { createDeployment, type Deployment, idOf, join, type Row } from './deployment.ts'
 import { resolve } from './resolve.ts'
 
+/** Where clients that speak Responses lead, and where all others do. */
+const spoken: [
+  model: string,
+  params: JsonObject,
+  info: JsonObject,
+  own: string | undefined,
+  usual: string,
+][] = [
+  [
+    'openai/gpt-4o',
+    {},
+    {},
+    'https://api.openai.com/v1/responses',
+    'https://api.openai.com/v1/chat/completions',
+  ],
+  [
+    'openai/gpt-4o',
+    { use_chat_completions_api: true },
+    {},
+    undefined,
+    'https://api.openai.com/v1/chat/completions',
+  ],
+  ['openai/responses/gpt-5.5', {}, {}, undefined, 'https://api.openai.com/v1/responses'],
+  ['openai/o3-pro', {}, { mode: 'responses' }, undefined, 'https://api.openai.com/v1/responses'],
+  [
+    'openai/o3-pro',
+    { use_chat_completions_api: true },
+    { mode: 'responses' },
+    undefined,
+    'https://api.openai.com/v1/chat/completions',
+  ],
+  [
+    'openai/m',
+    { api_base: 'https://h/v1/chat/completions' },
+    {},
+    'https://h/v1/responses',
+    'https://h/v1/chat/completions',
+  ],
+  [
+    'azure/dep',
+    { api_base: 'https://r.openai.azure.com', api_version: '2025-02-01-preview' },
+    {},
+    'https://r.openai.azure.com/openai/v1/responses',
+    'https://r.openai.azure.com/openai/deployments/dep/chat/completions?api-version=2025-02-01-preview',
+  ],
+  [
+    'azure/dep',
+    { api_base: 'https://r.openai.azure.com/openai/v1' },
+    {},
+    'https://r.openai.azure.com/openai/v1/responses',
+    'https://r.openai.azure.com/openai/v1/chat/completions',
+  ],
+  [
+    'perplexity/sonar',
+    {},
+    {},
+    'https://api.perplexity.ai/v1/responses',
+    'https://api.perplexity.ai/chat/completions',
+  ],
+  ['groq/llama', {}, {}, undefined, 'https://api.groq.com/openai/v1/chat/completions'],
+  ['anthropic/claude-opus-5', {}, {}, undefined, 'https://api.anthropic.com/v1/messages'],
+]
+for (const [model, params, info, own, usual] of spoken)
+  test(`${model} ${JSON.stringify({ ...params, ...info })} and clients of Responses`, () => {
+    const to = deployment({ model, ...params }, { info })
+    assert.deepEqual([to.forClient['openai-responses']?.url.whole, to.url.whole], [own, usual])
+  })
+
 const chat = '/chat/completions'
 const urls: [base: string, path: string, query: Record<string, string> | undefined, url: string][] =
   [
@@ -345,3 +413,15 @@ test('law: ids of many rows do not meet', () => {
     { numRuns: 1500 },
   )
 })
+
+for (const [model, unsupported] of [
+  ['azure/o_series/mine', true],
+  ['azure/gpt5_series/mine', true],
+  ['azure/mine', false],
+] as const)
+  test(`${model}: ${unsupported ? 'the prefix says what the name does not' : 'nothing says what it is'}`, () => {
+    const { target, url } = deployment({ model, api_base: 'https://mine.openai.azure.com' })
+    assert.equal(target.model, 'mine')
+    assert.equal(target.quirks.maxTokensField === 'max_completion_tokens', unsupported)
+    assert.match(url.whole, /\/openai\/deployments\/mine\/chat\/completions/)
+  })

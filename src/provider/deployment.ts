@@ -42,6 +42,9 @@ export type Deployment = {
   streamTimeout: number | undefined
   retries: number | undefined
   cooldownSeconds: number | undefined
+  /** Failures before it rests, if other than the router's; and by kind of error. */
+  allowedFails: number | undefined
+  failsPolicy: Readonly<Partial<Record<string, number>>> | undefined
   weight: number | undefined
   rpm: number | undefined
   tpm: number | undefined
@@ -78,6 +81,8 @@ export type Row = {
   defaults: JsonObject
   prices: JsonObject
   info: JsonObject
+  /** `allowed_fails_policy` of model_info: failures before it rests, by kind of error. */
+  failsPolicy?: Readonly<Partial<Record<string, number>>>
   /** Parameters whose `os.environ/NAME` is not set: parameter → NAME. */
   unset: Readonly<Record<string, string>>
 }
@@ -117,11 +122,12 @@ export function createDeployment(
   const resolved = deps.resolve(text(params.model) ?? '', text(params.custom_llm_provider), base)
   const { provider, model } = resolved
   const spec: ProviderSpec = resolved.spec ?? nowhere
+  const info = deps.infoOf(provider, model, { ...row.info, ...row.prices })
   const {
     wire: wireId,
     quirks,
     baseUrl,
-  } = specFor(provider, shapedLike(model, row), client) ?? {
+  } = specFor(provider, shapedLike(model, row), client ?? ownDialect(row, info)) ?? {
     wire: spec.wire,
     quirks: {},
     baseUrl: undefined,
@@ -131,7 +137,6 @@ export function createDeployment(
   const special = spec.bases?.find(({ match }) => new RegExp(match).test(filled ?? ''))
   const mock = mockOf(provider, params)
   const wire = mock ? wires['openai-chat'] : wires[special?.wire ?? wireId]
-  const info = deps.infoOf(provider, model, { ...row.info, ...row.prices })
   const drops = list(params.additional_drop_params).filter((key) => typeof key === 'string')
   const target: Target = {
     provider,
@@ -162,8 +167,10 @@ export function createDeployment(
   const problem =
     (info['blocked'] === true ? blocked(row) : undefined) ??
     (resolved.type === 'offered' ? undefined : resolved.error) ??
-    (filled === undefined || isOpen(withoutPlace(filled, auth.fills))
-      ? noBase(provider, spec, filled)
+    (filled === undefined ? noBase(provider, spec, filled) : undefined) ??
+    // A place may be one that the credential would have filled.
+    (isOpen(withoutPlace(filled ?? '', auth.fills))
+      ? ((auth.fills === undefined ? auth.problem : undefined) ?? noBase(provider, spec, filled))
       : undefined) ??
     lacking(spec, target) ??
     (upwards.test(wire.path(asked, false)) ? astray(model) : undefined) ??
@@ -198,6 +205,8 @@ export function createDeployment(
     streamTimeout: seconds(params.stream_timeout),
     retries: seconds(params.num_retries) ?? seconds(params.max_retries),
     cooldownSeconds: seconds(params.cooldown_time) ?? seconds(row.info.cooldown_time),
+    allowedFails: seconds(row.info['allowed_fails']),
+    failsPolicy: row.failsPolicy,
     weight: seconds(params.weight),
     rpm: seconds(params.rpm),
     tpm: seconds(params.tpm),
@@ -250,6 +259,16 @@ function priceOptionsOf(provider: string, base: string | undefined, row: Row): P
   }
 }
 
+/** Models that answer nobody in chat, by the catalogue, and those whose row names them with `responses/`. */
+const ownDialect = (row: Row, info: JsonObject): string | undefined =>
+  !wantsChat(row) &&
+  (text(info['mode']) === 'responses' ||
+    /^(?:[^/]+\/)?responses\/./.test(text(row.params['model']) ?? ''))
+    ? 'openai-responses'
+    : undefined
+
+const wantsChat = ({ params }: Row): boolean => truth(params['use_chat_completions_api']) === true
+
 function clientsOf(
   spec: ProviderSpec,
   wire: WireId,
@@ -262,7 +281,7 @@ function clientsOf(
   for (const { client } of spec.variants ?? [])
     if (client !== undefined) out[client] ??= createDeployment(row, deps, id, client)
   const hasResponses = wire === 'openai-chat' && spec.operations.includes('responses')
-  if (hasResponses && truth(row.params['use_chat_completions_api']) !== true)
+  if (hasResponses && !wantsChat(row))
     out['openai-responses'] = createDeployment(row, deps, id, 'openai-responses')
   if (wire === 'openai-chat' && hasText(spec, model))
     out['openai-text'] = createDeployment(row, deps, id, 'openai-text')

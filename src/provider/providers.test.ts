@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { mediaWireOf } from './operations.ts'
 import { type ProviderId, providers } from './providers.ts'
 import { fillPlaces, specFor } from './resolve.ts'
 import type { ProviderSpec } from './spec.ts'
@@ -154,7 +155,16 @@ test('law: a row without an address says where to get one, and names are spelt a
     )
     const names = [...(spec.baseUrlEnv ?? []), ...('bearer' in spec.auth ? spec.auth.bearer : [])]
     for (const name of names) assert.match(name, /^[A-Z][A-Z0-9_]+$/, id)
-    assert.ok(spec.operations.includes('chat'), `${id}: no chat`)
+    const served = spec.operations.filter((one) => one === 'chat' || mediaWireOf(spec, one))
+    assert.ok(
+      served.length > 0 || spec.operations.includes('text_completion'),
+      `${id}: offers nothing`,
+    )
+    for (const one of Object.keys(spec.also ?? {}))
+      assert.ok(
+        spec.operations.some((listed) => listed === one),
+        `${id}: ${one} is not listed`,
+      )
     if (spec.docs !== undefined) assert.ok(URL.canParse(spec.docs), id)
   }
 })

@@ -46,7 +46,7 @@ const cases: [model: string, custom: string | undefined, options: ResolveOptions
     ['ollama_chat/llama3', undefined, {}, 'ollama_chat llama3'],
     ['anthropic/claude-sonnet-4', undefined, {}, 'anthropic claude-sonnet-4'],
     ['bedrock/us.anthropic.claude-v2:1', undefined, {}, 'bedrock us.anthropic.claude-v2:1'],
-    ['text-completion-openai/davinci-002', undefined, {}, '?text-completion-openai davinci-002'],
+    ['text-completion-openai/davinci-002', undefined, {}, 'text-completion-openai davinci-002'],
     ['mock/anything', undefined, {}, 'mock anything'],
     // Spelt the provider's way.
     [
@@ -121,7 +121,7 @@ const cases: [model: string, custom: string | undefined, options: ResolveOptions
       'gpt-3.5-turbo-instruct-0914',
       undefined,
       known,
-      '?text-completion-openai gpt-3.5-turbo-instruct-0914',
+      'text-completion-openai gpt-3.5-turbo-instruct-0914',
     ],
     ['nova-embed', undefined, known, 'fireworks_ai accounts/fireworks/models/nova-embed'],
     ['deepseek-chat', undefined, known, 'deepseek deepseek-chat'],
@@ -197,10 +197,15 @@ for (const [model, hint] of hints)
   })
 
 test('known but not on offer is another error than unknown', () => {
-  const found = resolve('watsonx/granite')
-  assert.ok(found.type === 'not-offered')
-  assert.equal(found.error.kind, 'not_offered')
-  assert.match(found.error.message, /'watsonx' is known but this build does not speak to it/)
+  for (const [model, words] of [
+    ['vllm/m', /'vllm' is known but this build does not speak to it: .*use hosted_vllm\//],
+    ['soniox/m', /'soniox' is known but this build does not speak to it\. If it has an OpenAI/],
+  ] as const) {
+    const found = resolve(model)
+    assert.ok(found.type === 'not-offered')
+    assert.equal(found.error.kind, 'not_offered')
+    assert.match(found.error.message, words)
+  }
 })
 
 test('law: no name makes it throw, and what it finds has a row', () => {

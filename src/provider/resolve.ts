@@ -2,6 +2,7 @@ import { GatewayError } from '../errors.ts'
 import { type JsonObject, number, text } from '../json/json.ts'
 import type { Quirks } from '../wire/quirks.ts'
 import type { WireId } from '../wire/wires.ts'
+import { notOffered } from './not-offered.ts'
 import { type ProviderId, providers } from './providers.ts'
 import type { ProviderSpec, Variant } from './spec.ts'
 
@@ -147,7 +148,7 @@ function hasAddress(spec: ProviderSpec, env: (name: string) => string | undefine
 
 function lead(provider: string, model: string): Resolved {
   if (!isOffered(provider))
-    return { type: 'not-offered', provider, spec: undefined, model, error: notOffered(provider) }
+    return { type: 'not-offered', provider, spec: undefined, model, error: refusal(provider) }
   const spec: ProviderSpec = providers[provider]
   return { type: 'offered', provider, spec, model: spelt(spec, model) }
 }
@@ -184,7 +185,8 @@ function pattern(source: string): RegExp {
 }
 
 const isOffered = (id: string): id is ProviderId => Object.hasOwn(providers, id)
-const isKnown = (id: string): boolean => isOffered(id) || litellms.has(id)
+const isKnown = (id: string): boolean =>
+  isOffered(id) || Object.hasOwn(notOffered, id) || otherwiseKnown.has(id)
 const offered = Object.keys(providers).filter(isOffered)
 
 /** The catalogue has finer names than there are providers: `vertex_ai-language-models`, `bedrock_converse`. */
@@ -241,12 +243,16 @@ const looks: readonly [look: RegExp, provider: string][] = [
   [/^[^/:]{1,100}\/[^/:]{1,100}:[0-9a-f]{64}$/, 'replicate'],
 ]
 
-const notOffered = (provider: string): GatewayError =>
-  new GatewayError(
+function refusal(provider: string): GatewayError {
+  const why = Object.hasOwn(notOffered, provider) ? notOffered[provider] : undefined
+  return new GatewayError(
     'not_offered',
-    `The provider '${provider}' is known but this build does not speak to it. If it has an OpenAI-compatible address, ` +
-      'use openai/<model> with that address as api_base; docs/providers.md lists the providers on offer.',
+    why === undefined
+      ? `The provider '${provider}' is known but this build does not speak to it. If it has an OpenAI-compatible address, ` +
+          'use openai/<model> with that address as api_base; docs/providers.md lists the providers on offer.'
+      : `The provider '${provider}' is known but this build does not speak to it: ${why}.`,
   )
+}
 
 function unknown(model: string, named: string): Resolved {
   const near = nearest(named)
@@ -265,7 +271,7 @@ function nearest(named: string): string[] {
   const said = named.slice(0, 40).toLowerCase().replaceAll('-', '_')
   if (said.length < 2) return []
   const head = said.split(/[_.:/]/)[0] ?? ''
-  return [...new Set([...offered, ...litellms])]
+  return [...new Set([...offered, ...Object.keys(notOffered), ...otherwiseKnown])]
     .map((id) => {
       const known = id.replaceAll('-', '_')
       const kin =
@@ -296,13 +302,8 @@ function distance(from: string, to: string): number {
   return row[to.length] ?? to.length
 }
 
-/** Every provider id of LiteLLM whose wire is not openai-chat, and `mock`, which answers inside the process. */
-const litellms: ReadonlySet<string> = new Set(
-  `a2a a2a_agent aleph_alpha anthropic anthropic_text auto_router aws_polly aws_textract azure azure_speech
-  azure_text bedrock black_forest_labs bytez chatgpt cohere cohere_chat cursor custom deepgram dotprompt
-  elevenlabs fal_ai gemini gigachat humanloop infinity jina_ai langflow langfuse langgraph litellm_agent manus
-  milvus mock mongodb nlp_cloud nvidia_riva oci ollama ollama_chat petals pg_vector predibase recraft reducto
-  replicate runwayml s3_vectors sagemaker sagemaker_chat sagemaker_nova sap soniox stability strands_decider
-  text-completion-codestral text-completion-inception text-completion-openai topaz transcribe triton typesafe
-  valkey vertex_ai vertex_ai_beta vllm voyage watsonx watsonx_text`.split(/\s+/),
+/** LiteLLM's names of services that answer no chat, so that a model of theirs is not taken for an unknown name. */
+const otherwiseKnown: ReadonlySet<string> = new Set(
+  `aws_polly aws_textract azure_speech azure_text infinity milvus mongodb nvidia_riva pg_vector reducto runwayml s3_vectors
+  soniox topaz transcribe valkey`.split(/\s+/),
 )

@@ -3,8 +3,13 @@ import type { Deployment } from '../provider/deployment.ts'
 import type { Groups } from './groups.ts'
 import type { RouterSettings } from './router.ts'
 
+/** By the id of each row of the config: what is made from a wildcard has the wildcard's id. */
+export type HealthMemory = Map<string, State>
+
 /** What the router remembers of deployments: who rests, and how many requests each has open. */
 export type Health = {
+  /** For the router that takes this one's place: it goes on with what is known of those that stay. */
+  readonly memory: HealthMemory
   started(deployment: Deployment): void
   /** An error that is not the deployment's fault is told as `canceled`: it frees the slot and counts for nothing. */
   ended(deployment: Deployment, error: GatewayError | undefined): void
@@ -35,9 +40,8 @@ export function createHealth(
   settings: RouterSettings,
   groups: Pick<Groups, 'find' | 'isOwn'>,
   now: () => number,
+  states: HealthMemory = new Map(),
 ): Health {
-  /** One for each row of the config: what is made from a wildcard has the wildcard's id. */
-  const states = new Map<string, State>()
   function of({ id }: Deployment): State {
     let state = states.get(id)
     if (!state) {
@@ -67,15 +71,22 @@ export function createHealth(
   }
 
   function rests(deployment: Deployment, state: State, error: GatewayError): boolean {
-    if (settings.disableCooldowns || !mayCool(error)) return false
+    const named = deployment.failsPolicy?.[error.kind]
+    if (settings.disableCooldowns) return false
+    // A row that names a kind of error means it, also where nobody else would rest for it.
+    if (!mayCool(error) && (named === undefined || error.provider === undefined)) return false
     // A wildcard's deployments share one row: a name that somebody made up must not close it for all others.
     if (!groups.isOwn(deployment.group)) return false
     const size = groups.find(deployment.group).length
-    const allowed = settings.allowedFailsPolicy[error.kind] ?? settings.allowedFails
+    const allowed =
+      named ??
+      deployment.allowedFails ??
+      settings.allowedFailsPolicy[error.kind] ??
+      settings.allowedFails
     if (allowed !== undefined) {
       if (state.failsUntil <= now()) state.fails = 0
       state.fails++
-      state.failsUntil = now() + settings.cooldownSeconds * 1000
+      state.failsUntil = now() + (deployment.cooldownSeconds ?? settings.cooldownSeconds) * 1000
       return state.fails > allowed
     }
     // A wrong credential or a missing model will not mend itself with the next request.
@@ -87,6 +98,7 @@ export function createHealth(
   }
 
   return {
+    memory: states,
     started(deployment) {
       of(deployment).open++
     },
@@ -105,11 +117,23 @@ export function createHealth(
     },
     cooling: (deployment) => (states.get(deployment.id)?.coolUntil ?? 0) > now(),
     coolUntil: (deployment) => states.get(deployment.id)?.coolUntil ?? 0,
-    hasSlot: (deployment) =>
-      deployment.maxParallel === undefined ||
-      (states.get(deployment.id)?.open ?? 0) < deployment.maxParallel,
+    hasSlot(deployment) {
+      const slots = slotsOf(deployment, settings.parallelDefault)
+      return slots === undefined || (states.get(deployment.id)?.open ?? 0) < slots
+    },
     inFlight: (deployment) => states.get(deployment.id)?.open ?? 0,
   }
+}
+
+/** As LiteLLM counts them: what a row says of a minute bounds what it does at a time. */
+function slotsOf(
+  { maxParallel, rpm, tpm }: Deployment,
+  otherwise: number | undefined,
+): number | undefined {
+  if (maxParallel !== undefined) return maxParallel
+  if (rpm !== undefined) return rpm
+  if (tpm !== undefined) return Math.max(1, Math.floor((tpm / 1000) * 6))
+  return otherwise
 }
 
 /** A `retry-after`: seconds, or the date until which to wait; a day at most. */

@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import { GatewayError } from '../errors.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { bench, row, said } from './deployments.test.ts'
-import { type RouterSettings, shuffle } from './router.ts'
+import type { RouterSettings } from './router.ts'
+import { shuffle } from './strategies.ts'
 
 const always = (status: number, retryAfter?: string) => () =>
   said(status, retryAfter === undefined ? {} : { retryAfter })
@@ -33,7 +34,7 @@ const weights: [name: string, rows: Deployment[], dart: number, id: string][] = 
   ['the very end', [row('a', 'g', { weight: 1 }), row('b', 'g', { weight: 0 })], 1, 'a'],
 ]
 for (const [name, rows, dart, id] of weights)
-  test(`shuffle: ${name}`, () => assert.equal(shuffle(rows, () => dart).id, id))
+  test(`shuffle: ${name}`, () => assert.equal(shuffle(rows, () => dart)?.id, id))
 
 test('law: a deployment is drawn as often as it weighs', () => {
   fc.assert(
@@ -46,7 +47,7 @@ test('law: a deployment is drawn as often as it weighs', () => {
         const total = all.reduce((a, b) => a + b, 0)
         const drawn = all.map(() => 0)
         for (let i = 0; i < total; i++) {
-          const at = Number(shuffle(rows, () => (i + 0.5) / total).id)
+          const at = Number(shuffle(rows, () => (i + 0.5) / total)?.id)
           drawn[at] = (drawn[at] ?? 0) + 1
         }
         assert.deepEqual(drawn, all)

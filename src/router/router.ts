@@ -1,8 +1,11 @@
 import type { FaultKind, GatewayError } from '../errors.ts'
 import { GatewayError as Fault } from '../errors.ts'
+import { number } from '../json/json.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { type Groups, groupsOf } from './groups.ts'
-import { createHealth, type Health, secondsAsked } from './health.ts'
+import { createHealth, type Health, type HealthMemory, secondsAsked } from './health.ts'
+import { createMeter, type Meter } from './meter.ts'
+import { measures, type StrategyName, strategies, withinLimits } from './strategies.ts'
 
 export type RouterSettings = {
   /** Tries after the first one, inside one model group. */
@@ -25,6 +28,22 @@ export type RouterSettings = {
   aliases: Readonly<Record<string, { group: string; hidden: boolean }>>
   tagFiltering: boolean
   tagMatchAny: boolean
+  /** Absent: simple-shuffle. */
+  strategy?: StrategyName
+  strategyArgs?: StrategyArgs
+  /** A row's rpm and tpm are limits, not only weights: beyond them it is not asked. */
+  enforceLimits?: boolean
+  /** Rows whose context is too small for the request, or whose rpm is used up, are left out. */
+  preCallChecks?: boolean
+  /** Requests at a time of a row that states no limit of any kind. */
+  parallelDefault?: number | undefined
+}
+export type StrategyArgs = {
+  ttlSeconds?: number
+  /** Share of the lowest latency by which others may be slower. */
+  latencyBuffer?: number
+  latencyListMax?: number
+  firstPercentile?: number | undefined
 }
 /** Numbers by LiteLLM's error class, e.g. `{RateLimitError: 3}`. */
 export type RetryPolicy = Readonly<Partial<Record<FaultKind | 'default', number>>>
@@ -36,6 +55,8 @@ export type RouterOptions = {
   settings: RouterSettings
   /** Makes a deployment for a name that a wildcard row matches. */
   expand: (wildcard: Deployment, publicName: string, upstreamName: string) => Deployment
+  /** What an earlier router knew of deployments that stay as they were. */
+  memory?: HealthMemory
   now?: () => number
   random?: () => number
   sleep?: (ms: number, signal: AbortSignal) => Promise<void>
@@ -58,11 +79,18 @@ export type RouteAsk<T> = {
   /** Overrides of the request. */
   retries: number | undefined
   fallbacks: readonly string[] | undefined
+  /** The same after these two kinds of error; absent: as the settings say. */
+  contextWindowFallbacks?: readonly string[] | undefined
+  contentPolicyFallbacks?: readonly string[] | undefined
   disableFallbacks: boolean
   /** A fallback never opens what the caller may not use. */
   mayUse?: (group: string) => boolean
   /** Others do not know what was said before, and neither do fallback groups. */
   only?: ((deployment: Deployment) => boolean) | undefined
+  /** The answer is to be streamed. */
+  stream?: boolean
+  /** How long the request is, for those who look before they ask. */
+  inputTokens?: () => number | undefined
   /** The client set the time limit: passing it is not the deployment's fault. */
   ownTimeout?: boolean
   signal: AbortSignal
@@ -75,12 +103,21 @@ export type Routed<T> = {
   fallbacks: number
   /** To be called once, when the answer has ended: frees the deployment's slot and remembers how it went. */
   release(error: GatewayError | undefined): void
+  /** To be called once its tokens are known, where somebody wants to know; absent: nobody does. */
+  measured?: ((tokens: { input: number; output: number }) => void) | undefined
 }
 
 export function createRouter(options: RouterOptions): Router {
   const { settings, now = Date.now, random = Math.random, sleep = wait } = options
   const groups = groupsOf(options)
-  const health = createHealth(settings, groups, now)
+  const health = createHealth(settings, groups, now, options.memory)
+  const { strategy = 'simple-shuffle', strategyArgs = {}, enforceLimits, preCallChecks } = settings
+  const { latencyListMax: sizeMax, latencyBuffer = 0, ...times } = strategyArgs
+  const meter =
+    measures(strategy) || enforceLimits || preCallChecks
+      ? createMeter({ now, ...times, ...(sizeMax !== undefined && { sizeMax }) })
+      : undefined
+  const idle = createMeter({ now })
 
   /** All of a group: when a level of `order` has failed, the next one gets its own tries. */
   /** No function more than needed between a request and its answer: each that is `async` costs every request. */
@@ -132,19 +169,25 @@ export function createRouter(options: RouterOptions): Router {
     let failed: Set<Deployment> | undefined
     let last: GatewayError | undefined
     for (let tried = 0; ; tried++) {
-      const deployment = pick(name, all, failed, last)
+      const deployment = pick(name, all, failed, last, ask)
       const order = orderOf(deployment)
       reached.order = Math.max(reached.order ?? order, order)
       health.started(deployment)
+      meter?.started(deployment.id)
+      const startedAt = meter ? now() : 0
       const blame = (error: GatewayError | undefined): GatewayError | undefined =>
         ask.ownTimeout && error?.kind === 'timeout' ? gone() : error
       try {
         const answer = await ask.attempt(deployment)
         const release = (error: GatewayError | undefined) => health.ended(deployment, blame(error))
-        return { answer, deployment, retries: tried, fallbacks, release }
+        const measured = meter && measuring(meter, deployment, startedAt, ask.stream === true, now)
+        return { answer, deployment, retries: tried, fallbacks, release, measured }
       } catch (cause) {
         const error = (last = Fault.from(cause))
         health.ended(deployment, blame(error))
+        // So slow that everything else is faster.
+        if (error.kind === 'timeout' && !ask.ownTimeout)
+          meter?.took(deployment.id, 'whole', timedOutSeconds)
         const seen = (failed ??= new Set()).add(deployment)
         const warm = all.filter((one) => !health.cooling(one))
         const others = warm.filter((one) => !seen.has(one))
@@ -167,10 +210,12 @@ export function createRouter(options: RouterOptions): Router {
     all: readonly Deployment[],
     failed: ReadonlySet<Deployment> | undefined,
     last: GatewayError | undefined,
+    ask: RouteAsk<unknown>,
   ): Deployment {
     // The everyday group: one deployment, with nothing to choose.
     const only = all[0]
-    if (only && all.length === 1 && !health.cooling(only) && health.hasSlot(only)) return only
+    if (only && all.length === 1 && !meter && !health.cooling(only) && health.hasSlot(only))
+      return only
     const warm = all.filter((one) => !health.cooling(one))
     // What a deployment said tells more than that there is no other.
     if (warm.length === 0) throw last ?? allCooling(name, all, health, now())
@@ -184,11 +229,40 @@ export function createRouter(options: RouterOptions): Router {
           { type: 'throttling_error' },
         )
       )
-    const fresh = free.filter((one) => !failed?.has(one))
-    const candidates = fresh.length > 0 ? fresh : free
+    const able = preCallChecks ? fitting(name, free, ask) : free
+    const open = meter && (enforceLimits || preCallChecks) ? withinLimits(able, meter) : able
+    if (open.length === 0) throw last ?? usedUp(name, now())
+    const fresh = open.filter((one) => !failed?.has(one))
+    const candidates = fresh.length > 0 ? fresh : open
     const first = Math.min(...candidates.map(orderOf))
     const level = candidates.filter((one) => orderOf(one) === first)
-    return shuffle(level, random)
+    const picked = strategies[strategy](level, {
+      inFlight: health.inFlight,
+      meter: meter ?? idle,
+      stream: ask.stream === true,
+      latencyBuffer,
+      random,
+    })
+    if (picked) return picked
+    throw last ?? usedUp(name, now())
+  }
+
+  /** Rows whose context is known to be too small are left out; when none is left, the request is too long. */
+  function fitting(
+    name: string,
+    free: readonly Deployment[],
+    ask: RouteAsk<unknown>,
+  ): readonly Deployment[] {
+    const limits = free.map(({ info }) => number(info['max_input_tokens']))
+    if (limits.every((limit) => limit === undefined)) return free
+    const tokens = ask.inputTokens?.()
+    if (tokens === undefined) return free
+    const able = free.filter((_, at) => tokens <= (limits[at] ?? Number.POSITIVE_INFINITY))
+    if (able.length > 0) return able
+    throw new Fault(
+      'context_window',
+      `the request has about ${tokens} tokens, and no deployment of ${name} takes more than ${Math.max(...limits.map((limit) => limit ?? 0))}: shorten it, or ask a model with a larger context`,
+    )
   }
 
   function again(
@@ -210,8 +284,10 @@ export function createRouter(options: RouterOptions): Router {
     if (tried >= bound) return false
     // What was wrong before anything was sent is wrong the next time too.
     if (error === deployment.problem) return others > 0
-    if (error.kind === 'context_window' && settings.contextWindowFallbacks) return false
-    if (error.kind === 'content_policy' && settings.contentPolicyFallbacks) return false
+    const { contextWindowFallbacks = ask.contextWindowFallbacks } = settings
+    const { contentPolicyFallbacks = ask.contentPolicyFallbacks } = settings
+    if (error.kind === 'context_window' && contextWindowFallbacks) return false
+    if (error.kind === 'content_policy' && contentPolicyFallbacks) return false
     if (
       ask.retries === undefined &&
       (policyOf(settings.groupRetryPolicy[name], error) ?? policyOf(settings.retryPolicy, error))
@@ -252,6 +328,10 @@ export function createRouter(options: RouterOptions): Router {
     ask: RouteAsk<unknown>,
   ): readonly string[] {
     if (ask.disableFallbacks || ask.only || error.kind === 'canceled') return []
+    if (error.kind === 'context_window' && ask.contextWindowFallbacks)
+      return ask.contextWindowFallbacks
+    if (error.kind === 'content_policy' && ask.contentPolicyFallbacks)
+      return ask.contentPolicyFallbacks
     if (ask.fallbacks) return ask.fallbacks
     const find = (table: Fallbacks): readonly string[] => {
       const own = (key: string) => (Object.hasOwn(table, key) ? table[key] : undefined)
@@ -327,6 +407,36 @@ function allCooling(
   )
 }
 
+/** LiteLLM's: what timed out counts as this slow. */
+const timedOutSeconds = 1000
+
+/** How long it took, and what it came to. The first words of a stream come with the answer, its tokens with its end. */
+function measuring(
+  meter: Meter,
+  { id }: Deployment,
+  startedAt: number,
+  stream: boolean,
+  now: () => number,
+): (tokens: { input: number; output: number }) => void {
+  const answered = (now() - startedAt) / 1000
+  if (stream) meter.took(id, 'first', answered)
+  return ({ input, output }) => {
+    meter.used(id, input + output)
+    const seconds = stream ? (now() - startedAt) / 1000 : answered
+    meter.took(id, 'whole', output > 0 ? seconds / output : seconds)
+  }
+}
+
+/** Until the next minute. */
+function usedUp(name: string, now: number): GatewayError {
+  const seconds = 60 - (Math.floor(now / 1000) % 60)
+  return new Fault(
+    'rate_limit',
+    `No deployments available for selected model, Try again in ${seconds} seconds. The rpm or tpm of every deployment is used up. Passed model=${name}. pre-call-checks=True, cooldown_list=[]`,
+    { type: 'throttling_error', retryAfter: String(seconds) },
+  )
+}
+
 /** Deployments whose tags fit; those tagged `default` serve what fits nothing. No tags asked and none default: all; tags that fit nothing: none. */
 function byTags(
   all: readonly Deployment[],
@@ -349,24 +459,6 @@ const orderOf = ({ order }: Deployment): number => order ?? Number.POSITIVE_INFI
 const stays = new Set<FaultKind>(['canceled', 'context_window', 'content_policy'])
 
 const gone = (): GatewayError => new Fault('canceled', 'the client has gone')
-
-/** Weighted by the first of weight, rpm and tpm that any deployment states; those without it are then not drawn. */
-export function shuffle(level: readonly Deployment[], random: () => number): Deployment {
-  const only = level[0]
-  if (only && level.length === 1) return only
-  const metric = (['weight', 'rpm', 'tpm'] as const).find((key) =>
-    level.some((one) => (one[key] ?? 0) > 0),
-  )
-  const weightOf = (one: Deployment) => (metric ? Math.max(0, one[metric] ?? 0) : 1)
-  let dart = random() * level.reduce((sum, one) => sum + weightOf(one), 0)
-  for (const one of level) {
-    dart -= weightOf(one)
-    if (dart < 0) return one
-  }
-  const last = level.findLast((one) => weightOf(one) > 0) ?? only
-  if (!last) throw new Fault('internal', 'no deployment to choose from')
-  return last
-}
 
 const wait = (ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {

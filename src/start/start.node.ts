@@ -95,7 +95,6 @@ export async function startServer(options: StartOptions): Promise<Running> {
     ledger: createLedger(
       settings.logLevel === 'DEBUG'
         ? [
-            books.record,
             (entry) =>
               log('debug', 'request', {
                 ...entry,
@@ -104,9 +103,9 @@ export async function startServer(options: StartOptions): Promise<Running> {
                 raw: undefined,
               }),
           ]
-        : [books.record],
+        : [],
       (cause) => log('error', 'a ledger sink failed', { cause }),
-      books.open,
+      books,
     ),
     books,
     access,
@@ -133,6 +132,7 @@ export async function startServer(options: StartOptions): Promise<Running> {
       log('error', 'the HTTP client cannot be loaded: install the package again', { cause }),
     )
   const background = new AbortController()
+  let booksClosed: Promise<void> | undefined
   refreshInBackground(options, holder, background.signal)
   return {
     url: address.url,
@@ -146,7 +146,7 @@ export async function startServer(options: StartOptions): Promise<Running> {
       sockets.close()
       await server.close({ graceMs })
       await way.close()
-      await books.close()
+      await (booksClosed ??= books.close())
     },
   }
 }

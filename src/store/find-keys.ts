@@ -19,7 +19,7 @@ export type KeyFilter = {
   alias?: string | { containing: string } | undefined
   id?: string | undefined
   /** The id, or a part of the alias. */
-  search?: string | undefined
+  search?: { id: string; containing: string } | undefined
   accessGroupId?: string | undefined
   agentId?: string | undefined
   status?: 'active' | 'expired' | 'revoked' | 'deleted' | undefined
@@ -126,7 +126,7 @@ function conditionsOf(filter: KeyFilter, words: ReturnType<typeof wordsOf>): Con
     ...named,
     ...(search === undefined
       ? []
-      : [anyOf([sql`id = ${search}`, containing(words.alias, search)])]),
+      : [anyOf([sql`id = ${search.id}`, containing(words.alias, search.containing)])]),
     ...(filter.accessGroupId === undefined
       ? []
       : [words.inList('access_group_ids', filter.accessGroupId)]),

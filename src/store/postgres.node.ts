@@ -25,13 +25,12 @@ export async function openPostgres(options: PostgresOptions): Promise<Db> {
     idleTimeoutMillis: 30_000,
     keepAlive: true,
     application_name: 'throughway',
+    // Said while connecting, so that no query comes before it.
+    options: `-c search_path=${schemaName}`,
     types: { getTypeParser },
   })
   // Without a listener an idle connection that breaks would end the process.
   pool.on('error', options.onError)
-  pool.on('connect', (client) => {
-    client.query(`set search_path to ${schemaName}`).catch(options.onError)
-  })
   await pool.query(`create schema if not exists ${schemaName}`).catch(async (cause: unknown) => {
     // Two processes that start at once both find it missing; the second one's attempt is refused, and that is fine.
     if (

@@ -4,69 +4,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
-import { noUsage } from '../chat/chat.ts'
-import type { Entry, Payer } from '../ledger/ledger.ts'
-import { statementsOf, wordsOf } from '../ledger/rows.ts'
 import type { Db } from './db.ts'
 import { migrate } from './migrate.ts'
 import {
   countSpendRows,
-  faultsPerDay,
   type SpendFilter,
   type SpendRow,
+  spendRowSums,
   spendRows,
-  wordIds,
 } from './spend.ts'
+import { entry, fill } from './spend-fill.test.ts'
 import { type SumsFilter, spenders, spendSums } from './spend-sums.ts'
 import { openSqlite } from './sqlite.node.ts'
 
 const hour = 3_600_000
 const start = Date.UTC(2026, 0, 1)
-
-/** An entry of which only the differences matter. */
-export function entry(
-  id: string,
-  at: number,
-  { payer, ...more }: Partial<Omit<Entry, 'payer'>> & { payer?: Partial<Payer> } = {},
-): Entry {
-  return {
-    requestId: `call-${id}`,
-    answerId: id,
-    startedAt: at,
-    firstByteAt: at + 40,
-    endedAt: at + 100,
-    operation: 'chat',
-    keyId: 'k1',
-    model: 'gpt',
-    group: 'gpt',
-    deploymentId: 'd1',
-    provider: 'openai',
-    upstreamModel: 'gpt-x',
-    stream: false,
-    usage: { ...noUsage, input: 10, output: 5 },
-    nanoDollars: 1000,
-    priced: true,
-    retries: 0,
-    fallbacks: 0,
-    fault: undefined,
-    status: 200,
-    ...more,
-    payer: { accounts: [], ...payer },
-  }
-}
-
-/** Writes them as the ledger does. */
-export async function fill(db: Db, entries: readonly Entry[]): Promise<void> {
-  const texts = [...new Set(entries.flatMap(wordsOf))]
-  for (let from = 0; from < texts.length; from += 500)
-    await db.query
-      .insertInto('word')
-      .values(texts.slice(from, from + 500).map((text) => ({ text })))
-      .onConflict((conflict) => conflict.doNothing())
-      .execute()
-  const ids = await wordIds(db.query, texts)
-  await db.batch(statementsOf(entries, (text) => ids.get(text) ?? 0, db.dialect, true))
-}
 
 async function open(path = ':memory:'): Promise<Db> {
   const db = openSqlite(path)
@@ -214,10 +166,25 @@ describe('rows of spend', () => {
     assert.equal(await first('model', true), 'd')
   })
 
-  test('faults per day and deployment', async () => {
-    assert.deepEqual(await faultsPerDay(db.query, { status: 429 }), [
-      { day: start / 86_400_000, deployment: 'd1', count: 1 },
+  test('sums of rows', async () => {
+    const none = { day: 0, key: '', team: '', model: '', deployment: '' }
+    assert.deepEqual(await spendRowSums(db.query, { status: 429 }, ['day', 'deployment']), [
+      {
+        ...none,
+        day: start / 86_400_000,
+        deployment: 'd1',
+        count: 1,
+        spend: 0,
+        input: 10,
+        output: 5,
+      },
     ])
+    const byTeam = await spendRowSums(db.query, { keys: ['k3'] }, ['team', 'model'])
+    assert.deepEqual(byTeam.map(({ team, spend }) => [team, spend]).sort(), [
+      ['t1', 9],
+      ['t2', 1000],
+    ])
+    assert.deepEqual(await spendRowSums(db.query, { keys: [] }, ['day']), [])
   })
 })
 

@@ -187,32 +187,65 @@ export async function countSpendRows(
   return Number(n)
 }
 
-/** Failed requests of one status per day (UTC, days since the epoch) and deployment. */
-export async function faultsPerDay(
+export type RowSums = {
+  /** Days since the epoch, UTC. */
+  day: number
+  key: string
+  team: string
+  model: string
+  deployment: string
+  count: number
+  spend: number
+  input: number
+  output: number
+}
+type RowSumsBy = 'day' | 'key' | 'team' | 'model' | 'deployment'
+
+/** Sums of rows, where the hourly sums do not tell apart what is asked for. What is not in `by` is empty. */
+export async function spendRowSums(
   db: Reader,
   filter: SpendFilter,
-): Promise<{ day: number; deployment: string; count: number }[]> {
+  by: readonly RowSumsBy[],
+): Promise<RowSums[]> {
   const idOf = await wordIds(db, namesIn(filter))
-  const rows = await db
+  const rows = (await db
     .selectFrom('spend_log')
-    .select([
-      sql<number>`started_at / 86400000`.as('day'),
-      'deployment_id',
-      (a) => a.fn.countAll<number>().as('n'),
+    .select((a) => [
+      a.fn.countAll<number>().as('count'),
+      a.fn.sum<number>('spend').as('sum_spend'),
+      a.fn.sum<number>('input').as('sum_input'),
+      a.fn.sum<number>('output').as('sum_output'),
+      ...by.map((name) => rowGroups[name].as(`by_${name}`)),
     ])
     .where(conditionsOf(filter, idOf, await keysOf(db, filter, idOf)))
-    .groupBy(['day', 'deployment_id'])
-    .execute()
+    .groupBy(by.map((name) => sql.ref(`by_${name}`)))
+    .execute()) as Record<string, unknown>[]
+  const words = by.filter((name) => name !== 'day')
   const texts = await wordTexts(
     db,
-    rows.map(({ deployment_id }) => deployment_id),
+    rows.flatMap((row) => words.map((name) => Number(row[`by_${name}`]))),
   )
-  return rows.map(({ day, deployment_id, n }) => ({
-    day: Number(day),
-    deployment: texts.get(Number(deployment_id)) ?? '',
-    count: Number(n),
+  const word = (row: Record<string, unknown>, name: RowSumsBy): string =>
+    texts.get(Number(row[`by_${name}`] ?? 0)) ?? ''
+  return rows.map((row) => ({
+    day: Number(row['by_day'] ?? 0),
+    key: word(row, 'key'),
+    team: word(row, 'team'),
+    model: word(row, 'model'),
+    deployment: word(row, 'deployment'),
+    count: Number(row['count']),
+    spend: Number(row['sum_spend']),
+    input: Number(row['sum_input']),
+    output: Number(row['sum_output']),
   }))
 }
+const rowGroups = {
+  day: sql<number>`started_at / 86400000`,
+  key: sql<number>`key_id`,
+  team: sql<number>`team_id`,
+  model: sql<number>`model`,
+  deployment: sql<number>`deployment_id`,
+} as const satisfies Record<RowSumsBy, unknown>
 
 /** What an operator had kept of a request; undefined: nothing. */
 export async function payloadOf(db: Reader, requestId: string): Promise<JsonObject | undefined> {

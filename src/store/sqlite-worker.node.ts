@@ -19,7 +19,7 @@ export type Told =
   | { id: number; results: { rows: unknown[]; changes: number }[] }
   | { id: number; error: { message: string; errcode?: number; superseded?: true } }
 
-const prepared = new Map<string, StatementSync>()
+const prepared = new Map<string, { statement: StatementSync; reads: boolean }>()
 const preparedMax = 300
 
 if (parentPort) serve(parentPort, String((workerData as { path: string }).path))
@@ -77,19 +77,22 @@ function one(
   sql: string,
   parameters: readonly unknown[],
 ): { rows: unknown[]; changes: number } {
-  let statement = prepared.get(sql)
-  if (!statement) {
-    statement = db.prepare(sql)
-    // Sums of nano-dollars can pass what a double holds exactly; failing there would be worse than rounding.
-    statement.setReadBigInts(true)
-    if (prepared.size >= preparedMax) prepared.delete(prepared.keys().next().value ?? '')
-    prepared.set(sql, statement)
-  }
+  const { statement, reads } = prepared.get(sql) ?? prepare(db, sql)
   const values = parameters as SQLInputValue[]
-  if (statement.columns().length === 0)
-    return { rows: [], changes: Number(statement.run(...values).changes) }
+  if (!reads) return { rows: [], changes: Number(statement.run(...values).changes) }
   const rows = statement.all(...values) as Record<string, unknown>[]
   for (const row of rows)
     for (const name in row) if (typeof row[name] === 'bigint') row[name] = Number(row[name])
   return { rows, changes: rows.length }
+}
+
+function prepare(db: DatabaseSync, sql: string): { statement: StatementSync; reads: boolean } {
+  const statement = db.prepare(sql)
+  const reads = statement.columns().length > 0
+  // Sums of nano-dollars can pass what a double holds exactly; failing there would be worse than rounding.
+  if (reads) statement.setReadBigInts(true)
+  if (prepared.size >= preparedMax) prepared.delete(prepared.keys().next().value ?? '')
+  const one = { statement, reads }
+  prepared.set(sql, one)
+  return one
 }

@@ -179,7 +179,7 @@ type SpendLogRow = {
 
 /** What an index has of the ids in `spend_log`; a search asks for the part and for the whole. */
 export const idParts = {
-  request_id: sql<string>`(substr(request_id, length(request_id) - 4))`,
+  request_id: sql<string>`(case when length(request_id) > 5 then substr(request_id, length(request_id) - 4) else request_id end)`,
   call_id: sql<string>`(substr(call_id, 1, 5))`,
 } as const
 

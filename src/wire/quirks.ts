@@ -67,6 +67,11 @@ export type Quirks = {
   dropModel?: boolean
   /** Sent as the limit where the client sets none: the server's own default cuts answers short. */
   maxTokensDefault?: number
+  /**
+   * OpenAI's own servers refuse functions beside an effort in chat ("use /v1/responses or set reasoning_effort to
+   * 'none'", 2026): such a request is asked in Responses, whatever the client speaks.
+   */
+  toolsNeedResponses?: boolean
   /** Path of Responses below the base URL, where it is not `/responses`; the row's `query` is chat's and does not go along. */
   responsesPath?: string
 }

@@ -127,6 +127,8 @@ export interface StreamRelay {
   readonly complete: boolean
   /** The provider failed, or ended too early. */
   readonly fault: GatewayError | undefined
+  /** What tells the client that it failed, where the wire has more to say than its error. Nothing may follow. */
+  fail(error: GatewayError): Uint8Array | undefined
   /** The provider failed, and the client has been told in what passed. */
   readonly failure?: GatewayError | undefined
   usage(): Usage | undefined
@@ -150,6 +152,9 @@ export function relayStream(crossing: Crossing, maxLineBytes: number): StreamRel
         secrets,
       )
 }
+
+const failing = (out: string | undefined, secrets: readonly string[]): Uint8Array | undefined =>
+  out === undefined ? undefined : toUtf8(hide(out, secrets))
 
 type Frames = ReturnType<typeof openFrames>
 
@@ -179,6 +184,7 @@ function passed(frames: Frames, machine: PassStream, secrets: readonly string[])
     get failure() {
       return machine.failure
     },
+    fail: (error) => failing(machine.fail?.(error), secrets),
     usage: () => machine.usage(),
     text: () => machine.text(),
     end: (counted) => bytesOf(hide(machine.end(counted), secrets)),
@@ -252,6 +258,7 @@ function told(
     get fault() {
       return fault
     },
+    fail: (error) => failing(encoder.fail?.(error), secrets),
     usage: () => usage,
     text() {
       const all = said.join('')

@@ -143,6 +143,8 @@ export interface StreamDecoder {
 }
 export interface StreamEncoder {
   push(event: ChatEvent): string
+  /** How a stream that has begun tells that it failed; absent: `encodeStreamError` says all. */
+  fail?(error: GatewayError): string
   end(): string
 }
 export type Frame = { event: string | undefined; data: string }
@@ -199,6 +201,8 @@ export interface PassStream {
   readonly failure?: GatewayError | undefined
   usage(): Usage | undefined
   text(): string
+  /** As `StreamEncoder.fail`, of a stream that passes. */
+  fail?(error: GatewayError): string
   /** What closes the stream for the client; `usage` where the provider gave none. */
   end(usage: Usage | undefined): string
 }

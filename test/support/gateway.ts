@@ -23,6 +23,8 @@ export type GatewayOptions = {
   litellm?: JsonObject
   general?: JsonObject
   router?: JsonObject
+  /** Other sections of the file. */
+  sections?: JsonObject
   env?: Record<string, string>
   host?: string
   /** False: its log is not kept. */
@@ -39,6 +41,7 @@ export async function startGateway(
     litellm = {},
     general = {},
     router = {},
+    sections = {},
     env = {},
     host,
     logged = true,
@@ -46,6 +49,7 @@ export async function startGateway(
   }: GatewayOptions = {},
 ): Promise<Gateway> {
   const { config, errors } = readConfig({
+    ...sections,
     model_list: [...models],
     litellm_settings: litellm,
     general_settings: general,

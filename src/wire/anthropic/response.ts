@@ -117,7 +117,7 @@ export function encodeResult(result: ChatResult, context: ClientContext): JsonOb
     type: 'message',
     role: 'assistant',
     model: context.model,
-    content: choice.parts.flatMap(encodePart),
+    content: choice.parts.flatMap((part, at, all) => encodePart(part, all[at - 1], all[at + 1])),
     stop_reason: encodeFinish(choice.finish, choice.reason, choice.parts.some(isCall)),
     stop_sequence: ending.stop_sequence ?? null,
     ...(isObject(ending.stop_details) && { stop_details: ending.stop_details }),
@@ -125,6 +125,9 @@ export function encodeResult(result: ChatResult, context: ClientContext): JsonOb
     usage: encodeUsage(result.usage),
   }
 }
+
+const isUnsigned = (part: Part | undefined): boolean =>
+  part?.type === 'reasoning' && part.signature === undefined && part.redacted === undefined
 
 const isCall = (part: Part): boolean => part.type === 'tool-call'
 
@@ -142,7 +145,8 @@ export const ownFields = (extras: JsonObject = {}): JsonObject => {
 export const messageId = (id: string, { requestId }: ClientContext): string =>
   id.startsWith('msg_') ? id : `msg_${requestId.replace(/[^a-zA-Z0-9_-]/g, '')}`
 
-function encodePart(part: Part): JsonObject[] {
+/** Gemini signs a call; the thought before it, with words or without, is where clients keep that. */
+function encodePart(part: Part, before: Part | undefined, next: Part | undefined): JsonObject[] {
   switch (part.type) {
     case 'text':
       return part.text === '' ? [] : [encodeText(part, true)]
@@ -152,10 +156,18 @@ function encodePart(part: Part): JsonObject[] {
       return [
         part.redacted !== undefined
           ? { type: 'redacted_thinking', data: part.redacted }
-          : { type: 'thinking', thinking: part.text, signature: part.signature ?? '' },
+          : {
+              type: 'thinking',
+              thinking: part.text,
+              signature:
+                part.signature ?? (next?.type === 'tool-call' ? (next.signature ?? '') : ''),
+            },
       ]
     case 'tool-call':
       return [
+        ...(part.signature !== undefined && !isUnsigned(before)
+          ? [{ type: 'thinking', thinking: '', signature: part.signature }]
+          : []),
         {
           type: 'tool_use',
           id: part.id,

@@ -96,6 +96,10 @@ export function encodeStream(context: ClientContext): StreamEncoder {
       ? ''
       : start({ type: 'thinking' }, { type: 'thinking', thinking: '', signature: '' })
 
+  /** Gemini signs a call; the thought before it, with words or without, is where clients keep that. */
+  const sign = (signature: string): string =>
+    think() + delta({ type: 'signature_delta', signature }) + stop()
+
   function input(call: Call, words: string): string {
     if (words === '') return ''
     call.input += words
@@ -135,7 +139,7 @@ export function encodeStream(context: ClientContext): StreamEncoder {
           ? ''
           : think() + delta({ type: 'thinking_delta', thinking: event.text })
       case 'signature':
-        return think() + delta({ type: 'signature_delta', signature: event.signature }) + stop()
+        return sign(event.signature)
       case 'redacted':
         return whole({ type: 'redacted_thinking', data: event.data })
       case 'annotation': {
@@ -143,9 +147,10 @@ export function encodeStream(context: ClientContext): StreamEncoder {
         cited ||= citations.length > 0
         return citations.map((citation) => delta({ type: 'citations_delta', citation })).join('')
       }
-      case 'tool-start':
+      case 'tool-start': {
         calls = true
-        return start(
+        const signed = event.signature === undefined ? '' : sign(event.signature)
+        const opened = start(
           {
             type: 'call',
             tool: event.index,
@@ -155,6 +160,8 @@ export function encodeStream(context: ClientContext): StreamEncoder {
           },
           { type: 'tool_use', id: event.id, name: event.name, input: {} },
         )
+        return signed + opened
+      }
       case 'media':
         return encodeImage(event.part)
           .map((block) => whole(block))

@@ -71,6 +71,8 @@ export const embeddings: Operation = createOperation<EmbeddingRequest, Embedding
       measure,
       change: changed,
     },
+    // Chat is below no version, and these are.
+    v1: { path: () => '/v1/embeddings', measure, change: changed },
     voyage: {
       path: () => '/embeddings',
       sees: (body) => ['dimensions', 'encoding_format', 'user'].some((key) => body.has(key)),

@@ -18,6 +18,7 @@ import {
   type MediaFile,
   type MediaWire,
   readJson,
+  readValue,
   step,
 } from './media.ts'
 
@@ -197,7 +198,9 @@ const bedrock: ImageWire = {
     lacking(request, lacks, ['background', 'user'])
     const path = `/model/${encodeURIComponent(modelId(model))}/invoke`
     if (/titan-image|nova-canvas/.test(model)) {
-      const body = readJson(yield* askOnce({ path, body: jsonBody(canvasBody(request, lacks)) }))
+      // `error` beside the pictures says which of them were refused.
+      const answer = yield* askOnce({ path, body: jsonBody(canvasBody(request, lacks)) })
+      const body = object(readValue(answer.bytes))
       return result(madeIn(body['images'], 'image'), text(body['error']))
     }
     const old = /stable-diffusion-xl/.test(model)

@@ -135,12 +135,13 @@ export async function openUpload(
   }
 
   async function* rest(
-    start: readonly Uint8Array[],
+    start: Uint8Array[],
     writer: ReturnType<typeof createWriter>,
     { check }: FormEdits,
   ): AsyncGenerator<Uint8Array> {
-    yield joined(start)
+    // What has been sent is let go of.
     held.length = 0
+    for (let bytes = start.shift(); bytes; bytes = start.shift()) yield bytes
     for await (const piece of pieces) {
       if (piece.type === 'field') check(piece.name)
       for (const bytes of writer.piece(piece)) yield bytes
@@ -149,9 +150,9 @@ export async function openUpload(
   }
 
   /** The file alone, as it comes. A field behind it comes too late for a provider that takes fields before the file. */
-  async function* opened(start: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
-    yield* start
+  async function* opened(start: Uint8Array[]): AsyncGenerator<Uint8Array> {
     held.length = 0
+    for (let bytes = start.shift(); bytes; bytes = start.shift()) yield bytes
     for (;;) {
       const { done, value } = await pieces.next()
       if (done) return

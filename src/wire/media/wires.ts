@@ -3,7 +3,7 @@ import type { imageWires } from './image-wires.ts'
 
 /** How a provider speaks what is not chat: by operation, the ways there are (see the files of the operations). */
 export type Also = {
-  embeddings?: 'openai' | 'voyage' | 'jina' | keyof typeof embeddingWires
+  embeddings?: 'openai' | 'v1' | 'voyage' | 'jina' | keyof typeof embeddingWires
   rerank?:
     | 'cohere'
     | 'azure'
@@ -15,9 +15,20 @@ export type Also = {
     | 'nvidia'
     | 'deepinfra'
   moderation?: 'openai'
+  ocr?: 'openai' | 'azure'
   image?: 'openai' | keyof typeof imageWires
   image_edit?: 'openai' | 'recraft' | keyof typeof imageWires
   image_variation?: 'openai' | keyof typeof imageWires
   speech?: 'openai' | 'elevenlabs' | 'gemini' | 'chirp' | 'minimax' | 'mistral'
   transcription?: 'openai' | 'deepgram' | 'elevenlabs' | 'xai'
+  search?:
+    | 'perplexity'
+    | 'tavily'
+    | 'exa'
+    | 'linkup'
+    | 'firecrawl'
+    | 'serper'
+    | 'brave'
+    | 'searxng'
+    | 'google'
 }

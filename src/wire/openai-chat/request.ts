@@ -530,7 +530,11 @@ function encodeContent(parts: readonly Part[], role: Role, dropped: string[]): J
   const only = said[0]
   if (said.length === 0) return undefined
   if (said.length === 1 && only?.type === 'text' && !only.cache) return only.text
-  return said.flatMap((part) => encodePart(part, role, dropped))
+  const content = said.flatMap((part) => encodePart(part, role, dropped))
+  const [left] = content
+  // What only another wire understands has gone: the text that is left is plain again.
+  const isPlain = content.length === 1 && left?.type === 'text' && left.cache_control === undefined
+  return isPlain ? left.text : content
 }
 
 function encodePart(part: Part, role: Role, dropped: string[]): JsonObject[] {

@@ -1,6 +1,7 @@
 import { isObject, type Json, type JsonObject, object } from '../../json/json.ts'
 import { unsupported } from '../openai-chat/adapt.ts'
 import type { Target } from '../wire.ts'
+import { summaryOf } from './compaction.ts'
 import { foreignMark, isOpenAis } from './thoughts.ts'
 
 /**
@@ -78,6 +79,7 @@ export function adaptRequest(body: JsonObject, to: Target): string[] {
   if (Array.isArray(body.input))
     body.input = body.input
       .filter((item) => !isForeignThought(item))
+      .map((item) => summaryOf(item) ?? item)
       .map((item) => withRole(item, quirks.systemRole))
   return dropped
 }

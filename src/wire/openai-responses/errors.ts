@@ -63,15 +63,14 @@ const codes: Partial<Record<FaultKind, string>> = {
 }
 
 /** Said twice: as its type has it, and in `error`, where OpenAI's servers put it and its clients look first. */
-export function encodeStreamError(error: GatewayError): string {
+export function encodeStreamError(error: GatewayError, sequence_number = 0): string {
   const { code, message } = encodeFault(error)
   const said = {
     type: 'error',
     code,
     message,
     param: error.param ?? null,
-    // What came before is not known here, only that nothing follows.
-    sequence_number: 0,
+    sequence_number,
     error: { ...object(encodeError(error).error), code },
   }
   return `event: error\ndata: ${JSON.stringify(said)}\n\n`

@@ -1,6 +1,7 @@
 import type { Message, Part, RawPart, Role } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { extrasOf, isObject, type Json, type JsonObject, text } from '../../json/json.ts'
+import { summaryOf } from './compaction.ts'
 import { decodeContent, itemWire } from './content.ts'
 import { flatName } from './names.ts'
 import { decodeThought } from './thoughts.ts'
@@ -88,6 +89,10 @@ function decodeItem(item: JsonObject, place: string): Message | undefined {
     case 'function_call_output':
     case 'custom_tool_call_output':
       return { role: 'tool', parts: [decodeOutput(item)] }
+    case 'compaction': {
+      const summary = summaryOf(item)
+      return summary && decodeMessage(summary, place)
+    }
     case undefined:
     case null:
       return item.role === undefined ? undefined : decodeMessage(item, place)

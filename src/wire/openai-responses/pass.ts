@@ -8,7 +8,7 @@ import { edit, latin1Of } from '../edit.ts'
 import { createHeard } from '../heard.ts'
 import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
 import { responseId } from './envelope.ts'
-import { decodeFault } from './errors.ts'
+import { decodeFault, encodeFault, encodeStreamError } from './errors.ts'
 import { cancelled, refuseFailure } from './response.ts'
 import { cutShort } from './stream.ts'
 import { decodeUsage, encodeUsage } from './usage.ts'
@@ -76,6 +76,9 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
   let complete = false
   let fault: GatewayError | undefined
   let failure: GatewayError | undefined
+  /** The response as it began, and how many events were told. */
+  let begun: string | undefined
+  let told = 0
   /** The last event, kept back because it lacks the usage. */
   let last: { type: string; data: string } | undefined
   const heard = createHeard(pieces)
@@ -99,7 +102,12 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
         decodeFault(isObject(error) ? error : { code: field('code'), message: field('message') }),
       )
     if (!lifecycle.has(kind)) return kind === '' ? '' : pass(kind, data)
-    if (!lasts.has(kind)) return line(kind, renamed(data, {}))
+    if (!lasts.has(kind)) {
+      told++
+      const named = renamed(data, {})
+      begun ??= named
+      return line(kind, named)
+    }
     complete = true
     // A client that was told of a failure in the stream's own words needs no other.
     content = true
@@ -115,6 +123,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
 
   function pass(type: string, data: string): string {
     if (type.startsWith('response.')) content = true
+    told++
     if (type.endsWith('.delta') && type !== 'response.audio.delta') heard.keep(data)
     return line(type, data)
   }
@@ -162,6 +171,17 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     },
     usage: () => usage,
     text: heard.text,
+    fail(error) {
+      const said = encodeStreamError(error, told++)
+      const response = object(parse(utf8(bytesOf(begun ?? '')))?.response)
+      if (begun === undefined) return said
+      const failed = {
+        type: 'response.failed',
+        sequence_number: told,
+        response: { ...response, status: 'failed', error: encodeFault(error) },
+      }
+      return `${said}event: response.failed\ndata: ${JSON.stringify(failed)}\n\n`
+    },
     end(counted) {
       if (fault) return ''
       if (!complete) return refuse(cutShort())

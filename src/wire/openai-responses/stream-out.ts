@@ -4,7 +4,7 @@ import { parseOr } from '../anthropic/blocks.ts'
 import type { ClientContext, StreamEncoder } from '../wire.ts'
 import { encodeAnnotation } from './content.ts'
 import { createIds, type Envelope, encodeEnding, openEnvelope, responseId } from './envelope.ts'
-import { encodeFault } from './errors.ts'
+import { encodeFault, encodeStreamError } from './errors.ts'
 import {
   callItem,
   finishedCall,
@@ -348,6 +348,12 @@ export function encodeStream(context: ClientContext): StreamEncoder {
 
   return {
     push: (event) => (over ? '' : take(event)),
+    // The official library stops at the error; Codex goes by the failed response, and by its code.
+    fail(error) {
+      if (over) return ''
+      const told = begin() + encodeStreamError(error, sequence++)
+      return told + closeAll('incomplete') + fail({ type: 'fault', error })
+    },
     end() {
       if (over) return ''
       over = true

@@ -47,7 +47,7 @@ const tickets: [prediction: JsonObject, stream: boolean, url: string | undefined
 ]
 for (const [prediction, stream, url] of tickets)
   test(`${JSON.stringify(prediction)} ${stream ? 'as a stream' : 'whole'} leads to ${url}`, () =>
-    assert.equal(replicate.follow?.next(prediction, stream)?.url, url))
+    assert.equal(replicate.follow?.next(prediction, stream, '')?.url, url))
 
 const system: JsonObject = { role: 'system', content: 'S' }
 const hi: JsonObject = { role: 'user', content: 'Hi' }

@@ -1,5 +1,5 @@
 import type { ChatRequest } from '../../chat/chat.ts'
-import { compact, isObject, type JsonObject, list, object, text } from '../../json/json.ts'
+import { compact, object } from '../../json/json.ts'
 import { encodeRequest as encodeChat } from '../openai-chat/request.ts'
 import type { Encoded, Target } from '../wire.ts'
 
@@ -20,7 +20,8 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
     placeholder_values,
     placeholder_defaults,
     model_version,
-    fallback_sap_modules,
+    // By it a caller would choose another model than the operator lets it.
+    fallback_sap_modules: others,
     grounding,
     masking,
     filtering,
@@ -31,44 +32,32 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
   // It has no field for a choice; `auto` is what happens anyway.
   const isChoice = tool_choice !== undefined && tool_choice !== 'auto' && tools !== undefined
   if (isChoice) dropped.push('tool_choice')
-  const own = (options: JsonObject): JsonObject =>
-    compact({
-      prompt_templating: {
-        prompt: compact({
-          template: messages,
-          defaults: placeholder_defaults,
-          tools: tool_choice === 'none' ? undefined : tools,
-          response_format,
-        }),
-        model: compact({ name: to.model, version: model_version ?? 'latest', params: options }),
-      },
-      grounding,
-      masking,
-      filtering,
-      translation,
-    })
-  const modules = own(params)
-  const others = list(fallback_sap_modules).filter(isObject).map(encodeFallback)
+  if (others !== undefined) dropped.push('fallback_sap_modules')
+  const modules = compact({
+    prompt_templating: {
+      prompt: compact({
+        template: messages,
+        defaults: placeholder_defaults,
+        tools: tool_choice === 'none' ? undefined : tools,
+        response_format,
+      }),
+      model: { name: to.model, version: model_version ?? 'latest', params },
+    },
+    grounding,
+    masking,
+    filtering,
+    translation,
+  })
   const { chunk_size, delimiters } = object(stream_options)
   return {
     ...said,
     body: compact({
       config: compact({
-        modules: others.length > 0 ? [modules, ...others] : modules,
+        modules,
         stream: request.stream ? compact({ enabled: true, chunk_size, delimiters }) : undefined,
       }),
       placeholder_values,
     }),
     ...(dropped.length > 0 && { dropped }),
-  }
-}
-
-/** LiteLLM's way to name another model of the service: `{model, messages, …}`. */
-function encodeFallback({ model, messages, tools, ...params }: JsonObject): JsonObject {
-  return {
-    prompt_templating: {
-      prompt: compact({ template: messages, tools }),
-      model: { name: text(model)?.replace(/^sap\//, '') ?? '', version: 'latest', params },
-    },
   }
 }

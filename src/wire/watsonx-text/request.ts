@@ -9,14 +9,13 @@ import type { Encoded, Target } from '../wire.ts'
 /** watsonx.ai's text generation, for models that have no chat. */
 export function encodeRequest(asked: ChatRequest, to: Target): Encoded {
   const { request, dropped, passed } = withoutLacking(asked, to, known)
-  const { moderations, project_id, space_id, ...own } = ownFields(request, dropped)
+  // Who pays is the operator's choice.
+  const { moderations, project_id: _, space_id: __, ...own } = ownFields(request, dropped)
   const { temperature } = request
   const samples = temperature !== undefined || request.topP !== undefined || request.topK
   return {
     body: compact({
       ...placeOf(to),
-      project_id: project_id ?? placeOf(to).project_id,
-      space_id: space_id ?? placeOf(to).space_id,
       input: encodePrompt(request.messages, to, dropped),
       moderations: isObject(moderations) ? moderations : undefined,
       parameters: compact({

@@ -14,6 +14,10 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
     tools,
     tool_choice,
     parallel_tool_calls: parallel,
+    // Whose model it is, and who pays, is the operator's choice.
+    model_id: _model,
+    project_id: _project,
+    space_id: _space,
     ...rest
   } = body
   const asTool = isObject(tool_choice)

@@ -1,0 +1,362 @@
+import { named } from '../call/call.ts'
+import { headersBack } from '../call/scrub.ts'
+import type { Limits, Reply } from '../call/transport.ts'
+import { noUsage } from '../chat/chat.ts'
+import { GatewayError } from '../errors.ts'
+import type { Incoming, Outgoing } from '../http/http.ts'
+import { type JsonObject, list, number, object, text } from '../json/json.ts'
+import { infoOf } from '../provider/catalogue.ts'
+import { priceOf } from '../provider/cost.ts'
+import type { Deployment } from '../provider/deployment.ts'
+import { specOf } from '../provider/resolve.ts'
+import { sentSecrets } from '../provider/secrets.ts'
+import { wires } from '../wire/wires.ts'
+import { admission } from './admission.ts'
+import { refusal } from './chat.ts'
+import { isPlainHeader, refuseUpstreamElsewhere } from './fields.ts'
+import { callIdOf } from './headers.ts'
+import { heardOf } from './operation.ts'
+import { openReceipt, type Receipt } from './receipt.ts'
+import type { Rooms } from './rooms.ts'
+import type { Route, Visit } from './routes.ts'
+import { type PassTap, passTap } from './tap.ts'
+
+/** Where a request goes that is neither read nor changed, and with whose credential. */
+export type PassTarget = {
+  url: string
+  /** Ours: over whatever the client sent under these names. */
+  headers: Readonly<Record<string, string>>
+  /** Do the client's own headers go along? Its credentials never do. */
+  forward: boolean
+  /** Who is asked, where it is one of our providers: its signature, its secrets, its prices. */
+  deployment: Deployment | undefined
+  limits: Limits
+  /** Dollars for each request, whatever it is. */
+  cost: number | undefined
+}
+
+/**
+ * `/openai/…`, `/anthropic/…` and the like: the provider's own API with our credential in the place of the caller's. Path
+ * and bytes are untouched; the answer is the provider's, errors too. What it used is read from what passes.
+ */
+export async function servePassthrough(
+  { incoming, rooms, caller }: Visit,
+  targetFor: () => PassTarget,
+): Promise<Outgoing> {
+  const receipt = openReceipt(rooms, 'passthrough', callIdOf(incoming.header('x-litellm-call-id')))
+  receipt.keyId = caller.keyId
+  try {
+    refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
+    const target = targetFor()
+    const { deployment } = target
+    receipt.model = incoming.path
+    receipt.deployment = deployment
+    const group = deployment?.provider ?? 'passthrough'
+    receipt.group = group
+    const bytes = Number(incoming.header('content-length') ?? 0) || 0
+    const admitted = admission(
+      incoming,
+      heardOf({}, group),
+      noControls,
+      group,
+      caller,
+      receipt,
+      rooms,
+      {
+        input: () => bytes,
+        exactInput: async () => bytes,
+        output: () => undefined,
+        modelOutput: () => undefined,
+      },
+    )
+    if (admitted) await admitted
+    const { reply, secrets } = await send(incoming, target, rooms)
+    receipt.status = reply.status
+    const tap = passTap(deployment, incoming.path, reply.header('content-type') ?? '')
+    return answer(reply, secrets, tap, target, receipt, rooms)
+  } catch (cause) {
+    const error = receipt.failed(cause)
+    receipt.settle()
+    if (error.kind === 'internal')
+      rooms.log('error', 'a request failed inside the gateway', {
+        cause: error.cause,
+        requestId: receipt.requestId,
+      })
+    return refusal(error, wires['openai-chat'], receipt.requestId, rooms)
+  }
+}
+
+const noControls = {
+  remove: [],
+  dropParams: false,
+  timeoutSeconds: undefined,
+  streamTimeoutSeconds: undefined,
+  retries: undefined,
+  fallbacks: undefined,
+  disableFallbacks: true,
+  tags: [],
+  headers: {},
+  clientSide: {},
+}
+
+async function send(
+  incoming: Incoming,
+  target: PassTarget,
+  rooms: Rooms,
+): Promise<{ reply: Reply; secrets: readonly string[] }> {
+  const { method, signal } = incoming
+  const { url, deployment, limits } = target
+  const headers = { ...clientHeaders(incoming, target, rooms), ...target.headers }
+  const bare = method === 'GET' || method === 'DELETE' || method === 'HEAD'
+  // A signature is over the bytes; where none is needed they pass as they come.
+  const signed = deployment?.authorize && deployment.spec.auth && 'scheme' in deployment.spec.auth
+  const body = bare ? undefined : signed ? await incoming.body() : incoming.stream()
+  let secrets = deployment?.secrets ?? []
+  if (deployment?.authorize) {
+    const bytes = body instanceof Uint8Array ? body : new Uint8Array(0)
+    const signing = deployment.authorize({ method, url, headers, body: bytes })
+    if (signing) await signing
+    secrets = [...secrets, ...sentSecrets(headers)]
+  }
+  try {
+    const reply = await rooms.calls.transport({
+      method: methodOf(method),
+      url,
+      headers,
+      ...(body !== undefined && { body }),
+      signal,
+      limits,
+      connection: deployment?.connection,
+    })
+    return { reply, secrets }
+  } catch (cause) {
+    throw deployment ? named(cause, deployment) : cause
+  }
+}
+
+const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+const methodOf = (method: string): (typeof methods)[number] =>
+  methods.find((one) => one === method) ?? 'GET'
+
+/** What is the client's to say; not who it is to us, nor what belongs to its connection. */
+function clientHeaders(
+  incoming: Incoming,
+  { forward }: PassTarget,
+  rooms: Rooms,
+): Record<string, string> {
+  const out: Record<string, string> = {}
+  for (const [name, value] of Object.entries(incoming.headers())) {
+    const described = name === 'content-type' || name === 'accept'
+    if (!described && (!forward || name === rooms.settings.keyHeader || ours.test(name))) continue
+    if (described || isPlainHeader(name, value)) out[name] = value
+  }
+  return out
+}
+const ours =
+  /^(x-litellm-|x-forwarded|x-real-ip|x-envoy|x-amz|forwarded|via$|origin$|referer$|user-agent$|sec-|ocp-apim|x-goog-api-key|date$|expect$)/
+
+function answer(
+  reply: Reply,
+  secrets: readonly string[],
+  tap: PassTap | undefined,
+  { cost, deployment }: PassTarget,
+  receipt: Receipt,
+  rooms: Rooms,
+): Outgoing {
+  receipt.firstByteAt = rooms.now()
+  const source = reply.body[Symbol.asyncIterator]()
+  let closed = false
+  const settle = async (cause?: unknown): Promise<void> => {
+    if (closed) return
+    closed = true
+    if (cause !== undefined) receipt.failed(cause)
+    try {
+      const { usage, model } = tap?.end() ?? {}
+      receipt.usage = usage ?? noUsage
+      if (cost !== undefined) receipt.deployment = flat(deployment, cost, rooms)
+      else if (deployment && model !== undefined)
+        receipt.deployment = await pricedAs(deployment, model, rooms)
+    } finally {
+      receipt.settle()
+    }
+  }
+  const headers: Record<string, string> = {
+    ...headersBack(reply, secrets),
+    'content-type': reply.header('content-type') ?? 'application/octet-stream',
+    'x-litellm-call-id': receipt.requestId,
+  }
+  return {
+    status: reply.status,
+    headers,
+    body: {
+      [Symbol.asyncIterator]: () => ({
+        async next() {
+          try {
+            const step = await source.next()
+            if (!step.done) {
+              tap?.push(step.value)
+              return { done: false, value: step.value }
+            }
+            await settle()
+            return { done: true, value: undefined }
+          } catch (cause) {
+            await settle(cause)
+            throw cause
+          }
+        },
+        async return() {
+          await settle(closed ? undefined : new GatewayError('canceled', 'the client has gone'))
+          await source.return?.()
+          return { done: true, value: undefined }
+        },
+      }),
+    },
+  }
+}
+
+/** A price for the request itself, wherever it went. */
+function flat(to: Deployment | undefined, dollars: number, rooms: Rooms): Deployment | undefined {
+  const like = to ?? rooms.provider('custom_openai', 'passthrough')
+  const info = { input_cost_per_request: dollars }
+  const own = to ? {} : { id: 'passthrough', provider: 'passthrough' }
+  return like && { ...like, ...own, info, price: priceOf(info, { ownPrices: true }) }
+}
+
+/** The model is known only once it has answered. */
+async function pricedAs(to: Deployment, model: string, rooms: Rooms): Promise<Deployment> {
+  const info = infoOf(await rooms.catalogue(), to.provider, model, {})
+  const price = priceOf(info, { provider: to.provider })
+  return {
+    ...to,
+    target: { ...to.target, model },
+    info,
+    price,
+    priceOptions: { provider: to.provider },
+  }
+}
+
+/** Providers by the first step of the path; most are named alike. */
+const places: readonly [prefix: string, provider: string][] = [
+  ['openai', 'openai'],
+  ['openai_passthrough', 'openai'],
+  ['anthropic', 'anthropic'],
+  ['gemini', 'gemini'],
+  ['vertex_ai', 'vertex_ai'],
+  ['vertex-ai', 'vertex_ai'],
+  ['bedrock', 'bedrock'],
+  ['cohere', 'cohere'],
+  ['azure', 'azure'],
+  ['azure_ai', 'azure_ai'],
+  ['mistral', 'mistral'],
+  ['openrouter', 'openrouter'],
+  ['fal_ai', 'fal_ai'],
+  ['vllm', 'hosted_vllm'],
+  ['nvidia_nim', 'nvidia_nim'],
+]
+
+export const passthroughRoutes: readonly Route[] = places.flatMap(([prefix, provider]) =>
+  methods.map(
+    (method): Route => ({
+      method,
+      path: `/${prefix}/{path+}`,
+      permission: 'llm',
+      summary: `${specOf(provider)?.name ?? provider}'s own API, with the gateway's credential`,
+      run: (visit) => servePassthrough(visit, () => providerTarget(visit, prefix, provider)),
+    }),
+  ),
+)
+
+function providerTarget({ incoming, rooms }: Visit, prefix: string, provider: string): PassTarget {
+  const to = rooms.provider(provider, 'passthrough')
+  const problem = to?.problem
+  if (!to || problem || to.place.base === '')
+    throw new GatewayError(
+      'not_offered',
+      `nothing can be passed to ${provider}: ${problem?.message ?? 'its address is not set'}`,
+    )
+  const { 'content-type': _, ...headers } = to.headers
+  const seconds = rooms.settings.passThroughSeconds
+  return {
+    url: `${rootOf(to, incoming.path)}${pathBelow(incoming.path, prefix)}${queryOf(incoming.query)}`,
+    headers,
+    forward: true,
+    deployment: to,
+    limits: { firstByteMs: seconds * 1000, idleMs: seconds * 1000 },
+    cost: undefined,
+  }
+}
+
+/** Without the version that the client's path begins with. Vertex has a host for each place, which the path names. */
+function rootOf({ place, provider }: Deployment, path: string): string {
+  const { origin, pathname } = new URL(place.base)
+  if (provider !== 'vertex_ai') return origin + pathname.replace(/\/(v\d+\w*)?\/?$/, '')
+  const location = /\/locations\/([a-z]+(?:-[a-z]+\d+)?)\//.exec(path)?.[1]
+  if (place.own || location === undefined) return origin
+  return location === 'global'
+    ? 'https://aiplatform.googleapis.com'
+    : `https://${location}-aiplatform.googleapis.com`
+}
+
+/** As it was sent, and never upwards. */
+function pathBelow(path: string, prefix: string): string {
+  const below = path.slice(prefix.length + 1)
+  if (upwards.test(below) || below.includes('\\'))
+    throw new GatewayError('bad_request', 'the path leads upwards; write it out')
+  return below
+}
+const upwards = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)|%2f\.\.|%5c/i
+
+/** Google's clients put the gateway's key into the query. */
+function queryOf(query: string): string {
+  const kept = query.split('&').filter((part) => part !== '' && !/^(key|api[-_]?key)=/i.test(part))
+  return kept.length > 0 ? `?${kept.join('&')}` : ''
+}
+
+/** `general_settings.pass_through_endpoints`: paths of the operator's that lead to another server. */
+export function endpointRoutes({ settings }: Rooms): Route[] {
+  return settings.passThrough.flatMap((row): Route[] => {
+    const path = text(row['path']) ?? ''
+    const target = text(row['target']) ?? ''
+    if (!path.startsWith('/') || !URL.canParse(target)) return []
+    const asked = list(row['methods']).map((one) => String(one).toUpperCase())
+    const served = methods.filter((method) => asked.length === 0 || asked.includes(method))
+    const paths = [path, ...(row['include_subpath'] === true ? [`${path}/{path+}`] : [])]
+    return served.flatMap((method) =>
+      paths.map((place) => ({
+        method,
+        path: place,
+        permission: row['auth'] === false ? 'public' : 'llm',
+        summary: `Passed to ${new URL(target).host}`,
+        run: (visit) => servePassthrough(visit, () => endpointTarget(visit, row, path, target)),
+      })),
+    )
+  })
+}
+
+function endpointTarget(
+  { incoming, rooms }: Visit,
+  row: JsonObject,
+  path: string,
+  target: string,
+): PassTarget {
+  const url = new URL(target)
+  const below = pathBelow(incoming.path, path.slice(1))
+  url.pathname = url.pathname.replace(/\/$/, '') + below
+  const query = new URLSearchParams(queryOf(incoming.query))
+  for (const [name, value] of Object.entries(object(row['default_query_params'])))
+    if (!query.has(name)) query.set(name, String(value))
+  for (const [name, value] of query) url.searchParams.append(name, value)
+  const seconds = number(row['timeout']) ?? rooms.settings.passThroughSeconds
+  return {
+    url: url.href,
+    headers: Object.fromEntries(
+      Object.entries(object(row['headers'])).flatMap(([name, value]) =>
+        typeof value === 'string' ? [[name.toLowerCase(), value]] : [],
+      ),
+    ),
+    forward: row['forward_headers'] === true,
+    deployment: undefined,
+    limits: { firstByteMs: seconds * 1000, idleMs: seconds * 1000 },
+    cost: number(row['cost_per_request']),
+  }
+}

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { embeddings } from '../wire/media/embeddings.ts'
+import { imageEdit, imageGeneration, imageVariation } from '../wire/media/images.ts'
+import { moderation } from '../wire/media/moderation.ts'
+import { ocr } from '../wire/media/ocr.ts'
+import { rerank } from '../wire/media/rerank.ts'
+import { speech } from '../wire/media/speech.ts'
+import { transcription } from '../wire/media/transcription.ts'
+import { mediaWireOf } from './operations.ts'
+import { providers } from './providers.ts'
+import type { ProviderSpec } from './spec.ts'
+
+const all = [
+  embeddings,
+  rerank,
+  moderation,
+  imageGeneration,
+  imageEdit,
+  imageVariation,
+  speech,
+  transcription,
+  ocr,
+]
+
+test('every way a row names is one the operation knows', () => {
+  let found = 0
+  for (const [id, spec] of Object.entries<ProviderSpec>(providers))
+    for (const operation of all) {
+      const wire = mediaWireOf(spec, operation.id)
+      if (wire === undefined) continue
+      found++
+      assert.ok(operation.knows(wire), `${id}: ${operation.id} as ${wire}`)
+    }
+  assert.ok(found > 100)
+})
+
+test('what a row does not list it does not offer', () => {
+  assert.equal(mediaWireOf(providers.anthropic, 'embeddings'), undefined)
+  assert.equal(mediaWireOf(providers.anthropic, 'files'), undefined)
+  assert.equal(mediaWireOf(providers.cerebras, 'embeddings'), undefined)
+  assert.equal(mediaWireOf(providers.cohere, '__proto__'), undefined)
+  assert.equal(mediaWireOf(providers.openai, 'embeddings'), 'openai')
+  assert.equal(mediaWireOf(providers.hosted_vllm, 'rerank'), 'cohere')
+})

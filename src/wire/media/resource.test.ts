@@ -1,0 +1,68 @@
+import { deepEqual, equal, ok } from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { answered, converse, targetOf } from '../../../test/support/exchange.ts'
+import type { JsonObject } from '../../json/json.ts'
+import { createResource, keptId, readKept } from './resource.ts'
+
+test('an id carries who keeps it, there and back', () => {
+  const ids = fc.stringMatching(/^(file|batch|vs|ftjob)[-_][A-Za-z0-9]{3,40}$/)
+  fc.assert(
+    fc.property(ids, fc.stringMatching(/^[a-z0-9:]{1,40}$/), (id, keeper) => {
+      const kept = keptId(id, keeper)
+      deepEqual(readKept(kept), { id, keeper })
+      equal(keptId(kept, 'other'), kept)
+      ok(/^[\w-]+$/.test(kept))
+    }),
+  )
+  equal(readKept('file-abc'), undefined)
+  equal(readKept('file-AAAAAAAAAAAAAAAAAAAAAAAA'), undefined)
+  // As LiteLLM writes them.
+  deepEqual(readKept('file-bGl0ZWxsbTpmaWxlLWFiYzttb2RlbCxncHQtNG8'), {
+    id: 'file-abc',
+    keeper: 'gpt-4o',
+  })
+})
+
+const batches = createResource({
+  id: 'batch',
+  method: 'POST',
+  path: '/batches',
+  query: 'x=1',
+  live: false,
+  model: false,
+})
+const body: JsonObject = {
+  model: 'public',
+  input_file_id: keptId('file-1', 'd-1'),
+  metadata: { a: 'b' },
+  custom_llm_provider: 'openai',
+}
+
+test('ids of a body become the provider’s own, those of an answer ours', () => {
+  const answer = {
+    id: 'batch_1',
+    input_file_id: 'file-1',
+    output_file_id: null,
+    data: [{ id: 'batch_2' }, 7],
+  }
+  const { sent, bodies, json } = converse(batches, 'openai', targetOf('openai', 'm'), body, [
+    [answered(answer)],
+  ])
+  equal(sent[0]?.path, '/batches?x=1')
+  deepEqual(bodies[0], { input_file_id: 'file-1', metadata: { a: 'b' } })
+  deepEqual(json, {
+    id: keptId('batch_1', 'd-1'),
+    input_file_id: keptId('file-1', 'd-1'),
+    output_file_id: null,
+    data: [{ id: keptId('batch_2', 'd-1') }, 7],
+  })
+})
+
+test('Azure keeps them beside its deployments', () => {
+  const quirks = { chatPath: '/openai/deployments/{model}/chat/completions' }
+  const { sent } = converse(batches, 'openai', targetOf('azure', 'm', { quirks }), body, [
+    [answered({ id: 'batch_1' })],
+  ])
+  equal(sent[0]?.path, '/openai/batches?x=1')
+})

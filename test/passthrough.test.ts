@@ -1,0 +1,159 @@
+import { deepEqual, equal, match, ok } from 'node:assert/strict'
+import { before, describe, test } from 'node:test'
+import { exchange } from './raw-client.ts'
+import { eventually, type Gateway, startGateway } from './support/gateway.ts'
+import {
+  fileScope,
+  type Provider,
+  refusal,
+  startProvider,
+  stream,
+  whole,
+} from './support/provider.ts'
+
+/** Requests that pass to a provider untouched, and to servers of the operator's. */
+const scope = fileScope()
+const key = 'sk-master-key-of-the-tests'
+let provider: Provider
+let gateway: Gateway
+
+before(async () => {
+  provider = await startProvider(scope, () => whole({}))
+  gateway = await startGateway(scope, {
+    general: {
+      master_key: key,
+      pass_through_endpoints: [
+        {
+          path: '/own/api',
+          target: `${provider.origin}/elsewhere?fixed=1`,
+          include_subpath: true,
+          headers: { 'X-Secret': 'operator' },
+          default_query_params: { more: 'x' },
+          cost_per_request: 0.25,
+        },
+        { path: '/open', target: provider.origin, auth: false, methods: ['GET'] },
+      ],
+    },
+    env: {
+      OPENAI_API_KEY: 'sk-openai-credential',
+      OPENAI_BASE_URL: `${provider.origin}/v1`,
+      ANTHROPIC_API_KEY: 'sk-ant-credential',
+      ANTHROPIC_API_BASE: provider.origin,
+      GEMINI_API_KEY: 'gemini-credential',
+      GEMINI_API_BASE: `${provider.origin}/v1beta`,
+    },
+    key,
+  })
+})
+const totals = () => gateway.running.rooms.ledger.totals()
+
+describe('a provider’s own API', () => {
+  test('path, query and bytes are untouched; our credential is in the place of the caller’s', async () => {
+    provider.tell(() => whole({ object: 'list' }, { headers: { 'x-own': 'yes' } }))
+    const body = ' {"a": 1,\n"b":[1.50]}'
+    const response = await gateway.post('/openai/v1/evals/a%2Fb?after=x%20y', body, {
+      'x-custom': 'mine',
+      cookie: 'session=1',
+      'x-api-key': 'other',
+    })
+    equal(response.status, 200)
+    equal(response.headers.get('llm_provider-x-own'), 'yes')
+    ok(response.headers.get('x-litellm-call-id'))
+    const { path, text, headers } = provider.last()
+    deepEqual([path, text], ['/v1/evals/a%2Fb?after=x%20y', body])
+    equal(headers.authorization, 'Bearer sk-openai-credential')
+    deepEqual(
+      [headers['x-custom'], headers['cookie'], headers['x-api-key']],
+      ['mine', undefined, undefined],
+    )
+  })
+
+  test('the key of Google’s clients stays here', async () => {
+    provider.tell(() => whole({}))
+    const response = await fetch(
+      `${gateway.url}/gemini/v1beta/models/g:countTokens?key=${key}&alt=json`,
+      {
+        method: 'POST',
+        body: '{}',
+      },
+    )
+    equal(response.status, 200)
+    equal(provider.last().path, '/v1beta/models/g:countTokens?alt=json')
+    equal(provider.last().headers['x-goog-api-key'], 'gemini-credential')
+  })
+
+  test('its errors are its own', async () => {
+    provider.tell(() => refusal(418, { message: 'teapot', own: true }))
+    const response = await gateway.get('/openai/v1/anything')
+    equal(response.status, 418)
+    deepEqual(await response.json(), { error: { message: 'teapot', own: true } })
+  })
+
+  test('what it used is read from what passes', async () => {
+    const rows = [
+      [
+        '/openai/v1/chat/completions',
+        whole({ model: 'gpt-4o-mini', usage: { input_tokens: 1000, output_tokens: 1000 } }),
+        0.00075,
+      ],
+      [
+        '/anthropic/v1/messages/batches',
+        stream([
+          'event: message_start\ndata: {"type":"message_start","message":{"model":"claude-haiku-4-5-20251001","usage":{"input_tokens":1000,"output_tokens":1}}}\n\n',
+          'event: message_delta\ndata: {"type":"message_delta","usage":{"output_tokens":1000}}\n\n',
+        ]),
+        0.006,
+      ],
+    ] as const
+    for (const [path, told, dollars] of rows) {
+      provider.tell(() => told)
+      const before = totals()
+      await (await gateway.post(path, { model: 'x' })).text()
+      await eventually(() => totals().requests > before.requests)
+      equal((totals().nanoDollars - before.nanoDollars) / 1e9, dollars, path)
+    }
+  })
+
+  test('never upwards, and nowhere without a credential', async () => {
+    const asked = provider.asked.length
+    for (const path of ['/openai/v1/%2e%2e/admin', '/openai/..%2f..', '/openai/a%5c..'])
+      match(
+        // `fetch` would tidy the path.
+        await exchange(
+          gateway.port,
+          `GET ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${key}\r\nConnection: close\r\n\r\n`,
+        ),
+        /^HTTP\/1.1 400 /,
+        path,
+      )
+    const mistral = await gateway.get('/mistral/v1/models')
+    equal(mistral.status, 501)
+    match((await mistral.json()).error.message, /MISTRAL_API_KEY/)
+    equal((await fetch(`${gateway.url}/openai/v1/models`)).status, 401)
+    equal(provider.asked.length, asked)
+  })
+})
+
+describe('pass_through_endpoints', () => {
+  test('what is below the path, with the operator’s headers and query, at its price', async () => {
+    provider.tell(() => whole({ ok: true }))
+    const before = totals()
+    const response = await gateway.post('/own/api/b/c?q=1', { a: 1 }, { 'x-custom': 'mine' })
+    deepEqual(await response.json(), { ok: true })
+    const { path, headers, json } = provider.last()
+    equal(path, '/elsewhere/b/c?fixed=1&q=1&more=x')
+    deepEqual(json, { a: 1 })
+    deepEqual(
+      [headers['x-secret'], headers['x-custom'], headers.authorization],
+      ['operator', undefined, undefined],
+    )
+    await eventually(() => totals().requests > before.requests)
+    equal(totals().nanoDollars - before.nanoDollars, 250_000_000)
+  })
+
+  test('without a key where the operator says so, and only by its methods', async () => {
+    equal((await fetch(`${gateway.url}/open`)).status, 200)
+    equal((await fetch(`${gateway.url}/own/api`)).status, 401)
+    equal((await gateway.post('/open', {})).status, 405)
+  })
+})
