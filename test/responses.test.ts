@@ -417,12 +417,14 @@ test('a stream that is cut ends in an error and a failed response, numbered on',
           response: responseOf('resp_c', { status: 'in_progress', output: [], usage: null }),
         }),
         line('response.output_text.delta', { sequence_number: 1, output_index: 0, delta: 'Hel' }),
+        // For what was written to arrive before the end of the connection does.
+        50,
       ],
       { end: 'cut' },
     ),
   )
   const cutChat = await startProvider(t, (asked) =>
-    stream(chatStream(asked, [{ content: 'Hel' }]).slice(0, 2), { end: 'cut' }),
+    stream([...chatStream(asked, [{ content: 'Hel' }]).slice(0, 2), 50], { end: 'cut' }),
   )
   const own = await startGateway(t, {
     models: [

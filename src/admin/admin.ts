@@ -1,22 +1,31 @@
+import { accessGroupRoutes } from './access-groups.ts'
 import { budgetRoutes } from './budgets.ts'
+import { configRoutes } from './config.ts'
 import { costRoutes } from './cost.ts'
+import { credentialRoutes } from './credentials.ts'
 import { customerRoutes } from './customers.ts'
 import { dailyActivityRoutes } from './daily-activity.ts'
 import { keyBulkRoutes } from './key-bulk.ts'
 import { keyInfoRoutes } from './key-info.ts'
 import { keyListRoutes } from './key-list.ts'
 import { keyRoutes } from './keys.ts'
+import { modelGroupRoutes } from './model-groups.ts'
+import { modelRoutes } from './models.ts'
+import { notOfferedRoutes } from './not-offered.ts'
 import { organizationMemberRoutes } from './organization-members.ts'
 import { organizationRoutes } from './organizations.ts'
+import { projectRoutes } from './projects.ts'
 import type { AdminRoute } from './route.ts'
 import { spendListRoutes } from './spend-lists.ts'
 import { spendLogRoutes } from './spend-logs.ts'
 import { spendReportRoutes } from './spend-reports.ts'
+import { tagRoutes } from './tags.ts'
 import { teamCallbackRoutes } from './team-callbacks.ts'
 import { teamInfoRoutes } from './team-info.ts'
 import { teamListRoutes } from './team-lists.ts'
 import { teamMemberRoutes } from './team-members.ts'
 import { teamPermissionRoutes } from './team-permissions.ts'
+import { teamSpendRoutes } from './team-spend.ts'
 import { teamRoutes } from './teams.ts'
 import { userBulkRoutes } from './user-bulk.ts'
 import { userListRoutes } from './user-list.ts'
@@ -46,4 +55,13 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...customerRoutes,
   ...organizationRoutes,
   ...organizationMemberRoutes,
+  ...modelRoutes,
+  ...credentialRoutes,
+  ...configRoutes,
+  ...tagRoutes,
+  ...teamSpendRoutes,
+  ...accessGroupRoutes,
+  ...modelGroupRoutes,
+  ...projectRoutes,
+  ...notOfferedRoutes,
 ]

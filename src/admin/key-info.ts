@@ -3,7 +3,7 @@ import type { GatewayError } from '../errors.ts'
 import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
 import { isObject, type JsonObject, list, object } from '../json/json.ts'
-import { accountOf } from '../store/accounts.ts'
+import { keyAccount } from '../store/accounts.ts'
 import type { Doc } from '../store/docs.ts'
 import { budgetsOf, effective } from './budget-table.ts'
 import { keyInfo, manyKeys } from './key-fields.ts'
@@ -47,7 +47,7 @@ async function rowsOf(visit: Visit, keys: readonly Key[]): Promise<JsonObject[]>
   const budgets = await budgetsOf(storeOf(visit), keys)
   const counted = keys.map((key) => {
     const budget = budgets.get(key.columns.budget_id ?? '')
-    return { key, budget, own: accountOf.key(key.id), counts: effective(key.data, budget) }
+    return { key, budget, own: keyAccount(key), counts: effective(key.data, budget) }
   })
   const accounts = await booksOf(visit).accounts(
     counted.flatMap(({ own, counts }) => [own, ...accountsBeside(own, counts).map(({ id }) => id)]),

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
 import { type JsonObject, list, text } from '../json/json.ts'
-import { accountOf } from '../store/accounts.ts'
+import { accountOf, keyAccount } from '../store/accounts.ts'
 import { findKeys, type KeyScope, keySorts } from '../store/find-keys.ts'
 import { budgetsOf } from './budget-table.ts'
 import { mayRead } from './key-rights.ts'
@@ -170,7 +170,7 @@ async function liveRows(
     booksOf(visit).accounts(keyAccounts(keys)),
   ])
   const rows = keys.map((key) =>
-    keyRow(key, accounts.get(accountOf.key(key.id)), budgets.get(key.columns.budget_id ?? '')),
+    keyRow(key, accounts.get(keyAccount(key)), budgets.get(key.columns.budget_id ?? '')),
   )
   return expand ? withUsers(visit, rows) : rows
 }

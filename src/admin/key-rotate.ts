@@ -7,8 +7,6 @@ import { iso } from './route.ts'
 
 export type RotateOptions = {
   store: Store
-  /** Writes what has been spent under the old names. */
-  flush(): Promise<void>
   /** For so long the old key goes on. */
   graceMs?: number | undefined
   /**
@@ -20,13 +18,7 @@ export type RotateOptions = {
 }
 
 /** Rotates the keys whose time has come (`auto_rotate`, `rotation_interval`). Returns how many. Call it now and then. */
-export async function rotateKeys({
-  store,
-  flush,
-  graceMs,
-  hand,
-  log,
-}: RotateOptions): Promise<number> {
+export async function rotateKeys({ store, graceMs, hand, log }: RotateOptions): Promise<number> {
   const rotating = await store.db.query
     .selectFrom('virtual_key')
     .select('id')
@@ -36,7 +28,6 @@ export async function rotateKeys({
     isDue(key, store.now()),
   )
   if (due.length === 0) return 0
-  await flush()
   let rotated = 0
   for (const { id } of due) {
     try {

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, list, number, object, text } from '../json/json.ts'
-import { type Account, accountOf } from '../store/accounts.ts'
+import { type Account, keyAccount } from '../store/accounts.ts'
 import type { Doc } from '../store/docs.ts'
 import { moneyOf } from './budget-table.ts'
 import { dollarsOf, iso } from './route.ts'
@@ -155,8 +155,7 @@ export function statusOf({ data, columns }: Doc<'virtual_key'>, now: number): st
 }
 
 /** The accounts a row is shown with. */
-export const keyAccounts = (docs: readonly Doc<'virtual_key'>[]): string[] =>
-  docs.map(({ id }) => accountOf.key(id))
+export const keyAccounts = (docs: readonly Doc<'virtual_key'>[]): string[] => docs.map(keyAccount)
 
 /** A key that is no more, as it was when it ended. */
 export const formerRow = ({ id, data }: Doc<'former_key'>): JsonObject => {

@@ -6,8 +6,7 @@ import {
   type Account,
   accountOf,
   configureAccount,
-  removeAccounts,
-  renameAccounts,
+  keyAccount,
   setSpend,
 } from '../store/accounts.ts'
 import type { Doc } from '../store/docs.ts'
@@ -171,12 +170,16 @@ export async function insertKey(
   await refuseTakenKey(tx, secret, sealer, now())
   await refuseTakenAlias(tx, alias, id)
   await tx.former_key.remove(id)
+  // Somebody chose a key that was one before, and whose books another goes on with.
+  const kept = await tx.virtual_key.first({ account: id })
+  if (!kept) await closeBooks(tx, [accountOf.key(id)])
   const doc = await tx.virtual_key.insert({
     id,
     uniqueName: alias ?? null,
     columns: {
       ...columnsOf(data),
       lookup: sealer.lookup(secret),
+      account: kept ? sealer.digest(crypto.randomUUID()) : null,
       expires_at: expiryOf(body, now()) ?? null,
     },
     data,
@@ -184,7 +187,7 @@ export async function insertKey(
   await configureKey(visit, tx, doc)
   await joinGroups(tx, id, [], list(data['access_group_ids']))
   const spend = number(body['spend'])
-  if (spend !== undefined && spend > 0) await setSpend(tx, accountOf.key(id), nanoOf(spend))
+  if (spend !== undefined && spend > 0) await setSpend(tx, keyAccount(doc), nanoOf(spend))
   return doc
 }
 
@@ -213,23 +216,24 @@ export async function changeKey(
   await configureKey(visit, tx, doc)
   await joinGroups(tx, id, groups, list(doc.data['access_group_ids']))
   const spend = number(body['spend'])
-  if (spend !== undefined) await setSpend(tx, accountOf.key(id), nanoOf(spend))
+  if (spend !== undefined) await setSpend(tx, keyAccount(doc), nanoOf(spend))
   return doc
 }
 
 /** Gives a key's accounts their periods, so that the next resets show at once. */
-async function configureKey(visit: Visit, tx: Tx, { id, data, columns }: Doc<'virtual_key'>) {
+async function configureKey(visit: Visit, tx: Tx, doc: Doc<'virtual_key'>) {
+  const { data, columns } = doc
   const shared = columns.budget_id ? await tx.budget.find(columns.budget_id) : undefined
   const counts = effective(data, shared)
   const clock = clockOf(visit)
-  const own = accountOf.key(id)
+  const own = keyAccount(doc)
   await configureAccount(tx, own, text(counts['budget_duration']) ?? null, clock)
   for (const beside of accountsBeside(own, counts))
     await configureAccount(tx, beside.id, beside.duration, clock)
 }
 
 /**
- * The same key by another secret: it keeps its books, and what is said of it. `graceMs`: for so long the old one goes on
+ * The same key by another secret: it goes on with its books, and with what is said of it. `graceMs`: for so long the old one goes on
  * beside it. `said`: the old secret, where the caller gave it.
  */
 export async function replaceKey(
@@ -254,15 +258,14 @@ export async function replaceKey(
   const id = sealer.digest(secret)
   await refuseTakenKey(tx, secret, sealer, now)
   await tx.former_key.remove(id)
-  await removeAccounts(tx, accountOf.key(id))
   await tx.db
     .updateTable('virtual_key')
     .set({ id, lookup: sealer.lookup(secret) })
     .where('id', '=', was.id)
     .execute()
   tx.changed('virtual_key', was.id)
-  await renameAccounts(tx, accountOf.key(was.id), accountOf.key(id))
   const doc = await tx.virtual_key.update(id, (one) => {
+    one.columns.account = was.columns.account ?? was.id
     one.data = {
       ...one.data,
       key_name: nameOf(secret),
@@ -320,7 +323,7 @@ export async function endKeys(
 ): Promise<void> {
   await closeBooks(tx, keyAccounts(keys))
   for (const key of keys) {
-    const account = accounts?.get(accountOf.key(key.id))
+    const account = accounts?.get(keyAccount(key))
     await tx.virtual_key.remove(key.id)
     await tx.former_key.remove(key.id)
     await tx.former_key.insert({

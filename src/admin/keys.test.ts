@@ -302,6 +302,12 @@ describe('making keys anew', () => {
       ['regen', 8, { keep: 'me' }, 1.5, { '1d': { current_spend: 0.25 } }],
     )
     equal((await infoOf(own('old')))['status'], 'deleted')
+    // A request that was under way settles where it began.
+    await office.store.write((tx) => setSpend(tx, accountOf.key(id), 1_750_000_000))
+    equal((await infoOf(own('new')))['spend'], 1.75)
+    const again = await made({ key: own('old') })
+    equal(again['spend'], 0, 'somebody chooses the old key: it has books of its own')
+    equal((await infoOf(own('new')))['spend'], 1.75)
   })
 
   test('with a grace period it goes on until then, and whatever becomes of its successor happens to it', async () => {

@@ -2,7 +2,7 @@ import { GatewayError } from '../errors.ts'
 import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
 import { type JsonObject, object, text } from '../json/json.ts'
-import { accountOf, readAccounts, setSpend } from '../store/accounts.ts'
+import { keyAccount, readAccounts, setSpend } from '../store/accounts.ts'
 import type { Doc } from '../store/docs.ts'
 import { durationMs } from '../store/durations.ts'
 import type { Store, Tx } from '../store/store.ts'
@@ -58,7 +58,7 @@ const teamOf = async (docs: Pick<Docs, 'team'>, { columns }: Key) =>
 
 /** A key as answers show it, with what it has spent by now. */
 export async function shown(visit: Visit, key: Key): Promise<JsonObject> {
-  const own = accountOf.key(key.id)
+  const own = keyAccount(key)
   const [accounts, budget] = await Promise.all([
     booksOf(visit).accounts([own]),
     key.columns.budget_id ? storeOf(visit).docs.budget.find(key.columns.budget_id) : undefined,
@@ -168,13 +168,11 @@ async function regenerate(visit: Visit): Promise<Outgoing> {
   const said = key ?? visit.params['key']
   if (said === undefined) throw badRequest('No key passed in: say which one as key', 'key')
   const standing = await standingOf(visit)
-  const books = booksOf(visit)
-  const { store } = books
+  const store = storeOf(visit)
   if (new_key != null && visit.rooms.settings.said.general['disable_custom_api_keys'] === true)
     throw forbidden('Custom API key values are disabled by your administrator.')
   const secret = new_key ?? newSecret()
   const change = jsonOf(rest)
-  await books.flush()
   const doc = await store.write(async (tx) => {
     const was = await findKey(tx, store, said)
     const team = await teamOf(tx, was)
@@ -217,7 +215,7 @@ async function spendAgain(visit: Visit): Promise<Outgoing> {
   const { store } = books
   const key = await findKey(store.docs, store, visit.params['key'] ?? '')
   refuseUnprivileged(standing, key, await teamOf(store.docs, key), '/key/reset_spend')
-  const own = accountOf.key(key.id)
+  const own = keyAccount(key)
   const account = (await books.accounts([own])).get(own)
   const spent = dollarsOf(account?.spend ?? 0)
   if (reset_to > spent)

@@ -26,13 +26,17 @@ export type LiveOptions = {
   store: Store
   /** Reads the files again; absent where there are none. */
   read?: () => Promise<FileRead>
+  /** What `config` was told apart by. */
+  first?: Pick<FileRead, 'hash' | 'environment'>
 }
 export type FileRead = {
   config: Config
   errors: Notice[]
   warnings: Notice[]
-  /** Told apart by it: did the files, or variables they name, change? */
+  /** Told apart by it: do the files say something else? */
   hash: string
+  /** The same of the environment, from which credentials may come that no file names. */
+  environment: string
 }
 
 /** Documents whose change changes what is served. */
@@ -42,12 +46,14 @@ const bearing = new Set(['model', 'credential', 'setting'])
  * Keeps the rooms at what the files and the database say together. Everything is made beside what is served and put in its
  * place at once, so that a request meets the old or the new, and what is wrong is never served.
  */
-export function createLive({ rooms, deps, config: first, store, read }: LiveOptions): Live {
-  let file = first
-  let served = first
+export function createLive({ rooms, deps, config, store, read, first }: LiveOptions): Live {
+  let file = config
+  let served = config
   /** Variables set over the API. */
   let variables = new Map<string, string>()
-  let hash: string | undefined
+  let seen = first
+  /** Credentials may come from variables: with others, every deployment is made anew. */
+  let anew = false
   const env: Env = (name) => variables.get(name) ?? deps.env(name)
   const liveDeps: OpenDeps = { ...deps, env }
 
@@ -90,11 +96,12 @@ export function createLive({ rooms, deps, config: first, store, read }: LiveOpti
       credentials: known,
       models: [...relinked(file, credentials.length > 0 ? known : undefined), ...rows],
     }
-    // Credentials may come from variables: what was made with others is made anew.
-    const was = same(before, variables) ? { config: served, router: rooms.router } : undefined
+    const kept = !anew && same(before, variables)
+    const was = kept ? { config: served, router: rooms.router } : undefined
     const routing: Routing = openRouting(next, liveDeps, was)
     Object.assign(rooms, routing)
     served = next
+    anew = false
   }
 
   /** What cannot be opened is left out, and said: the rest is served. */
@@ -152,19 +159,19 @@ export function createLive({ rooms, deps, config: first, store, read }: LiveOpti
       const next = await read()
       const { errors, warnings } = next
       if (errors.length > 0) return { changed: false, errors, warnings }
-      const differs = next.hash !== hash
-      hash = next.hash
-      if (!differs) return { changed: false, errors, warnings }
+      const sameEnvironment = next.environment === seen?.environment
+      if (next.hash === seen?.hash && sameEnvironment) return { changed: false, errors, warnings }
       const before = file
       file = next.config
+      if (!sameEnvironment) anew = true
       try {
         dirty = true
         await refresh()
       } catch (cause) {
         file = before
-        hash = undefined
         throw cause
       }
+      seen = next
       return { changed: true, errors, warnings }
     },
     async try(entry) {

@@ -74,8 +74,7 @@ async function addModel(visit: Visit): Promise<Outgoing> {
     litellm_params: withoutNulls(body.litellm_params as JsonObject),
     model_info: withoutNulls(info),
   }
-  if (rooms.router.groups.all().some((one) => one.id === id))
-    throw taken(id)
+  if (rooms.router.groups.all().some((one) => one.id === id)) throw taken(id)
   const scoped = await forTeam(visit, id, entry)
   await refuseUnfit(visit, id, scoped)
   const doc = await storeOf(visit).write(async (tx) => {
@@ -94,12 +93,16 @@ async function addModel(visit: Visit): Promise<Outgoing> {
 const readId = (value: unknown): string | undefined => {
   if (value === undefined || value === null) return undefined
   const read = name.safeParse(value)
-  if (!read.success) throw badRequest('model_info.id: expected a name of 1 to 255 characters', 'model_info.id')
+  if (!read.success)
+    throw badRequest('model_info.id: expected a name of 1 to 255 characters', 'model_info.id')
   return read.data
 }
 
 const taken = (id: string) =>
-  badRequest(`There is a model with the id '${id.slice(0, 100)}' already: leave model_info.id out, or give another`, 'model_info.id')
+  badRequest(
+    `There is a model with the id '${id.slice(0, 100)}' already: leave model_info.id out, or give another`,
+    'model_info.id',
+  )
 
 const withoutNulls = (values: JsonObject): JsonObject =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null))
@@ -114,7 +117,10 @@ async function forTeam(visit: Visit, id: string, entry: Entry): Promise<Entry> {
   const teamId = text(entry.model_info['team_id'])
   if (teamId === undefined) return entry
   if (!(await storeOf(visit).docs.team.find(teamId)))
-    throw badRequest(`model_info.team_id: there is no team '${teamId.slice(0, 100)}'`, 'model_info.team_id')
+    throw badRequest(
+      `model_info.team_id: there is no team '${teamId.slice(0, 100)}'`,
+      'model_info.team_id',
+    )
   const known = text(entry.model_info['team_public_model_name']) ?? entry.model_name
   return {
     ...entry,
@@ -169,10 +175,21 @@ function refuseBorrowed({ litellm_params: params }: Entry, of: readonly Deployme
     throw forbidden(
       "litellm_params: only proxy administrators may use the gateway's own credentials: give an api_key",
     )
-  for (const key of ['api_base', 'base_url', 'aws_bedrock_runtime_endpoint', 'token_url', 'proxy_url', 'headers', 'extra_headers', 'ssl_verify', 'ssl_certificate'])
+  for (const key of [
+    'api_base',
+    'base_url',
+    'aws_bedrock_runtime_endpoint',
+    'token_url',
+    'proxy_url',
+    'headers',
+    'extra_headers',
+    'ssl_verify',
+    'ssl_certificate',
+  ])
     if (params[key] !== undefined)
       throw forbidden(`litellm_params.${key}: only proxy administrators may say where requests go`)
-  if (!text(params['api_key'])) throw forbidden('litellm_params.api_key: the model needs a key of your own')
+  if (!text(params['api_key']))
+    throw forbidden('litellm_params.api_key: the model needs a key of your own')
   if (of.some(({ spec }) => 'scheme' in spec.auth))
     throw forbidden(
       'litellm_params: models of this provider take credentials of the environment: ask a proxy administrator to add them',
@@ -253,7 +270,11 @@ async function removeModel(visit: Visit): Promise<Outgoing> {
     await tx.model.remove(id)
     // A model whose parameters cannot be opened any more can still be taken out.
     const info = object(doc.data['model_info'])
-    const was = { model_name: text(doc.data['model_name']) ?? '', litellm_params: {}, model_info: info }
+    const was = {
+      model_name: text(doc.data['model_name']) ?? '',
+      litellm_params: {},
+      model_info: info,
+    }
     await linkTeam(tx, { ...was, model_info: {} }, was)
   })
   await liveOf(visit).refresh()
@@ -375,7 +396,8 @@ export const modelRoutes: readonly AdminRoute[] = [
     async (visit) => {
       const body = await readBody(visit, changedModel)
       const id = readId(object(body.model_info)['id'])
-      if (id === undefined) throw badRequest('model_info.id: missing: which model is it?', 'model_info.id')
+      if (id === undefined)
+        throw badRequest('model_info.id: missing: which model is it?', 'model_info.id')
       return json(await change(visit, id, (was) => merged(was, body)))
     },
     changedModel,
@@ -394,7 +416,9 @@ export const modelRoutes: readonly AdminRoute[] = [
   row('POST', '/model/block', 'admin', 'Stop using a deployment', block(true), blockBody, modelRow),
   row('POST', '/model/unblock', 'admin', 'Use it again', block(false), blockBody, modelRow),
   row('GET', '/v2/model/info', 'info', 'Deployments with their facts, by the page', modelPages),
-  ...['', '/slow_responses', '/exceptions'].map((tail) => notOffered('GET', `/model/metrics${tail}`)),
+  ...['', '/slow_responses', '/exceptions'].map((tail) =>
+    notOffered('GET', `/model/metrics${tail}`),
+  ),
   notOffered('GET', '/model/streaming_metrics'),
   notOffered('GET', '/model/settings'),
   notOffered('GET', '/auto_router/classifier/default_prompt'),

@@ -2,11 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { answer, provider } from '../call/upstream.test.ts'
+import { type Asked, answer, provider } from '../call/upstream.test.ts'
 import { createGateway } from '../gateway/gateway.ts'
+import type { Rooms } from '../gateway/rooms.ts'
 import { door, incoming, masterKey, textOf } from '../gateway/visit.test.ts'
 import type { Json, JsonObject } from '../json/json.ts'
 import type { Books } from '../ledger/books.ts'
+import { createAccess } from '../policy/access.ts'
 import { createGrants } from '../policy/grant.ts'
 import { createIdentify } from '../policy/identify.ts'
 import { type Account, readAccounts } from '../store/accounts.ts'
@@ -14,11 +16,15 @@ import { migrate } from '../store/migrate.ts'
 import { createSealer } from '../store/seal.node.ts'
 import { openSqlite } from '../store/sqlite.node.ts'
 import { createStore, type Store } from '../store/store.ts'
+import { createLive, type LiveOptions } from './live.ts'
 import type { AdminRoute } from './route.ts'
 
 /** A gateway without a port over a database of its own, as managers and their users meet it. */
 export type Office = {
   store: Store
+  rooms: Rooms
+  /** What providers were asked. */
+  asked: Asked[]
   /** `who` is a key's name given to `person`, or `admin`, the holder of the master key. */
   ask(who: string, method: string, path: string, body?: JsonObject): Promise<Told>
   /** A user with a key by which `ask` knows them. */
@@ -42,6 +48,8 @@ export const noon = Date.UTC(2026, 0, 14, 12)
 export async function openOffice(
   routes: readonly AdminRoute[],
   config: JsonObject = {},
+  /** Serves what the database says, and only to whom it is for. */
+  serving?: { env?: Record<string, string>; read?: LiveOptions['read'] },
 ): Promise<Office> {
   const folder = await mkdtemp(join(tmpdir(), 'office-'))
   let now = noon
@@ -53,7 +61,8 @@ export async function openOffice(
     await rm(folder, { recursive: true })
   })
   const models = { 'gpt-a': { model_info: { id: 'dep-a', access_groups: ['beta'] } }, 'gpt-b': {} }
-  const { rooms } = door({ models, ...config }, provider({ body: answer('hi') }))
+  const from = provider({ body: answer('hi') })
+  const opened = door({ models, ...config }, from, serving)
   const grants = createGrants(store, { now: () => now, userBudgetOnTeamKeys: false })
   const books: Pick<Books, 'store' | 'accounts' | 'flush'> = {
     store,
@@ -70,11 +79,16 @@ export async function openOffice(
     headerName: undefined,
     find: (key) => grants.find(key),
   })
-  const handler = createGateway(
-    // Management asks the books for no more than this.
-    { ...rooms, identify, books: books as Books, now: () => now },
-    routes,
-  )
+  // Management asks the books for no more than this.
+  const rooms: Rooms = { ...opened.rooms, identify, books: books as Books, now: () => now }
+  if (serving) {
+    const { deps, config: file } = opened
+    const { read } = serving
+    rooms.access = createAccess(() => rooms.router.groups, undefined)
+    rooms.live = createLive({ rooms, deps, config: file, store, ...(read && { read }) })
+    await rooms.live.refresh()
+  }
+  const handler = createGateway(rooms, routes)
   const secretOf = (who: string) => (who === 'admin' ? masterKey : `sk-${who}-0123456789`)
   const key: Office['key'] = async (name, of = {}) => {
     const secret = secretOf(name)
@@ -91,6 +105,8 @@ export async function openOffice(
   }
   return {
     store,
+    rooms,
+    asked: from.asked,
     async ask(who, method, path, body) {
       const [bare = '', query = ''] = path.split('?')
       const out = await handler(

@@ -3,7 +3,7 @@ import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
 import { type JsonObject, number } from '../json/json.ts'
 import { seesAll } from '../policy/caller.ts'
-import { accountOf } from '../store/accounts.ts'
+import { accountOf, keyAccount } from '../store/accounts.ts'
 import type { Doc } from '../store/docs.ts'
 import { spenders, spendSums } from '../store/spend-sums.ts'
 import { budgetIdOf, budgetsOf, moneyOf } from './budget-table.ts'
@@ -50,15 +50,13 @@ async function spendKeys(visit: Visit): Promise<Outgoing> {
   const where = seesAll(caller) ? {} : { id: await ownKeys(visit) }
   const keys = await docs.virtual_key.list({ where, descending: true, limit: listMax })
   const [accounts, budgets] = await Promise.all([
-    books.accounts(keys.map(({ id }) => accountOf.key(id))),
+    books.accounts(keys.map(keyAccount)),
     budgetsOf(books.store, keys),
   ])
-  const spendOf = (doc: Doc) => accounts.get(accountOf.key(doc.id))?.spend ?? 0
+  const spendOf = (doc: Doc<'virtual_key'>) => accounts.get(keyAccount(doc))?.spend ?? 0
   const rows = [...keys]
     .sort((a, b) => spendOf(b) - spendOf(a))
-    .map((doc) =>
-      keyRow(doc, accounts.get(accountOf.key(doc.id)), budgets.get(budgetIdOf(doc) ?? '')),
-    )
+    .map((doc) => keyRow(doc, accounts.get(keyAccount(doc)), budgets.get(budgetIdOf(doc) ?? '')))
   return truncated(json(rows), keys.length === listMax)
 }
 

@@ -3,7 +3,7 @@ import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
 import { isObject, type JsonObject, list, object, text } from '../json/json.ts'
 import { isAdmin } from '../policy/caller.ts'
-import { accountOf } from '../store/accounts.ts'
+import { accountOf, keyAccount } from '../store/accounts.ts'
 import type { Doc } from '../store/docs.ts'
 import type { Store } from '../store/store.ts'
 import { budgetRow } from './budgets.ts'
@@ -66,7 +66,7 @@ async function info(visit: Visit): Promise<Outgoing> {
       organization_models: organization ? list(organization.data['models']) : null,
       access_group_models: await groupModels(books.store, team),
     },
-    keys: keys.map((key) => keyRow(key, accounts.get(accountOf.key(key.id)))),
+    keys: keys.map((key) => keyRow(key, accounts.get(keyAccount(key)))),
     team_memberships: memberships,
   })
 }

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
 import { list, text } from '../json/json.ts'
-import { accountOf } from '../store/accounts.ts'
+import { keyAccount } from '../store/accounts.ts'
 import type { Doc, ListOptions } from '../store/docs.ts'
 import type { Store } from '../store/store.ts'
 import { id, name } from './fields.ts'
@@ -49,7 +49,7 @@ export const teamsOfUser = async ({ docs }: Store, userId: string): Promise<stri
  * Ids a list may show; undefined: all. Throws 403 to whoever asks for another user's teams without seeing everything or
  * administering an organisation.
  */
-async function idsSeen(visit: Visit, userId: string | undefined): Promise<string[] | undefined> {
+export async function seenTeams(visit: Visit, userId?: string): Promise<string[] | undefined> {
   const standing = await standingOf(visit)
   const store = storeOf(visit)
   const ofUser = userId === undefined ? undefined : await teamsOfUser(store, userId)
@@ -69,7 +69,7 @@ const listQuery = z.object({
 /** Every team the caller sees, with memberships and keys: LiteLLM's old list, which has no pages. */
 async function listTeams(visit: Visit): Promise<Outgoing> {
   const { user_id, organization_id } = readQuery(visit, listQuery)
-  const seen = await idsSeen(visit, user_id)
+  const seen = await seenTeams(visit, user_id)
   const books = booksOf(visit)
   const { docs } = books.store
   const ofOrganization =
@@ -105,7 +105,7 @@ async function listTeams(visit: Visit): Promise<Outgoing> {
         (one) => user_id === undefined || one['user_id'] === user_id,
       ),
       keys: (keysByTeam.get(text(row['team_id'])) ?? []).map((key) =>
-        keyRow(key, accounts.get(accountOf.key(key.id))),
+        keyRow(key, accounts.get(keyAccount(key))),
       ),
     })),
   )
@@ -129,7 +129,7 @@ async function listPaged(visit: Visit): Promise<Outgoing> {
   const query = readQuery(visit, pageQuery)
   if (query.status === 'deleted')
     throw badRequest('this gateway keeps no list of deleted teams', 'status')
-  const seen = await idsSeen(visit, query.user_id)
+  const seen = await seenTeams(visit, query.user_id)
   const { page, page_size } = query
   const store = storeOf(visit)
   const ids = await matching(store, query, seen)

@@ -1,7 +1,7 @@
 import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
 import { type JsonObject, list, object, text } from '../json/json.ts'
-import { accountOf } from '../store/accounts.ts'
+import { keyAccount } from '../store/accounts.ts'
 import type { Doc } from '../store/docs.ts'
 import type { Tx } from '../store/store.ts'
 import { budgetsOf } from './budget-table.ts'
@@ -108,7 +108,7 @@ async function keyRows(visit: Visit, keys: readonly Doc<'virtual_key'>[]): Promi
   ])
   const aliases = new Map(teams.map(({ id, data }) => [id, data['team_alias'] ?? null]))
   return shown.map((key) => ({
-    ...keyRow(key, accounts.get(accountOf.key(key.id)), budgets.get(key.columns.budget_id ?? '')),
+    ...keyRow(key, accounts.get(keyAccount(key)), budgets.get(key.columns.budget_id ?? '')),
     team_alias: aliases.get(key.columns.team_id ?? '') ?? null,
   }))
 }

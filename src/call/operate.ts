@@ -43,6 +43,12 @@ export async function operate(
   { signal, limits }: { signal: AbortSignal; limits: Limits },
 ): Promise<OperationAnswer> {
   if (to.problem) throw to.problem
+  if (to.mock)
+    throw new GatewayError(
+      'not_offered',
+      `the mock answers chat only: take mock_response out of the row to ask ${to.spec.name}`,
+    )
+  if (upload && operation.reads(wire)) await upload.hold(readBytes)
   const { target: asked } = to.place
   const target: Target =
     ask.dropParams && !asked.dropParams ? { ...asked, dropParams: true } : asked
@@ -96,6 +102,9 @@ export async function operate(
     throw named(cause, line.at)
   }
 }
+
+/** What is held of a form whose files are put into a provider's own words. */
+const readBytes = 64 * 1024 * 1024
 
 const unsupported = (fields: readonly string[], { provider, target }: Deployment): GatewayError =>
   new GatewayError(

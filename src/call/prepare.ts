@@ -9,6 +9,7 @@ import type { Inbound } from '../wire/inbound.ts'
 import type { Crossing } from '../wire/relay.ts'
 import type { ClientContext, Native, Target } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
+import { markBody, markRequest } from './cache-points.ts'
 import { type Fetched, withMedia } from './media.ts'
 
 /** What the gateway says of a request besides the body: worked out once, used for every deployment that is tried. */
@@ -57,12 +58,15 @@ export function prepare(said: Inbound, to: Deployment, ask: Ask, fetched?: Fetch
     secrets: to.credentials,
   }
   const edits = editsOf(said, to, ask)
-  const touched = to.dropPaths.length > 0 || mustBeRead(said, edits, sightOf(native, target))
+  const marks = to.cachePoints.length > 0
+  const touched =
+    marks || to.dropPaths.length > 0 || mustBeRead(said, edits, sightOf(native, target))
   if (said.glance && !touched)
     return { body: patch(said.glance, raw(edits)), headers, dropped: [], crossing }
   const body = said.json()
   apply(body, edits)
   for (const path of to.dropPaths) removePath(body, path)
+  if (marks) markBody(body, said.wire.id, to.cachePoints)
   const dropped = native.adaptRequest(body, target)
   return { body: toUtf8(stringify(body)), headers, dropped, crossing }
 }
@@ -222,7 +226,8 @@ function translated(
   headers: Record<string, string>,
   fetched: Fetched | undefined,
 ): Prepared {
-  const meant = requestFor(said, to, ask)
+  const plain = requestFor(said, to, ask)
+  const meant = to.cachePoints.length > 0 ? markRequest(plain, to.cachePoints) : plain
   const request = {
     ...(fetched ? withMedia(meant, fetched) : meant),
     model: target.model,

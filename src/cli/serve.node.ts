@@ -27,11 +27,12 @@ export async function serve(options: Options, terminal: Terminal): Promise<numbe
   const tell = json ? log : tellOn(terminal)
   report(prepared, tell)
   if (prepared.errors.length > 0) return 1
-  const start = startOptions(options, prepared, log)
+  const start = { ...startOptions(options, prepared, log), files: filesOf(options, prepared) }
   if (options.skip_server_startup === true) return await rehearse(start, prepared, terminal)
   const running = await startServer(start)
   boundYoungGeneration()
   closeOnSignals(running, log)
+  reloadOnSignal(running)
   process.on('unhandledRejection', (cause) =>
     log('error', 'a promise failed and nobody listened: please report this', { cause }),
   )
@@ -42,6 +43,15 @@ export async function serve(options: Options, terminal: Terminal): Promise<numbe
   // Written now, as a process that is killed cannot, but after the first requests.
   setTimeout(flushCompileCache, 2000).unref()
   return undefined
+}
+
+/** The files, to be read again with the flags of this start over them. */
+const filesOf = (options: Options, { paths }: Prepared): StartOptions['files'] =>
+  paths.length === 0 ? undefined : { paths, read: () => prepare(options, process.env) }
+
+/** A signal that would end the process where nobody listens: only where there are files to read. */
+function reloadOnSignal({ reload }: Running): void {
+  if (reload) process.on('SIGHUP', () => void reload())
 }
 
 export const startOptions = (

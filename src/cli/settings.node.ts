@@ -15,6 +15,8 @@ export type Prepared = {
   settings: EnvSettings
   dataDir: string
   source: Source
+  /** The files it was read from, the main one first; none where there is no config file. */
+  paths: readonly string[]
   /** With errors, do not start. */
   errors: Notice[]
   warnings: Notice[]
@@ -28,7 +30,7 @@ export async function prepare(options: Options, env: NodeJS.ProcessEnv): Promise
   Object.assign(env, await readDotEnv({ env }), options.add_key)
   if (options.api_version !== undefined) env['AZURE_API_VERSION'] = options.api_version
   const path = options.config ?? (env['CONFIG_FILE_PATH'] || undefined)
-  const { config, source, errors, warnings } =
+  const { config, source, paths, errors, warnings } =
     path === undefined ? withoutFile(options, env) : await withFile(path, options, env)
   const settings = readEnvironment(env)
   return {
@@ -48,6 +50,7 @@ export async function prepare(options: Options, env: NodeJS.ProcessEnv): Promise
     },
     dataDir: resolve(options.data_dir ?? settings.dataDirectory ?? defaultDataDir(env)),
     source,
+    paths,
     errors: [...settings.errors, ...errors],
     warnings: [
       ...flagNotices(options),
@@ -57,7 +60,7 @@ export async function prepare(options: Options, env: NodeJS.ProcessEnv): Promise
   }
 }
 
-type Read = Pick<Prepared, 'config' | 'source' | 'errors' | 'warnings'>
+type Read = Pick<Prepared, 'config' | 'source' | 'paths' | 'errors' | 'warnings'>
 
 async function withFile(path: string, options: Options, env: NodeJS.ProcessEnv): Promise<Read> {
   // YAML is loaded only where there is a file.
@@ -70,13 +73,14 @@ async function withFile(path: string, options: Options, env: NodeJS.ProcessEnv):
   return {
     config: { ...config, models: [...config.models, ...more] },
     source: { type: 'file', path },
+    paths: loaded.sources,
     errors,
     warnings: [...warnings, ...oncePerVariable(loaded.unsetVariables)],
   }
 }
 
 function withoutFile(options: Options, env: NodeJS.ProcessEnv): Read {
-  const told = { errors: [], warnings: [] }
+  const told = { paths: [], errors: [], warnings: [] }
   const { model } = options
   if (model !== undefined)
     return {

@@ -551,7 +551,7 @@ export const litellmParams = {
   keepalive_seconds: known(k.seconds, 'Pings of idle streams.', s),
   allow_client_keepalive_override: known(k.flag, 'Let the client choose.', off),
   provider_affinity_header: known(k.text, 'Header that keeps calls together.'),
-  cache_control_injection_points: known(k.list, 'Where to mark prompts for caching.'),
+  cache_control_injection_points: acted(k.list, 'Where prompts are marked for the cache of the provider: `{location: message, role: system}`, `{location: message, index: -1}`, `{location: tool_config}`.'),
   prompt_id: known(k.label, 'Prompt kept elsewhere.'),
   ...all(['prompt_variables', 'prompt_label', 'prompt_version'], known(k.anything, 'What is filled in.')),
   guardrails: unmet(k.anything, 'Guardrails of this model.'),

@@ -355,9 +355,9 @@ const odd: [name: string, text: string, warnings: string[]][] = [
   ],
   [
     'a strategy that is not built',
-    'router_settings: {routing_strategy: least-busy}',
+    'router_settings: {routing_strategy: lar1}',
     [
-      '⚠ config.yaml:1:37 router_settings.routing_strategy: this build has no least-busy yet: simple-shuffle is used',
+      '⚠ config.yaml:1:37 router_settings.routing_strategy: this build has no lar1 yet: simple-shuffle is used',
     ],
   ],
   [

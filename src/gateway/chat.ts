@@ -26,6 +26,7 @@ import {
 } from './headers.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
+import { shaped } from './shaped.ts'
 
 /** One request, door to ledger. Read this and you have read the gateway. */
 export async function serveChat(
@@ -73,14 +74,18 @@ export async function serveChat(
       const meant = brought(to, controls, rooms)
       return recalled?.as ? speak(recalled.as(meant)) : forClient(said, meant, rooms.now, speak)
     }
-    const { answer, deployment, retries, fallbacks, release } = await rooms.router.route<Answer>({
+    const routed = await rooms.router.route<Answer>({
       model: group,
       ...(rooms.access && { mayUse: (name) => rooms.access?.mayUse(caller, name) ?? true }),
       tags: controls.tags,
       retries: controls.retries,
       fallbacks: controls.fallbacks,
+      contextWindowFallbacks: controls.contextWindowFallbacks,
+      contentPolicyFallbacks: controls.contentPolicyFallbacks,
       disableFallbacks: controls.disableFallbacks,
       only: recalled?.only,
+      stream: said.stream,
+      inputTokens: () => countInput(said, model, rooms),
       signal: incoming.signal,
       ownTimeout:
         controls.timeoutSeconds !== undefined || controls.streamTimeoutSeconds !== undefined,
@@ -90,6 +95,8 @@ export async function serveChat(
         return covered ? covered.then(() => attempt(to)) : attempt(to)
       },
     })
+    const { answer, deployment, retries, fallbacks, release } = routed
+    receipt.measured = routed.measured
     receipt.deployment = deployment
     receipt.group = deployment.group
     receipt.retries = retries
@@ -180,8 +187,9 @@ function contextOf(said: Inbound, receipt: Receipt, rooms: Rooms): ClientContext
   }
 }
 
-export function brought(to: Deployment, { clientSide }: Controls, rooms: Rooms): Deployment {
-  return isEmpty(clientSide) ? to : rooms.override(to, clientSide)
+export function brought(to: Deployment, controls: Controls, rooms: Rooms): Deployment {
+  const { clientSide } = controls
+  return shaped(isEmpty(clientSide) ? to : rooms.override(to, clientSide), controls)
 }
 
 const isEmpty = (record: object): boolean => {
@@ -238,17 +246,21 @@ async function counted(said: Inbound, text: string, to: Deployment, rooms: Rooms
   return countNow(said, text, to, rooms)
 }
 
-function countNow(said: Inbound, text: string, to: Deployment, { tokens }: Rooms): Usage {
-  const { model } = to.target
+function countInput(said: Inbound, model: string, { tokens }: Rooms) {
   const messages = said.has('messages') ? list(said.field('messages')) : undefined
-  const input = messages
+  return messages
     ? tokens.counter.countMessages(
         messages,
         said.has('tools') ? said.field('tools') : undefined,
         model,
       )
     : tokens.counter.countRequest(said.request(), model)
-  return countedUsage(input, {
+}
+
+function countNow(said: Inbound, text: string, to: Deployment, rooms: Rooms): Usage {
+  const { model } = to.target
+  const { tokens } = rooms
+  return countedUsage(countInput(said, model, rooms), {
     output: tokens.counter.countText(text, model),
     reasoning: 0,
     outputAudio: 0,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ask, hear } from '../call/upstream.test.ts'
-import type { JsonObject } from '../json/json.ts'
+import type { Json, JsonObject } from '../json/json.ts'
 import {
   type Controls,
   type FieldRules,
@@ -253,3 +253,25 @@ const headers: [name: string, value: string, plain: boolean][] = [
 for (const [name, value, is] of headers)
   test(`header ${JSON.stringify(name)}: ${JSON.stringify(value.slice(0, 20))} is ${is ? '' : 'not '}plain`, () =>
     assert.equal(isPlainHeader(name, value), is))
+
+const lists: [field: string, value: Json, read: Partial<Controls>][] = [
+  ['fallbacks', ['a', { model: 'b', messages: [] }], { fallbacks: ['a', 'b'] }],
+  ['fallbacks', [{ group: ['a', 'b'] }], { fallbacks: ['a', 'b'] }],
+  ['default_fallbacks', ['a'], { fallbacks: ['a'] }],
+  ['context_window_fallbacks', [{ g: ['a'] }], { contextWindowFallbacks: ['a'] }],
+  ['content_policy_fallbacks', ['a'], { contentPolicyFallbacks: ['a'] }],
+  [
+    'additional_drop_params',
+    ['seed', 'tools[*].function.strict'],
+    { dropKeys: ['seed'], dropPaths: ['tools[*].function.strict'] },
+  ],
+  ['allowed_openai_params', ['seed'], { allowedParams: ['seed'] }],
+  ['modify_params', true, { modifyParams: true }],
+]
+for (const [field, value, expected] of lists)
+  test(`body: ${field} ${JSON.stringify(value)}`, () => {
+    const controls = read({ [field]: value })
+    assert.deepEqual(controls.remove, [field])
+    for (const [key, said] of Object.entries(expected))
+      assert.deepEqual(controls[key as keyof Controls], said)
+  })

@@ -11,7 +11,17 @@ export type Controls = {
   streamTimeoutSeconds: number | undefined
   retries: number | undefined
   fallbacks: string[] | undefined
+  contextWindowFallbacks?: string[] | undefined
+  contentPolicyFallbacks?: string[] | undefined
   disableFallbacks: boolean
+  /** `additional_drop_params`: names, and paths further down. */
+  dropKeys?: string[]
+  dropPaths?: string[]
+  /** `cache_control_injection_points`. */
+  cachePoints?: Json[]
+  /** `allowed_openai_params`. */
+  allowedParams?: string[]
+  modifyParams?: boolean
   tags: string[]
   headers: Record<string, string>
   /** Credentials of the client's own, where the config lets it bring them. */
@@ -82,7 +92,7 @@ function ruleOf(key: string): Rule | undefined {
 const own = new Set(
   `metadata litellm_metadata tags num_retries max_retries timeout request_timeout stream_timeout fallbacks
   context_window_fallbacks content_policy_fallbacks default_fallbacks disable_fallbacks cache caching guardrails
-  guardrail_config disable_global_guardrails policies drop_params additional_drop_params allowed_openai_params modify_params litellm_call_id
+  guardrail_config disable_global_guardrails policies drop_params cache_control_injection_points additional_drop_params allowed_openai_params modify_params litellm_call_id
   litellm_logging_obj litellm_trace_id litellm_session_id litellm_parent_otel_span litellm_params no-log no_log prompt_id
   prompt_variables prompt_label prompt_version priority extra_headers extra_body custom_llm_provider custom_prompt_dict
   proxy_server_request secret_fields standard_callback_dynamic_params enable_json_schema_validation
@@ -176,8 +186,30 @@ const readers: Record<string, (value: Json | undefined, controls: Controls) => v
     controls.retries ??= whole(value)
   },
   fallbacks: (value, controls) => {
-    const names = list(value).flatMap((item) => text(item) ?? text(object(item)['model']) ?? [])
-    if (names.length > 0) controls.fallbacks = names
+    controls.fallbacks = groupsIn(value) ?? controls.fallbacks
+  },
+  context_window_fallbacks: (value, controls) => {
+    controls.contextWindowFallbacks = groupsIn(value)
+  },
+  content_policy_fallbacks: (value, controls) => {
+    controls.contentPolicyFallbacks = groupsIn(value)
+  },
+  default_fallbacks: (value, controls) => {
+    controls.fallbacks ??= groupsIn(value)
+  },
+  additional_drop_params: (value, controls) => {
+    const all = strings(value)
+    controls.dropKeys = all.filter((key) => /^[\w-]+$/.test(key))
+    controls.dropPaths = all.filter((key) => !/^[\w-]+$/.test(key))
+  },
+  cache_control_injection_points: (value, controls) => {
+    controls.cachePoints = list(value).slice(0, 20)
+  },
+  allowed_openai_params: (value, controls) => {
+    controls.allowedParams = strings(value)
+  },
+  modify_params: (value, controls) => {
+    if (typeof value === 'boolean') controls.modifyParams = value
   },
   disable_fallbacks: (value, controls) => {
     controls.disableFallbacks = value === true
@@ -212,6 +244,15 @@ const reserved = new Set(
   host content-length content-type content-encoding transfer-encoding connection keep-alive upgrade te trailer expect
   accept-encoding`.split(/\s+/),
 )
+
+/** Names, `{model: name, …}`, or as the configuration has them: `{group: [names]}`, whatever the group is called. */
+function groupsIn(value: Json | undefined): string[] | undefined {
+  const names = list(value).flatMap((item) => {
+    const name = text(item) ?? text(object(item)['model'])
+    return name === undefined ? Object.values(object(item)).flatMap(strings) : [name]
+  })
+  return names.length > 0 ? names : undefined
+}
 
 const strings = (value: Json | undefined): string[] =>
   list(value).filter((item) => typeof item === 'string')

@@ -13,7 +13,8 @@ import { compile, type Route, routes } from './routes.ts'
  * about permission; Host and headers never do.
  */
 export function createGateway(rooms: Rooms, more: readonly Route[] = []): Handler {
-  const table = compile([...endpointRoutes(rooms), ...routes, ...more])
+  const all = [...endpointRoutes(rooms), ...routes, ...more]
+  const table = compile(all)
   return async (incoming) => {
     let dialect: Wire = wires['openai-chat']
     try {
@@ -26,7 +27,7 @@ export function createGateway(rooms: Rooms, more: readonly Route[] = []): Handle
       const open = publicRoutes.size > 0 && publicRoutes.has(incoming.path)
       const asked = rooms.identify(incoming, open ? 'public' : route.permission)
       const caller = asked instanceof Promise ? await asked : asked
-      const out = await route.run({ incoming, rooms, caller, params })
+      const out = await route.run({ incoming, rooms, caller, params, routes: all })
       return withCors(out, incoming, route, rooms)
     } catch (cause) {
       const error = GatewayError.from(cause)

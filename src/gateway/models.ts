@@ -28,12 +28,12 @@ export async function listModels(
 ): Promise<Outgoing> {
   const wildcards = query.get('return_wildcard_routes') === 'true'
   const names = await publicNames(rooms, wildcards, caller)
-  return json({ data: names.map((name) => describeModel(name, rooms)), object: 'list' })
+  return json({ data: names.map((name) => describeModel(name, rooms, caller)), object: 'list' })
 }
 
 export async function oneModel(rooms: Rooms, id: string, caller: Caller): Promise<Outgoing> {
   await refuseUnknown(rooms, id, caller)
-  return json(describeModel(id, rooms))
+  return json(describeModel(id, rooms, caller))
 }
 
 export async function refuseUnknown(rooms: Rooms, id: string, caller: Caller): Promise<void> {
@@ -68,7 +68,14 @@ export async function publicNames(
     }
   }
   for (const [alias, { hidden }] of Object.entries(settings.aliases)) if (!hidden) names.add(alias)
-  return rooms.access ? rooms.access.visible(caller, [...names]) : [...names]
+  const seen = rooms.access ? rooms.access.visible(caller, [...names]) : [...names]
+  return [...new Set(seen.map((name) => knownAs(name, rooms, caller)))]
+}
+
+/** A team knows its own model by another name than the gateway does. */
+function knownAs(name: string, { router }: Rooms, { teamId }: Caller): string {
+  const info = teamId === undefined ? undefined : router.groups.find(name)[0]?.row.info
+  return (info?.['team_id'] === teamId && text(info?.['team_public_model_name'])) || name
 }
 
 async function expandWildcard(group: string, rooms: Rooms): Promise<readonly string[]> {
@@ -87,8 +94,9 @@ async function expandWildcard(group: string, rooms: Rooms): Promise<readonly str
 const withoutPrefix = (name: string, provider: string): string =>
   name.startsWith(`${provider}/`) ? name.slice(provider.length + 1) : name
 
-function describeModel(name: string, rooms: Rooms): JsonObject {
-  const deployment = rooms.router.groups.find(rooms.router.groups.nameOf(name))[0]
+function describeModel(name: string, rooms: Rooms, caller: Caller): JsonObject {
+  const meant = rooms.access?.aliasOf(caller, name) ?? name
+  const deployment = rooms.router.groups.find(rooms.router.groups.nameOf(meant))[0]
   const info = deployment?.info ?? {}
   const params = deployment
     ? supportedOpenAiParams(deployment.provider, deployment.target.model, info)

@@ -40,13 +40,13 @@ export async function serveOperation(
     const model = rooms.settings.operationModels[operation.id] ?? said.model
     receipt.model = said.model
     receipt.stream = said.stream
-    const meant = model === '' ? '' : groupFor(model, caller, rooms)
+    const meant = model === unnamed ? '' : groupFor(model, caller, rooms)
     const known = meant !== '' && rooms.router.knows(meant)
     // What a provider keeps for us need not belong to any model.
     const keeping = known ? undefined : path.keptBy?.()
     if (!known && !keeping) throw noSuchModel(incoming.path, model)
     const group = keeping?.group ?? meant
-    receipt.model ||= group
+    if (model === unnamed) receipt.model = group
     const worst = worstOf(operation, said, incoming, group, rooms)
     const admitted = admission(incoming, said, controls, group, caller, receipt, rooms, worst)
     if (admitted) await admitted
@@ -81,7 +81,7 @@ export async function serveOperation(
       const covered = receipt.pass?.cover(to.price)
       return covered ? covered.then(() => speak(to)) : speak(to)
     }
-    const { answer, deployment, retries, fallbacks, release } = keeping
+    const routed = keeping
       ? await asked(keeping, attempt)
       : await rooms.router.route<OperationAnswer>({
           model: group,
@@ -95,6 +95,8 @@ export async function serveOperation(
             controls.timeoutSeconds !== undefined || controls.streamTimeoutSeconds !== undefined,
           attempt,
         })
+    const { answer, deployment, retries, fallbacks, release } = routed
+    receipt.measured = routed.measured
     receipt.deployment = await pricedBySize(deployment, answer.told, said, rooms)
     receipt.group = deployment.group
     receipt.retries = retries
@@ -147,6 +149,9 @@ async function pricedBySize(
   return { ...to, info, price: priceOf(info, to.priceOptions) }
 }
 
+/** Where nobody names a model, and nobody need. */
+const unnamed = '(none)'
+
 type Heard = { said: Inbound; upload: Upload | undefined }
 
 /** The body, or the beginning of a form. The header `x-litellm-model` names the model where a form does it too late, or not at all. */
@@ -157,9 +162,9 @@ async function hear(
   { settings }: Rooms,
 ): Promise<Heard> {
   // Whose model nobody names is the provider's to keep.
-  const otherwise = path.otherwise ?? (path.keptBy ? '' : undefined)
+  const otherwise = path.otherwise ?? (path.keptBy ? unnamed : undefined)
   if (operation.bare) {
-    const said = heardOf({}, path.model ?? otherwise ?? '', operation, path)
+    const said = heardOf({}, path.model ?? otherwise ?? unnamed, operation, path)
     return { said, upload: undefined }
   }
   const boundary = operation.form ? boundaryOf(incoming.header('content-type')) : undefined
@@ -172,7 +177,7 @@ async function hear(
       })
     const bytes = await incoming.body()
     if (bytes.length === 0 && path.keptBy)
-      return { said: heardOf({}, path.model ?? '', operation, path), upload: undefined }
+      return { said: heardOf({}, path.model ?? unnamed, operation, path), upload: undefined }
     const asked = textual(path.model)
       ? path
       : { ...path, ...(otherwise !== undefined && { otherwise }) }

@@ -1,10 +1,11 @@
-import { noUsage, type Usage } from '../chat/chat.ts'
+import { inputTokens, noUsage, outputTokens, type Usage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import { text } from '../json/json.ts'
 import type { Entry, Ledger } from '../ledger/ledger.ts'
 import type { Pass } from '../policy/admit.ts'
 import { costOf, priceOf, tierOf, type Units } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
+import type { Routed } from '../router/router.ts'
 
 export type ReceiptDeps = { ledger: Ledger; now(): number }
 
@@ -27,6 +28,8 @@ export type Receipt = {
   status: number
   /** What lets it in and is given back when it ends; absent before it is in, and where nothing is counted. */
   pass: Pass | undefined
+  /** Tells the router what the answer came to, where its strategy asks. */
+  measured: Routed<unknown>['measured']
   /** The answer's own id, where it has one. */
   answerId: string | undefined
   /** What has been written of a stream so far, as text; absent while there is none. */
@@ -66,6 +69,7 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
     units: undefined,
     status: 200,
     pass: undefined,
+    measured: undefined,
     answerId: undefined,
     written: undefined,
     open() {
@@ -127,6 +131,8 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
         opened,
         payer: receipt.pass?.payer,
       })
+      const { usage, measured } = receipt
+      measured?.({ input: inputTokens(usage), output: outputTokens(usage) })
       // After it has been recorded: in between, the money would be there twice.
       receipt.pass?.release(receipt.usage, fault !== undefined)
       return written

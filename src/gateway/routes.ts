@@ -64,6 +64,8 @@ export type Visit = {
   caller: Caller
   /** What stood for the path's `{…}`, percent-decoding done. */
   params: Readonly<Record<string, string>>
+  /** Every route of this gateway; absent: those of this file. */
+  routes?: readonly Route[]
 }
 
 const chat = wires['openai-chat']
@@ -262,9 +264,9 @@ export const routes: readonly Route[] = [
   ...route('GET', '/routes', {
     permission: 'info',
     summary: 'Every route',
-    run: () =>
+    run: ({ routes: all = routes }) =>
       json({
-        routes: routes.map(({ path, method, summary }) => ({
+        routes: all.map(({ path, method, summary }) => ({
           path,
           methods: [method],
           name: summary,
@@ -274,7 +276,8 @@ export const routes: readonly Route[] = [
   ...route('GET', '/openapi.json', {
     permission: 'public',
     summary: 'This document',
-    run: ({ rooms }) => (rooms.settings.docs ? json((document ??= openapi(routes))) : noDocs()),
+    run: ({ rooms, routes: all = routes }) =>
+      rooms.settings.docs ? json(documentOf(all)) : noDocs(),
   }),
   ...route('GET', '/docs /', {
     permission: 'public',
@@ -286,7 +289,12 @@ export const routes: readonly Route[] = [
 ]
 
 /** Made when first asked for: turning schemas into JSON costs more than a start should. */
-let document: JsonObject | undefined
+const documents = new WeakMap<readonly Route[], JsonObject>()
+function documentOf(all: readonly Route[]): JsonObject {
+  let document = documents.get(all)
+  if (!document) documents.set(all, (document = openapi(all)))
+  return document
+}
 
 function noDocs(): never {
   throw new GatewayError('not_found', 'the API docs are switched off (NO_DOCS)')

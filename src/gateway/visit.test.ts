@@ -1,7 +1,7 @@
 import { readAll } from '../call/transport.ts'
 import type { Provider } from '../call/upstream.test.ts'
 import { createTokenCounter } from '../chat/tokens.ts'
-import { readConfig } from '../config/schema.ts'
+import { type Config, readConfig } from '../config/schema.ts'
 import type { Incoming, Outgoing } from '../http/http.ts'
 import { type Json, type JsonObject, object } from '../json/json.ts'
 import { bytesOf, toUtf8, utf8 } from '../json/latin1.ts'
@@ -9,13 +9,16 @@ import { createLedger, type Entry } from '../ledger/ledger.ts'
 import { createIdentify } from '../policy/identify.ts'
 import { createCatalogue } from '../provider/catalogue.ts'
 import { createGateway } from './gateway.ts'
-import { openRooms } from './open.ts'
+import { type OpenDeps, openRooms } from './open.ts'
 import type { Rooms } from './rooms.ts'
 
 /** A gateway without a port: what it is asked, what it answers, what its ledger heard. */
 
 export type Door = {
   rooms: Rooms
+  /** What the rooms were opened with. */
+  deps: OpenDeps
+  config: Config
   entries: Entry[]
   logged: string[]
   visit(asked: Partial<Asked>): Promise<Outgoing>
@@ -56,7 +59,7 @@ export function door(
   const catalogue = createCatalogue({})
   const entries: Entry[] = []
   const logged: string[] = []
-  const rooms = openRooms(read.config, {
+  const deps: OpenDeps = {
     env: (name) => more.env?.[name],
     transport,
     identify: createIdentify({
@@ -81,9 +84,17 @@ export function door(
     },
     corsOrigins: [],
     docs: true,
-  })
+  }
+  const rooms = openRooms(read.config, deps)
   const handler = createGateway(rooms)
-  return { rooms, entries, logged, visit: (asked) => handler(incoming(asked)) }
+  return {
+    rooms,
+    deps,
+    config: read.config,
+    entries,
+    logged,
+    visit: (asked) => handler(incoming(asked)),
+  }
 }
 
 export function incoming({

@@ -31,11 +31,14 @@ export function createAccess(groups: () => Groups, parties: Parties | undefined)
     return known
   }
 
-  /** Names of access groups a model group is in, as the config's rows say. */
+  /** Names of access groups a model group is in, as the config's rows say, and the name a team knows its own model by. */
   const groupsOfModel = (name: string): Json[] =>
     groups()
       .find(name)
-      .flatMap(({ row }) => list(row.info['access_groups']))
+      .flatMap(({ row: { info } }) => [
+        ...list(info['access_groups']),
+        ...[text(info['team_public_model_name'])].filter((known) => known !== undefined),
+      ])
 
   function opens(models: readonly string[], name: string): boolean {
     let of: Json[] | undefined

@@ -53,12 +53,16 @@ export async function createParties(
       tagDocs.map((doc) => [doc.id, holderOf(doc, budgets.get(doc.columns.budget_id ?? ''))]),
     )
     groups = new Map(
-      groupDocs.map((doc) => [
-        doc.uniqueName ?? doc.id,
-        list(doc.data['access_model_names'] ?? doc.data['model_names'] ?? doc.data['models'])
+      groupDocs.flatMap((doc): [string, readonly string[]][] => {
+        const models = list(doc.data['access_model_names'])
           .map((name) => text(name))
-          .filter((name) => name !== undefined),
-      ]),
+          .filter((name) => name !== undefined)
+        // Lists of models have its name, `access_group_ids` its id.
+        return [
+          [doc.id, models],
+          [doc.uniqueName ?? doc.id, models],
+        ]
+      }),
     )
     // A gateway that knows no customers need not look for each.
     anyCustomer = customerCount.length > 0

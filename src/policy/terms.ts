@@ -1,5 +1,5 @@
 import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
-import { accountOf } from '../store/accounts.ts'
+import { accountOf, keyAccount } from '../store/accounts.ts'
 import type { Doc } from '../store/docs.ts'
 
 /** One budget of somebody. */
@@ -65,7 +65,7 @@ type Accounts = {
   window(duration: string): string
 }
 
-function placeOf({ kind, id, data }: Doc): Pick<Holder, 'scope' | 'name'> & Accounts {
+function placeOf({ kind, id, data, columns }: Doc): Pick<Holder, 'scope' | 'name'> & Accounts {
   const beside = (own: string): Accounts => ({
     own,
     model: (name) => `${own}|model:${name}`,
@@ -76,7 +76,7 @@ function placeOf({ kind, id, data }: Doc): Pick<Holder, 'scope' | 'name'> & Acco
       return {
         scope: 'key',
         name: text(data['key_alias']) ?? text(data['key_name']) ?? 'key',
-        ...beside(accountOf.key(id)),
+        ...beside(keyAccount({ id, columns: 'account' in columns ? columns : {} })),
       }
     case 'gateway_user':
       return { scope: 'user', name: id, ...beside(accountOf.user(id)) }

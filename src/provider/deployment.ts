@@ -37,6 +37,8 @@ export type Deployment = {
   /** Top-level parameters never sent; and those further down, as paths. */
   dropKeys: readonly string[]
   dropPaths: readonly string[]
+  /** `cache_control_injection_points`: where prompts are marked for the provider's cache. */
+  cachePoints: readonly Json[]
   /** Seconds, as LiteLLM's keys are. */
   timeout: number | undefined
   streamTimeout: number | undefined
@@ -201,6 +203,7 @@ export function createDeployment(
     extraBody: isObject(params.extra_body) ? params.extra_body : undefined,
     dropKeys: drops.filter((key) => /^[\w-]+$/.test(key)),
     dropPaths: drops.filter((key) => !/^[\w-]+$/.test(key)),
+    cachePoints: list(params.cache_control_injection_points),
     timeout: seconds(params.timeout) ?? seconds(params.request_timeout),
     streamTimeout: seconds(params.stream_timeout),
     retries: seconds(params.num_retries) ?? seconds(params.max_retries),

@@ -177,3 +177,55 @@ test('law: what is started and ended leaves no slot in use', () => {
     { numRuns: 50 },
   )
 })
+
+const slots: [name: string, params: object, parallelDefault: number | undefined, free: number][] = [
+  ['max_parallel_requests', { max_parallel_requests: 2, rpm: 9 }, 5, 2],
+  ['rpm', { rpm: 3, tpm: 9 }, 5, 3],
+  ['tpm: six for each thousand', { tpm: 1000 }, 5, 6],
+  ['a small tpm: one', { tpm: 10 }, 5, 1],
+  ['the default', {}, 4, 4],
+]
+for (const [name, params, parallelDefault, free] of slots)
+  test(`slots: ${name}`, () => {
+    const one = row('a', 'g', { ...params })
+    const { health } = open([one], { parallelDefault })
+    for (let i = 0; i < free; i++) {
+      assert.equal(health.hasSlot(one), true)
+      health.started(one)
+    }
+    assert.equal(health.hasSlot(one), false)
+    health.ended(one, undefined)
+    assert.equal(health.hasSlot(one), true)
+  })
+
+test('slots: none stated, none counted', () => {
+  const { health } = open([a])
+  for (let i = 0; i < 10_000; i++) health.started(a)
+  assert.equal(health.hasSlot(a), true)
+})
+
+const ofRow: [
+  name: string,
+  more: Partial<ReturnType<typeof row>>,
+  errors: number[],
+  rests: boolean,
+][] = [
+  ['its own allowed_fails', { allowedFails: 1 }, [500], false],
+  ['more than its own', { allowedFails: 1 }, [500, 500], true],
+  ['its own before the policy of all', { allowedFails: 5 }, [429, 429], false],
+  [
+    'its own policy before its number',
+    { allowedFails: 9, failsPolicy: { provider: 0 } },
+    [500],
+    true,
+  ],
+  ['a kind it names rests it on 400 too', { failsPolicy: { bad_request: 0 } }, [400], true],
+  ['another kind does not', { failsPolicy: { bad_request: 0 } }, [422], false],
+]
+for (const [name, more, errors, rests] of ofRow)
+  test(`of a row: ${name}`, () => {
+    const one = { ...row('a'), ...more }
+    const { health, end } = open([one], { allowedFailsPolicy: { rate_limit: 0 } })
+    for (const status of errors) end(one, said(status))
+    assert.equal(health.cooling(one), rests)
+  })

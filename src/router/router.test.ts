@@ -524,3 +524,15 @@ test("a limit the client set is no fault of the deployment's", async () => {
     assert.equal(b.router.health.inFlight(row('a')), 0)
   }
 })
+
+test('fallbacks of the request by kind of error come before those of the settings', async () => {
+  const b = bench(groups, { contextWindowFallbacks: { g: ['h'] } }, (id) =>
+    id === 'g' ? kind('context_window')() : undefined,
+  )
+  assert.equal(await b.ask('g', { contextWindowFallbacks: ['k'] }), 'k')
+  const policy = bench(groups, { fallbacks: { g: ['h'] } }, (id) =>
+    id === 'g' ? kind('content_policy')() : undefined,
+  )
+  assert.equal(await policy.ask('g', { contentPolicyFallbacks: ['l'] }), 'l')
+  assert.deepEqual(policy.tried, ['g', 'l'], 'it is not tried again where there is such a list')
+})

@@ -2,7 +2,7 @@ import { type Answer, call } from '../call/call.ts'
 import { canceled } from '../call/connection-error.ts'
 import type { Ask } from '../call/prepare.ts'
 import type { Limits } from '../call/transport.ts'
-import type { Usage } from '../chat/chat.ts'
+import { inputTokens, outputTokens, type Usage } from '../chat/chat.ts'
 import { countedUsage } from '../chat/tokens.ts'
 import { GatewayError } from '../errors.ts'
 import { list, number, object, text } from '../json/json.ts'
@@ -52,6 +52,7 @@ export async function complete(
       retries: controls.retries,
       fallbacks,
       disableFallbacks: controls.disableFallbacks,
+      stream: said.stream,
       ownTimeout: said.params.timeout !== undefined,
       signal: begun.signal,
       attempt: (candidate) => attempt(candidate, asked, begun, room),
@@ -70,8 +71,11 @@ export async function complete(
     group: asked.groupName,
     ms: Date.now() - begun.at,
   })
-  if (got.type === 'stream') return streamed(got.answer, hidden, release, begun, room)
+  const measured = (usage: Usage): void =>
+    routed.measured?.({ input: inputTokens(usage), output: outputTokens(usage) })
+  if (got.type === 'stream') return streamed(got.answer, hidden, { release, measured }, begun, room)
   release(undefined)
+  measured(got.usage)
   hidden.response_cost = begun.cost(got.usage, deployment, text(got.completion.service_tier))
   return withHidden(got.completion, hidden)
 }
@@ -156,7 +160,10 @@ async function attempt(
 function streamed(
   answer: Extract<Answer, { type: 'stream' }>,
   hidden: HiddenParams,
-  release: (error: GatewayError | undefined) => void,
+  {
+    release,
+    measured,
+  }: { release: (error: GatewayError | undefined) => void; measured: (usage: Usage) => void },
   begun: Begun,
   room: Room,
 ): ChatCompletionStream {
@@ -167,6 +174,7 @@ function streamed(
     maxLineBytes: room.calls.maxLineBytes,
     count: (written) => count(begun.inbound, written, deployment, room),
     settle(usage) {
+      measured(usage)
       hidden.response_cost = begun.cost(usage, deployment, undefined)
       hidden._response_ms = Date.now() - begun.at
     },

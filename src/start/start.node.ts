@@ -27,10 +27,13 @@ import { loadCatalogue, refreshCatalogue, refreshUrl } from '../provider/catalog
 import { type Catalogue, createCatalogueHolder } from '../provider/catalogue.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { adminKey, openDataDir } from './data.node.ts'
+import { type ConfigFiles, openLive } from './live.node.ts'
 import { createSchemes } from './schemes.node.ts'
 
 export type StartOptions = {
   config: Config
+  /** The files `config` was read from, which are read again when they change; absent where there were none. */
+  files?: ConfigFiles | undefined
   env: Readonly<Record<string, string | undefined>>
   settings: EnvSettings
   dataDir: string
@@ -52,6 +55,8 @@ export type Running = {
   admin: { key: string; created: boolean } | undefined
   /** Why this address was chosen, where nobody asked for one. */
   addressNote: string | undefined
+  /** Reads the config files again; absent where there are none. Never rejects: the log tells. */
+  reload?: () => Promise<void>
   /** Stops accepting, lets running answers finish, then cuts them. */
   close(graceMs?: number): Promise<void>
 }
@@ -78,7 +83,7 @@ export async function startServer(options: StartOptions): Promise<Running> {
     connectionsMax: 4096,
     waitingMax: 65_536,
   })
-  const rooms: Rooms = openRooms(config, {
+  const deps: OpenDeps = {
     ...depsOf(options, holder),
     transport: way.transport,
     media: lazyMedia(options),
@@ -112,6 +117,16 @@ export async function startServer(options: StartOptions): Promise<Running> {
     admit,
     // Open by default once a key protects the routes, as LiteLLM's; never without one.
     corsOrigins: masterKey === undefined ? [] : (settings.corsOrigins ?? ['*']),
+  }
+  const rooms: Rooms = openRooms(config, deps)
+  const live = await openLive({
+    rooms,
+    deps,
+    config,
+    store: books.store,
+    env,
+    files: options.files,
+    log,
   })
   const sockets = lazySockets(createUpgrade(rooms), options)
   const server = createNodeServer(createGateway(rooms, adminRoutes), {
@@ -141,8 +156,10 @@ export async function startServer(options: StartOptions): Promise<Running> {
     rooms,
     admin,
     addressNote: at.note,
+    ...(live.reload && { reload: live.reload }),
     async close(graceMs = (settings.graceSeconds ?? config.limits.grace_seconds) * 1000) {
       background.abort()
+      live.close()
       sockets.close()
       await server.close({ graceMs })
       await way.close()

@@ -1,8 +1,7 @@
-import { sql, type Transaction } from 'kysely'
+import { sql } from 'kysely'
 import type { Reader } from './docs.ts'
 import { nextReset, type ResetClock } from './durations.ts'
 import type { Tx } from './store.ts'
-import type { Tables } from './tables.ts'
 
 /** What has been spent, and when it starts again from nothing. Nano-dollars, milliseconds since the epoch. */
 export type Account = {
@@ -34,6 +33,15 @@ export const accountOf = {
   provider: (name: string) => `provider:${name}`,
   proxy: () => 'proxy',
 } as const
+
+/** Where a key's spend is kept. Requests that still run on the former key settle there too. */
+export const keyAccount = ({
+  id,
+  columns,
+}: {
+  id: string
+  columns: { account?: string | null }
+}): string => accountOf.key(columns.account ?? id)
 
 /** Accounts that are not there have spent nothing and are left out. */
 export async function readAccounts(
@@ -97,23 +105,4 @@ export async function removeAccounts(tx: Tx, id: string): Promise<void> {
   await tx.db.deleteFrom('account').where(beside('id')).execute()
   await tx.db.deleteFrom('lease').where(beside('account')).execute()
   tx.changed('account', id)
-}
-
-/** Moves what was spent under one name to another: a regenerated key keeps its books. */
-export async function renameAccounts(tx: Tx, from: string, to: string): Promise<void> {
-  const moved = async (table: 'account' | 'lease', column: 'id' | 'account'): Promise<void> => {
-    await (tx.db as Transaction<Tables>)
-      .updateTable(table as 'account')
-      .set({
-        [column]: sql`${to} || substr(${sql.ref(column)}, ${from.length + 1})`,
-      } as never)
-      .where(
-        sql<boolean>`(${sql.ref(column)} = ${from} or substr(${sql.ref(column)}, 1, ${from.length + 1}) = ${`${from}|`})`,
-      )
-      .execute()
-  }
-  await moved('account', 'id')
-  await moved('lease', 'account')
-  tx.changed('account', from)
-  tx.changed('account', to)
 }

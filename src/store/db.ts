@@ -1,4 +1,5 @@
 import type { CompiledQuery, Kysely, QueryResult } from 'kysely'
+import { GatewayError } from '../errors.ts'
 import type { Tables } from './tables.ts'
 
 /** An open database. Both dialects run the same schema and the same queries. */
@@ -7,7 +8,8 @@ export type Db = {
   readonly query: Kysely<Tables>
   /**
    * Statements in one transaction, in order, in one message to where the database is: what is written for every request
-   * goes this way. Rejects, with nothing written, if one of them fails or `expect`s another number of rows.
+   * goes this way. Rejects, with nothing written, if one of them fails or `expect`s another number of rows. Where the
+   * database goes away meanwhile (`isAway`), nobody knows whether it was written.
    */
   batch(statements: readonly Statement[]): Promise<QueryResult<unknown>[]>
   /** Something was said by another process on this database, or by this one. Absent: there is nothing to hear. */
@@ -27,6 +29,17 @@ export type Statement = {
 
 /** A transaction that `expect`ed otherwise: somebody else was there first. */
 export class Superseded extends Error {}
+
+/** The database does not answer, or cannot write: what LiteLLM's clients know as `no_db_connection`. */
+export const away = (cause: unknown, why = 'cannot be reached'): GatewayError =>
+  new GatewayError(
+    'unavailable',
+    `the database ${why} now: try again in a moment. Calls of keys that were used lately go on as far as their budgets are in hand`,
+    { type: awayType, code: '503', cause },
+  )
+const awayType = 'no_db_connection'
+
+export const isAway = (cause: unknown): boolean => GatewayError.is(cause) && cause.type === awayType
 
 export const isUniqueViolation = (cause: unknown): boolean => {
   const { code, message, errcode } = cause as {

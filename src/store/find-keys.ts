@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Db } from './db.ts'
+import { isTrue, jsonField, lists } from './json-field.ts'
 
 /** One set of keys; all that is said of it holds. Null: keys that have none. */
 export type KeyScope = {
@@ -71,17 +72,15 @@ type Condition = RawBuilder<unknown>
 
 /** What the two databases, and the two tables, say differently. */
 function wordsOf(dialect: Db['dialect'], former: boolean) {
-  const sqlite = dialect === 'sqlite'
-  const field = (name: string): Condition =>
-    sqlite ? sql`json_extract(data, ${`$.${name}`})` : sql`(data::json ->> ${name})`
+  const field = (name: string): Condition => jsonField(dialect, name)
   const alias = former ? field('key_alias') : sql.ref('unique_name')
   const number = (value: Condition, otherwise: number): Condition =>
-    sqlite
+    dialect === 'sqlite'
       ? sql`coalesce(${value}, ${otherwise})`
       : sql`coalesce((${value})::double precision, ${otherwise}::double precision)`
   const spend = former
     ? number(field('spend'), 0)
-    : sql`coalesce((select spend from account where account.id = 'key:' || virtual_key.id), 0)`
+    : sql`coalesce((select spend from account where account.id = 'key:' || coalesce(virtual_key.account, virtual_key.id)), 0)`
   const sorts: Record<KeySort, readonly Condition[]> = {
     spend: [spend],
     // No budget is the largest.
@@ -95,13 +94,8 @@ function wordsOf(dialect: Db['dialect'], former: boolean) {
     field,
     alias,
     sorts,
-    blocked: sqlite
-      ? sql`coalesce(json_extract(data, '$.blocked'), 0) = 1`
-      : sql`coalesce(data::json ->> 'blocked', 'false') = 'true'`,
-    inList: (name: string, value: string): Condition =>
-      sqlite
-        ? sql`exists (select 1 from json_each(data, ${`$.${name}`}) where value = ${value})`
-        : sql`exists (select 1 from json_array_elements_text(coalesce(data::json -> ${name}, '[]'::json)) as one(value) where one.value = ${value})`,
+    blocked: isTrue(dialect, 'blocked'),
+    inList: (name: string, value: string): Condition => lists(dialect, name, value),
   }
 }
 

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Db } from './db.ts'
+import { jsonField } from './json-field.ts'
 
 export type UserFilter = {
   role?: string | undefined
@@ -39,16 +40,12 @@ export async function findUsers(
     await sql<{ n: number }>`select count(*) as n from gateway_user ${where}`.execute(query)
   ).rows
   const way = (filter.descending ?? true) ? sql`desc` : sql`asc`
-  const alias =
-    dialect === 'sqlite'
-      ? sql`json_extract(data, '$.user_alias')`
-      : sql`(data::json ->> 'user_alias')`
   const sorts: Record<UserSort, Condition> = {
     user_id: sql.ref('id'),
     user_email: sql`coalesce(email, '')`,
     created_at: sql.ref('created_at'),
     spend: sql`coalesce((select spend from account where account.id = 'user:' || gateway_user.id), 0)`,
-    user_alias: sql`coalesce(${alias}, '')`,
+    user_alias: sql`coalesce(${jsonField(dialect, 'user_alias')}, '')`,
     user_role: sql`coalesce(role, '')`,
   }
   const by = sorts[filter.sort ?? 'created_at']

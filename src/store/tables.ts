@@ -21,9 +21,13 @@ export type Tables = DocTables & {
  * or sorted by. `unique_name` is whatever must not be taken twice.
  */
 export const docTables = {
-  /** id: SHA-256 of the key in hex. unique_name: the alias. lookup: the keyed hash it is found by. */
+  /**
+   * id: SHA-256 of the key in hex. unique_name: the alias. lookup: the keyed hash it is found by. account: the id its books
+   * are kept under, where that is not its own: a key that was made anew goes on with the books of the first.
+   */
   virtual_key: [
     'lookup',
+    'account',
     'user_id',
     'team_id',
     'organization_id',

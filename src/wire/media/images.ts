@@ -91,6 +91,7 @@ export const imageEdit: Operation = createOperation({
   ...row,
   id: 'image_edit',
   form: true,
+  wholeForm: true,
   passes: { openai: passTo('/images/edits'), recraft: passTo('/images/imageToImage') },
 })
 
@@ -99,6 +100,7 @@ export const imageVariation: Operation = createOperation({
   ...row,
   id: 'image_variation',
   form: true,
+  wholeForm: true,
   passes: { openai: passTo('/images/variations') },
 })
 

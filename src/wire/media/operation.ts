@@ -42,6 +42,8 @@ export type Operation = {
   readonly bare?: boolean
   /** Is this way of speaking known here? */
   knows(wire: string): boolean
+  /** Must a form be held whole for this way of speaking? */
+  reads(wire: string): boolean
   start(ask: OperationAsk): Started
   /** At most this is used by a request of so many bytes, as far as can be told before it is sent. */
   bound(body: OperationBody, bytes: number): Bound
@@ -105,6 +107,8 @@ export type OperationRow<Request, Result> = {
   id: string
   dialect: Wire
   form?: true
+  /** Files are put into the provider's words, so that the whole form is needed; others pass them on as they come. */
+  wholeForm?: true
   wires: Readonly<Record<string, MediaWire<Request, Result>>>
   /** How bytes pass, by the provider's wire. */
   passes: Readonly<Record<string, Pass>>
@@ -160,6 +164,7 @@ export function createOperation<Request, Result extends Measured>(
     dialect: row.dialect,
     form: row.form ?? false,
     knows: (wire) => Object.hasOwn(wires, wire) || Object.hasOwn(passes, wire),
+    reads: (wire) => row.wholeForm === true && !Object.hasOwn(passes, wire),
     bound: row.bound,
     text: row.text,
     start(ask) {

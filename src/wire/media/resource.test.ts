@@ -66,3 +66,27 @@ test('Azure keeps them beside its deployments', () => {
   ])
   equal(sent[0]?.path, '/openai/batches?x=1')
 })
+
+test('where a model belongs to what is kept it is the deployment’s, or the client’s where there is none', () => {
+  const jobs = createResource({
+    id: 'fine_tuning',
+    method: 'POST',
+    path: '/fine_tuning/jobs',
+    query: '',
+    live: false,
+    model: true,
+  })
+  for (const [own, sent] of [
+    ['up', 'up'],
+    ['*', 'public'],
+  ] as const) {
+    const { bodies } = converse(
+      jobs,
+      'openai',
+      targetOf('openai', own),
+      { model: 'public', training_file: keptId('file-1', 'd-1') },
+      [[answered({ id: 'ftjob-1' })]],
+    )
+    deepEqual(bodies[0], { training_file: 'file-1', model: sent })
+  }
+})

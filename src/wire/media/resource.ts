@@ -33,6 +33,7 @@ export function createResource(ask: ResourceAsk): Operation {
     keeps: ['metadata', 'timeout'],
     bare: ask.method === 'GET' || ask.method === 'DELETE',
     knows: (wire) => wire === 'openai',
+    reads: () => false,
     bound: () => ({ output: 0 }),
     text: () => '',
     start: (operation) => ({ exchange: passing(ask, operation), decodeError }),
@@ -44,7 +45,11 @@ function* passing(
   { to, upload, form, plain, keeper }: OperationAsk,
 ): Exchange<Told> {
   const bare = method === 'GET' || method === 'DELETE'
-  const own = model ? { set: { model: to.model }, remove: forUs } : { set: {}, remove: forUsAll }
+  // A provider without a deployment knows the client's name for it.
+  const known = model && to.model !== '*'
+  const own = known
+    ? { set: { model: to.model }, remove: forUs }
+    : { set: {}, remove: model ? forUs : forUsAll }
   const answer = yield* askOnce({
     method,
     path: `${placeOf(to, path)}${query === '' ? '' : `?${query}`}`,
@@ -76,11 +81,12 @@ const forUsAll: ReadonlySet<string> = new Set([
 ])
 const forUs: ReadonlySet<string> = new Set([...forUsAll].filter((name) => name !== 'model'))
 
-function sentBody(body: JsonObject, { model }: Target, named: boolean): JsonObject {
+function sentBody(body: JsonObject, to: Target, named: boolean): JsonObject {
   const out: JsonObject = {}
   for (const [key, value] of Object.entries(body))
     if (!forUsAll.has(key)) out[key] = idFields.has(key) ? bareIds(value) : value
-  return named ? { ...out, model } : out
+  const model = to.model === '*' ? body['model'] : to.model
+  return named && model !== undefined ? { ...out, model } : out
 }
 
 /** Azure keeps them beside its deployments. */

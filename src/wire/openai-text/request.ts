@@ -1,6 +1,7 @@
 import type { ChatRequest, Message, Part } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { compact, extrasOf, type Json, type JsonObject, number, text } from '../../json/json.ts'
+import { isSelfContained, lostFields } from '../foreign.ts'
 import type { Encoded, Target } from '../wire.ts'
 
 const known = new Set(
@@ -75,10 +76,12 @@ export function encodeRequest(request: ChatRequest, { model }: Target): Encoded 
   if (request.output !== undefined && request.output.type !== 'text')
     dropped.push('response_format')
   if (request.reasoning !== undefined) dropped.push('reasoning_effort')
+  const isAlien = isSelfContained(request)
+  if (isAlien) dropped.push(...lostFields(request))
   const { logprobs, topLogprobs } = request
   return {
     body: compact({
-      ...request.extras,
+      ...(isAlien ? {} : request.extras),
       model,
       prompt: writtenAs(request.messages, dropped),
       max_tokens: request.maxTokens,

@@ -1,0 +1,408 @@
+import * as z from 'zod'
+import { generalSettings, litellmSettings, type Rows, routerSettings } from '../config/keys.ts'
+import { reservedVariables } from '../config/names.ts'
+import { formatNotice, type Notice } from '../config/notice.ts'
+import { rowOf } from '../config/table.ts'
+import { publicParams } from '../gateway/models.ts'
+import type { Visit } from '../gateway/routes.ts'
+import type { Outgoing } from '../http/http.ts'
+import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
+import { isSecretKey } from '../provider/secrets.ts'
+import { accountOf } from '../store/accounts.ts'
+import { name } from './fields.ts'
+import {
+  changesAtOnce,
+  openSection,
+  type SectionName,
+  sealSection,
+  sectionNames,
+  variablesName,
+} from './live-settings.ts'
+import { liveOf } from './live-visit.ts'
+import {
+  type AdminRoute,
+  badRequest,
+  booksOf,
+  dollarsOf,
+  iso,
+  json,
+  readBody,
+  readQuery,
+  storeOf,
+} from './route.ts'
+
+const rowsOf: Readonly<Record<SectionName, Rows>> = {
+  litellm_settings: litellmSettings,
+  general_settings: generalSettings,
+  router_settings: routerSettings,
+}
+
+/** By these the gateway knows its administrator and its database: they change where it is started. */
+const ofTheStart = new Set(['master_key', 'database_url', 'alternate_master_key'])
+
+const section = z.record(z.string(), z.unknown(), 'expected a map').nullish()
+const configBody = z
+  .looseObject({
+    litellm_settings: section,
+    general_settings: section,
+    router_settings: section,
+    environment_variables: section,
+  })
+  .meta({
+    id: 'ConfigUpdate',
+    description: 'Sections of config.yaml; null clears what was set here',
+  })
+
+async function updateConfig(visit: Visit): Promise<Outgoing> {
+  const body = await readBody(visit, configBody)
+  const known = new Set<string>([...sectionNames, variablesName])
+  const strange = Object.keys(body).find((key) => !known.has(key))
+  if (strange !== undefined)
+    throw badRequest(
+      `${strange.slice(0, 100)} cannot be changed here: ${[...known].join(', ')} can; models have /model/new`,
+      strange.slice(0, 100),
+    )
+  // Bodies were JSON.
+  const changes = Object.entries(body as JsonObject).flatMap(([key, value]) =>
+    value === null || value === undefined ? [] : [[key, object(value)] as const],
+  )
+  return json({
+    message: 'Config updated successfully',
+    ...(await change(visit, new Map(changes))),
+  })
+}
+
+/** Puts values over those set before, all sections at once. Throws 400 where the sections would not be right. */
+async function change(
+  visit: Visit,
+  changes: ReadonlyMap<string, JsonObject>,
+): Promise<{ warnings?: string[]; restart_required?: string[] }> {
+  const { sealer, write } = storeOf(visit)
+  const live = liveOf(visit)
+  for (const [key, said] of changes) refuseUnchangeable(key, said)
+  const before = await sectionsSet(visit)
+  const after = Object.fromEntries(
+    [...before, ...changes].map(([key]) => [key, merged(key, before.get(key), changes.get(key))]),
+  )
+  const { errors, warnings } = live.check(after)
+  if (errors.length > 0) throw badRequest(told(errors).slice(0, 5).join('; '), errors[0]?.path)
+  await write(async (tx) => {
+    for (const [key, said] of changes) {
+      const was = await tx.setting.find(key)
+      const data = sealSection(key, merged(key, was && openSection(was, sealer), said), sealer)
+      if (was) await tx.setting.update(key, (doc) => void (doc.data = data))
+      else await tx.setting.insert({ id: key, data })
+    }
+  })
+  await live.refresh()
+  const restart = [...changes].flatMap(([key, said]) =>
+    isSection(key)
+      ? Object.keys(said)
+          .filter((field) => needsRestart(key, field))
+          .map((field) => `${key}.${field}`)
+      : [],
+  )
+  return {
+    ...(warnings.length > 0 && { warnings: told(warnings) }),
+    ...(restart.length > 0 && { restart_required: restart }),
+  }
+}
+
+const isSection = (key: string): key is SectionName =>
+  (sectionNames as readonly string[]).includes(key)
+
+const needsRestart = (key: SectionName, field: string): boolean =>
+  rowOf(rowsOf[key], field)?.status === 'acted' && !changesAtOnce[key].has(field)
+
+/** Lines that say what is wrong; they hold no secret. */
+const told = (notices: readonly Notice[]): string[] =>
+  notices.map((one) => formatNotice(one).replace(/^✖ /, ''))
+
+function refuseUnchangeable(key: string, said: JsonObject): void {
+  for (const field of Object.keys(said)) {
+    if (key === 'general_settings' && ofTheStart.has(field))
+      throw badRequest(
+        `general_settings.${field} is not changed over the API: set it where the gateway is started`,
+        `general_settings.${field}`,
+      )
+    if (key !== variablesName) continue
+    const at = `${variablesName}.${field.slice(0, 100)}`
+    if (!/^[A-Za-z_]\w{0,127}$/.test(field)) throw badRequest(`${at}: is no name of a variable`, at)
+    if (reservedVariables.has(field))
+      throw badRequest(`${at}: decides how programs are started: set it outside`, at)
+    const value = said[field]
+    if (value !== null && typeof value === 'object') throw badRequest(`${at}: expected text`, at)
+  }
+}
+
+/** Null takes away what was set. Callbacks are added to those there are, as LiteLLM does it. */
+function merged(
+  key: string,
+  was: JsonObject | undefined,
+  said: JsonObject | undefined,
+): JsonObject {
+  const both: JsonObject = { ...was, ...said }
+  const callbacks = 'success_callback'
+  if (key === 'litellm_settings' && Array.isArray(said?.[callbacks]))
+    both[callbacks] = [...new Set([...list(was?.[callbacks]), ...list(said[callbacks])])]
+  return Object.fromEntries(Object.entries(both).filter(([, value]) => value !== null))
+}
+
+async function sectionsSet(visit: Visit): Promise<Map<string, JsonObject>> {
+  const { docs, sealer } = storeOf(visit)
+  return new Map((await docs.setting.list()).map((doc) => [doc.id, openSection(doc, sealer)]))
+}
+
+const configType = z.enum(sectionNames).default('general_settings')
+const fieldQuery = z.object({ config_type: configType, field_name: name })
+
+/** Without secrets; the address of a hook is one. */
+const shownConfig = (values: JsonObject): JsonObject => publicParams(object(withoutHooks(values)))
+function withoutHooks(value: Json | undefined): Json | undefined {
+  if (Array.isArray(value)) return value.map((item) => withoutHooks(item) ?? null)
+  if (!isObject(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      key,
+      /webhook/i.test(key) && item !== null ? '********' : withoutHooks(item),
+    ]),
+  )
+}
+
+/** A setting as it holds now. Of a secret there is only that it is set. */
+const shownValue = (field: string, value: Json | undefined): Json =>
+  value === undefined || value === null
+    ? null
+    : isSecretKey(field)
+      ? '********'
+      : (shownConfig({ [field]: value })[field] ?? null)
+
+async function listFields(visit: Visit): Promise<Outgoing> {
+  const { config_type: key } = readQuery(visit, z.object({ config_type: configType }))
+  const set = (await sectionsSet(visit)).get(key) ?? {}
+  const now = object(liveOf(visit).config.raw[key])
+  return json(
+    Object.entries(rowsOf[key])
+      .filter(([field]) => !field.endsWith('*'))
+      .map(([field, row]) => ({
+        field_name: field,
+        field_type: typeOf(row.kind),
+        field_description: row.about,
+        field_value: shownValue(field, now[field]),
+        stored_in_db: Object.hasOwn(set, field) ? true : Object.hasOwn(now, field) ? false : null,
+        field_default_value: row.default ?? null,
+        restart_required: needsRestart(key, field),
+      })),
+  )
+}
+
+const typeOf = (kind: z.ZodType): string => {
+  const { type } = z.toJSONSchema(kind, { unrepresentable: 'any' })
+  return (
+    {
+      boolean: 'Boolean',
+      number: 'Float',
+      integer: 'Integer',
+      array: 'List',
+      object: 'Dictionary',
+    }[String(type)] ?? 'String'
+  )
+}
+
+async function fieldInfo(visit: Visit): Promise<Outgoing> {
+  const { config_type: key, field_name: field } = readQuery(visit, fieldQuery)
+  const now = object(liveOf(visit).config.raw[key])
+  refuseUnknownField(key, field)
+  const set = (await sectionsSet(visit)).get(key) ?? {}
+  return json({
+    field_name: field,
+    field_value: shownValue(field, now[field]),
+    stored_in_db: Object.hasOwn(set, field),
+  })
+}
+
+function refuseUnknownField(key: SectionName, field: string): void {
+  if (!rowOf(rowsOf[key], field))
+    throw badRequest(
+      `Invalid field=${field.slice(0, 100)}: /config/list?config_type=${key} has all of them`,
+      'field_name',
+    )
+}
+
+const fieldBody = z
+  .looseObject({ field_name: name, field_value: z.unknown(), config_type: configType })
+  .meta({ id: 'ConfigFieldUpdate' })
+
+async function updateField(visit: Visit): Promise<Outgoing> {
+  const { field_name: field, field_value, config_type: key } = await readBody(visit, fieldBody)
+  refuseUnknownField(key, field)
+  // Bodies were JSON.
+  const value = (field_value ?? null) as Json
+  const more = await change(visit, new Map([[key, { [field]: value }]]))
+  return json({
+    param_name: key,
+    field_name: field,
+    field_value: shownValue(field, object(liveOf(visit).config.raw[key])[field]),
+    ...more,
+  })
+}
+
+const fieldNameBody = z
+  .looseObject({ field_name: name, config_type: configType })
+  .meta({ id: 'ConfigFieldDelete' })
+
+async function deleteField(visit: Visit): Promise<Outgoing> {
+  const { field_name: field, config_type: key } = await readBody(visit, fieldNameBody)
+  const set = (await sectionsSet(visit)).get(key) ?? {}
+  if (!Object.hasOwn(set, field))
+    throw badRequest(
+      `Field name=${field.slice(0, 100)} not in DB: only what was set over the API is taken away here`,
+      'field_name',
+    )
+  const more = await change(visit, new Map([[key, { [field]: null }]]))
+  return json({ param_name: key, field_name: field, message: 'Field deleted', ...more })
+}
+
+/** The configuration as it is served, as config.yaml would say it, without its secrets. */
+async function wholeConfig(visit: Visit): Promise<Outgoing> {
+  const { raw } = liveOf(visit).config
+  const { [variablesName]: variables, credential_list: _, ...said } = raw
+  return json({
+    ...shownConfig(said),
+    ...(variables !== undefined && {
+      [variablesName]: Object.fromEntries(
+        Object.keys(object(variables)).map((variable) => [variable, '********']),
+      ),
+    }),
+  })
+}
+
+async function callbacks(visit: Visit): Promise<Outgoing> {
+  const { raw } = liveOf(visit).config
+  const settings = object(raw['litellm_settings'])
+  const kinds = [
+    ['success_callback', 'success'],
+    ['failure_callback', 'failure'],
+    ['callbacks', 'success_and_failure'],
+  ] as const
+  return json({
+    status: 'success',
+    callbacks: kinds.flatMap(([key, type]) =>
+      [settings[key]]
+        .flat()
+        .filter((one) => typeof one === 'string')
+        .map((one) => ({ name: one, type, variables: {} })),
+    ),
+    alerts: list(object(raw['general_settings'])['alerting']).map((one) => ({
+      name: text(one) ?? '',
+      variables: {},
+    })),
+    router_settings: shownConfig(object(raw['router_settings'])),
+  })
+}
+
+async function reload(visit: Visit): Promise<Outgoing> {
+  const { changed, errors, warnings } = await liveOf(visit).reload()
+  if (errors.length > 0)
+    throw badRequest(
+      `The configuration has errors, so nothing changed: ${told(errors).slice(0, 10).join('; ')}`,
+    )
+  return json({
+    status: 'success',
+    changed,
+    ...(warnings.length > 0 && { warnings: told(warnings) }),
+  })
+}
+
+const publicBody = z
+  .looseObject({ model_groups: z.array(name).max(10_000) })
+  .meta({ id: 'PublicModelGroups' })
+const linksBody = z
+  .looseObject({ useful_links: z.record(name, z.unknown()) })
+  .meta({ id: 'UsefulLinks' })
+
+async function makePublic(visit: Visit): Promise<Outgoing> {
+  const { model_groups: groups } = await readBody(visit, publicBody)
+  const { router } = visit.rooms
+  const unknown = groups.find((group) => !router.knows(router.groups.nameOf(group)))
+  if (unknown !== undefined)
+    throw badRequest(`model_groups: there is no model '${unknown.slice(0, 100)}'`, 'model_groups')
+  await change(visit, new Map([['litellm_settings', { public_model_groups: groups }]]))
+  return json({
+    message: 'Successfully updated public model groups',
+    public_model_groups: groups,
+  })
+}
+
+async function updateLinks(visit: Visit): Promise<Outgoing> {
+  const { useful_links: links } = await readBody(visit, linksBody)
+  // Bodies were JSON.
+  const said = { public_model_groups_links: links as JsonObject }
+  await change(visit, new Map([['litellm_settings', said]]))
+  return json({ message: 'Successfully updated useful links', useful_links: links })
+}
+
+/** Providers whose spend is bounded, with what they have spent. */
+async function providerBudgets(visit: Visit): Promise<Outgoing> {
+  const { config } = liveOf(visit)
+  const bounds = Object.entries(
+    object(object(config.raw['router_settings'])['provider_budget_config']),
+  )
+  const accounts = await booksOf(visit).accounts(
+    bounds.map(([provider]) => accountOf.provider(provider)),
+  )
+  return json({
+    providers: Object.fromEntries(
+      bounds.map(([provider, said]) => {
+        const { budget_limit, max_budget, time_period, budget_duration } = object(said)
+        const account = accounts.get(accountOf.provider(provider))
+        return [
+          provider,
+          {
+            budget_limit: number(budget_limit) ?? number(max_budget) ?? null,
+            time_period: text(time_period) ?? text(budget_duration) ?? null,
+            spend: dollarsOf(account?.spend ?? 0),
+            budget_reset_at: account?.resetsAt == null ? null : iso(account.resetsAt),
+          },
+        ]
+      }),
+    ),
+  })
+}
+
+const row = (
+  method: AdminRoute['method'],
+  path: string,
+  permission: 'admin' | 'view',
+  summary: string,
+  run: AdminRoute['run'],
+  input?: z.ZodType,
+): AdminRoute => ({ method, path, permission, summary, run, ...(input && { input }) })
+
+export const configRoutes: readonly AdminRoute[] = [
+  row('POST', '/config/update', 'admin', 'Change settings', updateConfig, configBody),
+  row('POST', '/config/reload', 'admin', 'Read the config file again', reload),
+  row('GET', '/config/yaml', 'view', 'The configuration as it is served', wholeConfig),
+  row('GET', '/config/list', 'view', 'Settings of a section, with what they are', listFields),
+  row('GET', '/config/field/info', 'view', 'One setting', fieldInfo),
+  row('POST', '/config/field/update', 'admin', 'Change one setting', updateField, fieldBody),
+  row('POST', '/config/field/delete', 'admin', 'Take back a change', deleteField, fieldNameBody),
+  row('GET', '/get/config/callbacks', 'view', 'Who hears of requests', callbacks),
+  row('GET', '/provider/budgets', 'view', 'Budgets of providers', providerBudgets),
+  row(
+    'POST',
+    '/model_group/make_public',
+    'admin',
+    'Which models are public',
+    makePublic,
+    publicBody,
+  ),
+  row(
+    'POST',
+    '/model_hub/update_useful_links',
+    'admin',
+    'Links of the hub',
+    updateLinks,
+    linksBody,
+  ),
+]

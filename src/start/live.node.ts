@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import { createLive, type FileRead } from '../admin/live.ts'
+import { formatNotice, type Notice } from '../config/notice.ts'
+import type { Config } from '../config/schema.ts'
+import type { Live, Reloaded } from '../gateway/live.ts'
+import type { OpenDeps } from '../gateway/open.ts'
+import type { Rooms } from '../gateway/rooms.ts'
+import type { Store } from '../store/store.ts'
+
+/** Where the configuration was read from, and how to read it again. */
+export type ConfigFiles = {
+  paths: readonly string[]
+  read(): Promise<{
+    config: Config
+    errors: Notice[]
+    warnings: Notice[]
+    paths: readonly string[]
+  }>
+}
+
+export type LiveNodeOptions = {
+  rooms: Rooms
+  deps: OpenDeps
+  config: Config
+  store: Store
+  env: Readonly<Record<string, string | undefined>>
+  /** Absent: the configuration is of no file. */
+  files?: ConfigFiles | undefined
+  log: Rooms['log']
+  /** How often the files are looked at, milliseconds. */
+  watchMs?: number
+}
+
+export type OpenLive = {
+  live: Live
+  /** Reads the files again and tells the log; never rejects. Absent: there are none. */
+  reload?: () => Promise<void>
+  close(): void
+}
+
+/** Serves the models and settings of the database too, from now on, and whatever the files come to say. */
+export async function openLive(options: LiveNodeOptions): Promise<OpenLive> {
+  const { rooms, deps, config, store, files, env, log, watchMs = 2000 } = options
+  let paths = files?.paths ?? []
+  const read = async (): Promise<FileRead> => {
+    if (!files) throw new Error('there are no files')
+    const next = await files.read()
+    // What a broken file includes cannot be told.
+    if (next.errors.length === 0) paths = next.paths
+    return { ...next, hash: hashOf(next.config), environment: environmentOf(env) }
+  }
+  const live = createLive({
+    rooms,
+    deps,
+    config,
+    store,
+    ...(files && { read, first: { hash: hashOf(config), environment: environmentOf(env) } }),
+  })
+  rooms.live = live
+  await live.refresh()
+  if (!files) return { live, close: () => {} }
+
+  const reload = async (): Promise<void> => {
+    try {
+      tell(await live.reload())
+    } catch (cause) {
+      log('error', 'the configuration could not be read again: what was served goes on', { cause })
+    }
+  }
+  const tell = ({ changed, errors, warnings }: Reloaded): void => {
+    if (errors.length > 0)
+      log('error', 'the changed configuration has errors: what was served goes on', {
+        errors: errors
+          .slice(0, 10)
+          .map((one) => formatNotice(one))
+          .join('; '),
+      })
+    else if (changed)
+      log('info', 'the changed configuration is served', {
+        ...(warnings.length > 0 && { warnings: warnings.length }),
+      })
+  }
+  const watch = watchFiles(() => paths, watchMs, reload)
+  return { live, reload, close: watch.stop }
+}
+
+/** By a look at each, not by the system's events: editors and clusters put new files, or links, in the place of old ones. */
+function watchFiles(paths: () => readonly string[], everyMs: number, changed: () => Promise<void>) {
+  let seen: string | undefined
+  let looking = false
+  const look = async (): Promise<void> => {
+    if (looking) return
+    looking = true
+    try {
+      const now = (await Promise.all(paths().map(lookAt))).join('\n')
+      const differs = seen !== undefined && seen !== now
+      seen = now
+      if (differs) await changed()
+    } finally {
+      looking = false
+    }
+  }
+  void look()
+  const timer = setInterval(() => void look(), everyMs)
+  timer.unref()
+  return { stop: () => clearInterval(timer) }
+}
+
+async function lookAt(path: string): Promise<string> {
+  try {
+    const { mtimeMs, size, ino } = await stat(path)
+    return `${path} ${mtimeMs} ${size} ${ino}`
+  } catch {
+    return `${path} is not there`
+  }
+}
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex')
+const hashOf = ({ raw, models, settings }: Config): string =>
+  digest(JSON.stringify([raw, models, settings]))
+const environmentOf = (env: LiveNodeOptions['env']): string =>
+  digest(JSON.stringify(Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))))
