@@ -2,6 +2,7 @@ import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
+import { adminRoutes } from '../src/admin/admin.ts'
 import { routes } from '../src/gateway/routes.ts'
 import { exchange } from './raw-client.ts'
 import { ask, type Gateway, openaiRow, startGateway } from './support/gateway.ts'
@@ -41,15 +42,20 @@ async function statusOf(gateway: Gateway, method: string, path: string, who: Who
   return response.status
 }
 
-async function rowOf(method: string, path: string): Promise<Record<string, string>> {
+const everyone = ['none', 'wrong', 'right'] as const
+
+async function rowOf(
+  method: string,
+  path: string,
+  whos: readonly Who[] = everyone,
+): Promise<Record<string, string>> {
   const row: Record<string, string> = {}
   for (const [mode, gateway] of [
     ['open', open],
     ['keyed', keyed],
   ] as const) {
     const statuses: string[] = []
-    for (const who of ['none', 'wrong', 'right'] as const)
-      statuses.push(`${who} ${await statusOf(gateway, method, path, who)}`)
+    for (const who of whos) statuses.push(`${who} ${await statusOf(gateway, method, path, who)}`)
     row[mode] = statuses.join(', ')
   }
   return row
@@ -62,6 +68,9 @@ describe('the table of routes', () => {
     const found: Record<string, Record<string, string>> = {}
     for (const { method, path, permission } of routes)
       found[`${method} ${path}`] = { permission, ...(await rowOf(method, path)) }
+    // What management answers to those it lets in is for the tests beside it.
+    for (const { method, path, permission } of adminRoutes)
+      found[`${method} ${path}`] = { permission, ...(await rowOf(method, path, ['none', 'wrong'])) }
     found['GET /nowhere'] = await rowOf('GET', '/nowhere')
     found['DELETE /v1/models'] = await rowOf('DELETE', '/v1/models')
     if (process.env['WRITE_SNAPSHOT'])
@@ -74,7 +83,7 @@ describe('the table of routes', () => {
 
   test('deny by default: with a master key only these answer without it', async () => {
     const answered: string[] = []
-    for (const { method, path } of routes)
+    for (const { method, path } of [...routes, ...adminRoutes])
       for (const who of ['none', 'wrong'] as const)
         if ((await statusOf(keyed, method, path, who)) !== 401) answered.push(`${method} ${path}`)
     deepEqual([...new Set(answered)].sort(), [

@@ -15,6 +15,7 @@ import { notOfferedRoutes } from './not-offered.ts'
 import { organizationMemberRoutes } from './organization-members.ts'
 import { organizationRoutes } from './organizations.ts'
 import { projectRoutes } from './projects.ts'
+import { resealRoutes } from './reseal.ts'
 import type { AdminRoute } from './route.ts'
 import { spendListRoutes } from './spend-lists.ts'
 import { spendLogRoutes } from './spend-logs.ts'
@@ -24,6 +25,7 @@ import { teamCallbackRoutes } from './team-callbacks.ts'
 import { teamInfoRoutes } from './team-info.ts'
 import { teamListRoutes } from './team-lists.ts'
 import { teamMemberRoutes } from './team-members.ts'
+import { teamModelRoutes } from './team-models.ts'
 import { teamPermissionRoutes } from './team-permissions.ts'
 import { teamSpendRoutes } from './team-spend.ts'
 import { teamRoutes } from './teams.ts'
@@ -40,6 +42,7 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...userRoutes,
   ...userListRoutes,
   ...userBulkRoutes,
+  ...resealRoutes,
   ...spendLogRoutes,
   ...spendListRoutes,
   ...spendReportRoutes,
@@ -64,4 +67,5 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...modelGroupRoutes,
   ...projectRoutes,
   ...notOfferedRoutes,
+  ...teamModelRoutes,
 ]

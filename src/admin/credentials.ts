@@ -168,7 +168,14 @@ const row = (
   summary: string,
   run: AdminRoute['run'],
   input?: z.ZodType,
-): AdminRoute => ({ method, path, permission: 'admin', summary, run, ...(input && { input }) })
+): AdminRoute => ({
+  method,
+  path,
+  permission: method === 'GET' ? 'view' : 'admin',
+  summary,
+  run,
+  ...(input && { input }),
+})
 
 const one = '/credentials/{credential_name+}'
 

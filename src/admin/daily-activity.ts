@@ -360,25 +360,27 @@ const entities: readonly [path: string, permission: 'self' | 'view', narrow: Nar
   ['/agent', 'view', ofAgents],
 ]
 
-export const dailyActivityRoutes: readonly AdminRoute[] = entities.flatMap(([path, permission, narrow]) => {
-  const about = path.slice(1).replace('_', ' ')
-  return [
-    {
-      method: 'GET',
-      path: `${path}/daily/activity`,
-      permission,
-      summary: `Spend, tokens and requests by day: ${about}`,
-      run: activity(narrow, true),
-    },
-    {
-      method: 'GET',
-      path: `${path}/daily/activity/aggregated`,
-      permission,
-      summary: `Spend, tokens and requests of all days: ${about}`,
-      run: activity(narrow, false),
-    },
-    ...['aggregated/keys', 'aggregated/search', 'aggregated/model_top_keys', 'export'].map((tail) =>
-      notOffered('GET', `${path}/daily/activity/${tail}`),
-    ),
-  ]
-})
+export const dailyActivityRoutes: readonly AdminRoute[] = entities.flatMap(
+  ([path, permission, narrow]) => {
+    const about = path.slice(1).replace('_', ' ')
+    return [
+      {
+        method: 'GET',
+        path: `${path}/daily/activity`,
+        permission,
+        summary: `Spend, tokens and requests by day: ${about}`,
+        run: activity(narrow, true),
+      },
+      {
+        method: 'GET',
+        path: `${path}/daily/activity/aggregated`,
+        permission,
+        summary: `Spend, tokens and requests of all days: ${about}`,
+        run: activity(narrow, false),
+      },
+      ...['aggregated/keys', 'aggregated/search', 'aggregated/model_top_keys', 'export'].map(
+        (tail) => notOffered('GET', `${path}/daily/activity/${tail}`),
+      ),
+    ]
+  },
+)

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -43,6 +43,19 @@ type KeyOf = {
 }
 export type Told = { status: number; body: JsonObject; list: Json[] }
 
+/** Making the tables takes longer than most tests: it is done once for each file of tests. */
+let empty: Promise<Uint8Array> | undefined
+async function emptyDatabase(): Promise<Uint8Array> {
+  const folder = await mkdtemp(join(tmpdir(), 'office-'))
+  const file = join(folder, 'empty.sqlite')
+  const db = openSqlite(file)
+  await migrate(db)
+  await db.close()
+  const bytes = await readFile(file)
+  await rm(folder, { recursive: true })
+  return bytes
+}
+
 export const noon = Date.UTC(2026, 0, 14, 12)
 
 export async function openOffice(
@@ -52,9 +65,10 @@ export async function openOffice(
   serving?: { env?: Record<string, string>; read?: LiveOptions['read'] },
 ): Promise<Office> {
   const folder = await mkdtemp(join(tmpdir(), 'office-'))
+  const file = join(folder, 'db.sqlite')
+  await writeFile(file, await (empty ??= emptyDatabase()))
   let now = noon
-  const db = openSqlite(join(folder, 'db.sqlite'))
-  await migrate(db)
+  const db = openSqlite(file)
   const store = await createStore({ db, node: 'one', sealer: createSealer('test'), now: () => now })
   after(async () => {
     await db.close()
@@ -68,7 +82,7 @@ export async function openOffice(
     store,
     accounts: async (ids) => {
       const found = await readAccounts(db.query, ids)
-      return new Map(ids.map((id) => [id, found.get(id) ?? empty(id)]))
+      return new Map(ids.map((id) => [id, found.get(id) ?? nothingSpent(id)]))
     },
     flush: async () => {},
   }
@@ -146,7 +160,7 @@ export async function openOffice(
   }
 }
 
-const empty = (id: string): Account => ({
+const nothingSpent = (id: string): Account => ({
   id,
   spend: 0,
   total: 0,

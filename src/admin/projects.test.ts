@@ -157,6 +157,12 @@ test('who may do what with a project', async () => {
     ],
     ['POST', '/project/new', { team_id: 'other' }, { boss: 403 }],
     ['POST', '/project/new', { team_id: 't', object_permission: {} }, { boss: 403 }],
+    [
+      'POST',
+      '/project/new',
+      { team_id: 't', metadata: { disable_global_guardrails: true } },
+      { boss: 403 },
+    ],
     ['POST', '/project/update', { project_id: 'p', description: 'x' }, { boss: 200, plain: 403 }],
     ['POST', '/project/update', { project_id: 'p', team_id: 'other' }, { boss: 403 }],
     ['POST', '/project/update', { project_id: 'q', description: 'x' }, { boss: 403 }],

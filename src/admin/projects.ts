@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
-import { type JsonObject, list, number, text } from '../json/json.ts'
+import { type JsonObject, list, number, object, text } from '../json/json.ts'
 import { accountOf } from '../store/accounts.ts'
 import type { Doc } from '../store/docs.ts'
 import type { Tx } from '../store/store.ts'
@@ -46,7 +46,7 @@ import {
   storeOf,
 } from './route.ts'
 import { type Standing, standingOf } from './standing.ts'
-import { opens } from './team-bounds.ts'
+import { opens, refuseSmuggled } from './team-bounds.ts'
 import { teamData } from './team-fields.ts'
 import { seenTeams } from './team-lists.ts'
 import { created, updated } from './written.ts'
@@ -100,13 +100,14 @@ const teamAdminFields: ReadonlySet<string> = new Set([
   'blocked',
 ])
 
-function refuseFields({ admin }: Standing, body: Body): void {
+function refuseFields({ admin }: Standing, body: Body, before: JsonObject = {}): void {
   if (admin) return
   const refused = Object.keys(body).find((field) => !teamAdminFields.has(field))
   if (refused !== undefined)
     throw forbidden(
       `You may not set '${refused.slice(0, 100)}' of a project: ask a proxy administrator`,
     )
+  refuseSmuggled(body['metadata'], object(before['metadata']), teamAdminFields)
 }
 
 /** A project's document after a body: its fields stand where a team's do, but for the team's own id. */
@@ -207,7 +208,7 @@ async function create(visit: Visit): Promise<Outgoing> {
 async function update(visit: Visit): Promise<Outgoing> {
   const body = await readBody(visit, projectUpdate)
   const { project, standing } = await projectFor(visit, body.project_id, 'run')
-  refuseFields(standing, body)
+  refuseFields(standing, body, project.data)
   const teamId = body.team_id ?? project.columns.team_id
   if (teamId == null) throw badRequest('this project belongs to no team: name one', 'team_id')
   const { team } = await teamFor(visit, teamId, 'run')

@@ -1,9 +1,11 @@
 import type { Visit } from '../gateway/routes.ts'
-import { type JsonObject, list, number, object, text } from '../json/json.ts'
+import { isObject, type JsonObject, list, number, object, text } from '../json/json.ts'
 import type { Doc } from '../store/docs.ts'
 import type { AllDocs, Tx } from '../store/store.ts'
 import { effective, namedBudget } from './budget-table.ts'
-import { badRequest } from './route.ts'
+import { badRequest, forbidden } from './route.ts'
+import { inMetadata } from './team-fields.ts'
+import { withoutSecrets } from './team-secrets.ts'
 
 /** What a team may be given lies within what its organisation has. */
 export type Bounds = {
@@ -171,3 +173,25 @@ export const teamAdminMay = ({ rooms }: Visit): ReadonlySet<string> =>
       (field): field is string => typeof field === 'string' && teamAdminFields.has(field),
     ),
   )
+
+/**
+ * Fields with names of their own are not brought in, or taken out, as metadata by those who may not say them; nor are marks
+ * by which clients would choose prices and answers. `before`: the metadata that a whole one takes the place of. Throws 403.
+ */
+export function refuseSmuggled(
+  sent: unknown,
+  before: JsonObject,
+  may: ReadonlySet<string>,
+  whole = true,
+): void {
+  if (!isObject(sent)) return
+  const shown = withoutSecrets(before)
+  for (const field of new Set([...Object.keys(sent), ...(whole ? Object.keys(before) : [])])) {
+    const closed =
+      (inMetadata.includes(field) && !may.has(field)) || /^(allow_|temp_budget_)/.test(field)
+    if (closed && JSON.stringify(sent[field]) !== JSON.stringify(shown[field]))
+      throw forbidden(
+        `You may not set '${field.slice(0, 100)}' within metadata: ask a proxy administrator`,
+      )
+  }
+}

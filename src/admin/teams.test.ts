@@ -8,12 +8,14 @@ import { teamCallbackRoutes } from './team-callbacks.ts'
 import { teamInfoRoutes } from './team-info.ts'
 import { teamListRoutes } from './team-lists.ts'
 import { teamMemberRoutes } from './team-members.ts'
+import { teamModelRoutes } from './team-models.ts'
 import { teamPermissionRoutes } from './team-permissions.ts'
 import { teamRoutes } from './teams.ts'
 
 const routes = [
   ...budgetRoutes,
   ...teamRoutes,
+  ...teamModelRoutes,
   ...teamMemberRoutes,
   ...teamInfoRoutes,
   ...teamListRoutes,
@@ -373,6 +375,21 @@ test('who may do what with a team: everybody who asks, against every route', asy
     ['POST', '/team/update', { team_id: mine, models: ['gpt-b'] }, { orgboss: 400, boss: 403 }],
     ['POST', '/team/update', { team_id: mine, organization_id: null }, { orgboss: 403 }],
     ['POST', '/team/update', { team_id: mine, of_ours: 1 }, { orgboss: 403 }],
+    ['POST', '/team/update', { team_id: mine, metadata: { guardrails: [] } }, { orgboss: 403 }],
+    [
+      'POST',
+      '/team/update',
+      { team_id: mine, metadata: { allow_client_pricing_override: true } },
+      { orgboss: 403 },
+    ],
+    [
+      'POST',
+      '/team/update',
+      { team_id: mine, metadata: { temp_budget_increase: 9 } },
+      { orgboss: 403 },
+    ],
+    ['POST', '/team/update', { team_id: mine, metadata: { tags: ['x'], k: 1 } }, { orgboss: 200 }],
+    ['PATCH', '/team/mine', { metadata: { k: 2 } }, { orgboss: 200 }],
     ['POST', '/team/update', { team_id: theirs, team_alias: 'taken' }, { boss: 403, orgboss: 403 }],
     [
       'POST',
@@ -601,6 +618,7 @@ test('credentials of callbacks are sealed in the database and never shown', asyn
     team_id: id,
     metadata: object(object(shown['team_info'])['metadata']),
   })
+  await office.ask('admin', 'PATCH', `/team/${id}`, { metadata: { more: 1 } })
   const kept = JSON.stringify((await office.store.docs.team.find(id))?.data)
   assert.doesNotMatch(JSON.stringify([shown, added.body]), /canary/)
   assert.doesNotMatch(kept, /canary|REDACTED/)

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { GatewayError } from '../errors.ts'
 import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
-import { type JsonObject, list, number, object, text } from '../json/json.ts'
+import { isObject, type JsonObject, list, number, object, text } from '../json/json.ts'
 import type { Doc } from '../store/docs.ts'
 import type { Tx } from '../store/store.ts'
 import { checkSoftBudget } from './budget-table.ts'
@@ -26,6 +26,7 @@ import {
   orgAdminFields,
   refuseBeyond,
   refuseOverPromised,
+  refuseSmuggled,
   teamAdminMay,
 } from './team-bounds.ts'
 import {
@@ -33,7 +34,6 @@ import {
   teamData,
   teamDefaults,
   teamIds,
-  teamModels,
   teamPatch,
   teamRef,
   teamRowShape,
@@ -100,6 +100,7 @@ function refuseMaker(standing: Standing, organizationId: string | undefined, sen
       'Only proxy administrators, and administrators of an organisation within it, make teams',
     )
   refuseFields(Object.keys(sent), orgAdminFields)
+  refuseSmuggled(sent['metadata'], {}, orgAdminFields)
 }
 
 function refuseFields(fields: readonly string[], may: ReadonlySet<string>): void {
@@ -136,8 +137,8 @@ async function change(
 ): Promise<Doc<'team'>> {
   const store = storeOf(visit)
   const { team: before, standing } = await teamFor(visit, id, 'run')
-  const body = narrowed(visit, standing, before, said)
-  const moves = 'organization_id' in body
+  const body = narrowed(visit, standing, before, said, metadata === 'replace')
+  const moves = body['organization_id'] !== undefined
   const organizationId = moves
     ? text(body['organization_id'])
     : (before.columns.organization_id ?? undefined)
@@ -152,13 +153,9 @@ async function change(
     // Held from here on: what is read now is what is changed.
     const was = (await tx.team.update(id, () => {})) ?? gone(id)
     const metadataWas = object(was.data['metadata'])
-    const sent = withSealed(
-      metadata === 'merge' && body['metadata'] != null
-        ? { ...body, metadata: mergePatch(metadataWas, object(body['metadata'] as JsonObject)) }
-        : body,
-      metadataWas,
-      store.sealer,
-    )
+    const sent = withSealed(body, metadataWas, store.sealer)
+    if (metadata === 'merge' && isObject(sent['metadata']))
+      sent['metadata'] = mergePatch(metadataWas, sent['metadata'])
     const data = { ...teamData(was.data, sent), ...updated(visit) }
     checkSoftBudget(data)
     const moved = moves && organizationId !== (was.columns.organization_id ?? undefined)
@@ -181,10 +178,17 @@ async function change(
 }
 
 /** What of a body this caller may change. Throws 403 naming the first field that they may not. */
-function narrowed(visit: Visit, standing: Standing, team: Doc<'team'>, body: Body): Body {
+function narrowed(
+  visit: Visit,
+  standing: Standing,
+  team: Doc<'team'>,
+  body: Body,
+  whole: boolean,
+): Body {
   if (standing.admin) return body
   if (runsOrganization(standing, team.columns.organization_id ?? '')) {
     refuseFields(Object.keys(body), orgAdminFields)
+    refuseSmuggled(body['metadata'], object(team.data['metadata']), orgAdminFields, whole)
     if (body['organization_id'] === null)
       throw forbidden('Only a proxy administrator takes a team out of its organisation')
     return body
@@ -283,48 +287,6 @@ const blocking =
     return json(await teamRowNow(visit, team ?? gone(team_id)))
   }
 
-/** A team without a list may use all there is, or all of its organisation's: before a name is added, the list says so. */
-async function addModels(visit: Visit): Promise<Outgoing> {
-  const { team_id, models } = await readBody(visit, teamModels)
-  const { docs } = storeOf(visit)
-  const { team } = await teamFor(visit, team_id, 'run')
-  const bounds = await boundsOf(docs, team.columns.organization_id)
-  const known = { known: list(team.data['models']), teamId: team_id }
-  await refuseUnknownModels(visit, docs, models, known)
-  if (bounds) refuseBeyond(bounds, { models })
-  return writeModels(visit, team_id, (was) => {
-    const all = bounds && bounds.models.length > 0 ? bounds.models : ['all-proxy-models']
-    return [...new Set([...(was.length === 0 ? all : was), ...models])]
-  })
-}
-
-/** The last one taken away leaves a list that opens nothing, for an empty one opens everything. */
-async function deleteModels(visit: Visit): Promise<Outgoing> {
-  const { team_id, models } = await readBody(visit, teamModels)
-  return writeModels(visit, team_id, (was) => {
-    if (was.length === 0)
-      throw badRequest(
-        'this team has no list of models, so it may use all of them: set the list with /team/update',
-        'models',
-      )
-    const left = was.filter((model) => !models.includes(model))
-    return left.length > 0 ? left : ['no-default-models']
-  })
-}
-
-async function writeModels(
-  visit: Visit,
-  id: string,
-  change: (was: string[]) => string[],
-): Promise<Outgoing> {
-  const team = await storeOf(visit).write((tx) =>
-    tx.team.update(id, ({ data }) => {
-      Object.assign(data, { models: change(list(data['models']).map(String)) }, updated(visit))
-    }),
-  )
-  return json(await teamRowNow(visit, team ?? gone(id)))
-}
-
 const output = teamRowShape
 
 export const teamRoutes: readonly AdminRoute[] = [
@@ -379,23 +341,5 @@ export const teamRoutes: readonly AdminRoute[] = [
     input: teamRef,
     output,
     run: blocking(false),
-  },
-  {
-    method: 'POST',
-    path: '/team/model/add',
-    permission: 'admin',
-    summary: 'Add to the models of a team',
-    input: teamModels,
-    output,
-    run: addModels,
-  },
-  {
-    method: 'POST',
-    path: '/team/model/delete',
-    permission: 'admin',
-    summary: 'Take from the models of a team',
-    input: teamModels,
-    output,
-    run: deleteModels,
   },
 ]

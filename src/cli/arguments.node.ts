@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { nearest } from '../config/nearest.ts'
 import { isObject, type Json } from '../json/json.ts'
+import { agents } from './agents.ts'
 import {
   type Command,
   type Flag,
@@ -71,8 +72,8 @@ const commands: Readonly<Record<string, Command | 'help'>> = {
 function unknownCommand(word: string): string {
   if (/\.ya?ml$/i.test(word))
     return `"${word}" is no command; to start with that file: --config ${word}`
-  const close = nearest(word, Object.keys(commands))
-  return `there is no command "${word}"${close === undefined ? ': they are check and models, and none starts the gateway' : `; did you mean ${close}?`}`
+  const close = nearest(word, [...Object.keys(commands), ...Object.keys(agents)])
+  return `there is no command "${word}"${close === undefined ? `: they are check and models, ${Object.keys(agents).join(', ')}, and none starts the gateway` : `; did you mean ${close}?`}`
 }
 
 function unknownFlag(said: string): string {

@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.ts'
+import { isAgent } from './agents.ts'
 import { readArguments } from './arguments.node.ts'
 import { type Flag, flags, isFlag, type Options, spelt } from './flags.ts'
 import { openTerminal, type Terminal } from './terminal.node.ts'
@@ -12,6 +13,9 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function run(argv: readonly string[], terminal: Terminal): Promise<number | undefined> {
+  const [first, ...rest] = argv
+  // Behind its name all words but three are the agent's, flags of ours among them.
+  if (isAgent(first)) return (await import('./agent.node.ts')).runAgent(first, rest, terminal)
   const asked = readArguments(argv)
   if (asked.type === 'mistake') {
     terminal.err(`throughway: ${asked.message}\nthroughway --help shows what there is\n`)

@@ -1,3 +1,4 @@
+import type { EnvSettings } from '../config/environment.ts'
 import { GatewayError } from '../errors.ts'
 import { isObject, type JsonObject, list, object, text } from '../json/json.ts'
 import { isLoopbackHost } from '../policy/identify.ts'
@@ -8,7 +9,12 @@ import { prepare } from './settings.node.ts'
 import type { Terminal } from './terminal.node.ts'
 
 /** A running gateway, as its own command line finds it: where it listens by default, with the key from its settings. */
-type Door = { base: string; key: string | undefined }
+export type Door = {
+  base: string
+  key: string | undefined
+  /** What to do where nothing answers, and where the key is not taken. */
+  hints?: { nobody: string; refused: string }
+}
 
 /** `--health`: how the models of the running gateway are. */
 export async function visitHealth(options: Options, { out, err }: Terminal): Promise<number> {
@@ -57,26 +63,38 @@ async function findDoor(options: Options): Promise<Door> {
   }
   const key = masterKey ?? (await readAdminKey(dataDir))
   const secure = (options.ssl_certfile_path ?? settings.tlsCertificatePath) !== undefined
-  const host = options.host ?? settings.host ?? '127.0.0.1'
-  const port = options.port ?? settings.port ?? 4000
-  const name =
-    host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
-  return { base: `${secure ? 'https' : 'http'}://${name}:${port}${settings.rootPath ?? ''}`, key }
+  return { base: addressOf({ ...settings, ...options }, secure), key }
 }
 
+/** Where a gateway with these settings is reached from its own machine. */
+export function addressOf(
+  { host = '127.0.0.1', port = 4000, rootPath = '' }: Pick<EnvSettings, Placed>,
+  secure: boolean,
+): string {
+  const name =
+    host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
+  return `${secure ? 'https' : 'http'}://${name}:${port}${rootPath}`
+}
+type Placed = 'host' | 'port' | 'rootPath'
+
 /** LiteLLM's users give the whole address of the route, others that of the server. */
-function baseOf(address: string): string {
-  if (!URL.canParse(address))
+export function baseOf(address: string, flag = '--test'): string {
+  if (!/^https?:\/\//i.test(address) || !URL.canParse(address))
     throw new GatewayError(
       'bad_request',
-      `"${address.slice(0, 200)}" is no address: --test http://127.0.0.1:4000`,
+      `"${address.slice(0, 200)}" is no address: ${flag} http://127.0.0.1:4000`,
     )
   return address.replace(/\/{1,20}$/, '').replace(/(\/v1)?(\/chat\/completions)?$/, '')
 }
 
 const patienceMs = 300_000
 
-async function ask({ base, key }: Door, path: string, body?: JsonObject): Promise<JsonObject> {
+/** One request to the gateway. Throws a GatewayError fit to be printed. */
+export async function ask(
+  { base, key, hints = ownHints }: Door,
+  path: string,
+  body?: JsonObject,
+): Promise<JsonObject> {
   const url = base + path
   let response: Response
   let said: string
@@ -96,7 +114,7 @@ async function ask({ base, key }: Door, path: string, body?: JsonObject): Promis
   } catch (cause) {
     throw new GatewayError(
       'unavailable',
-      `nothing answers at ${url} (${reasonOf(cause)}): start the gateway, or say where it is with --host and --port`,
+      `nothing answers at ${url} (${reasonOf(cause)}): ${hints.nobody}`,
       { cause },
     )
   }
@@ -105,14 +123,15 @@ async function ask({ base, key }: Door, path: string, body?: JsonObject): Promis
   const told = text(object(answer?.['error'])['message']) ?? said.slice(0, 300)
   throw new GatewayError(
     'provider',
-    `${url} answered ${response.status}: ${visible(told)}${hintFor(response.status)}`,
+    `${url} answered ${response.status}: ${visible(told)}${response.status === 401 || response.status === 403 ? `\n${hints.refused}` : ''}`,
   )
 }
 
-const hintFor = (status: number): string =>
-  status === 401 || status === 403
-    ? '\nGive it its own settings (--config, --data-dir or LITELLM_MASTER_KEY), so that the key is found'
-    : ''
+const ownHints = {
+  nobody: 'start the gateway, or say where it is with --host and --port',
+  refused:
+    'Give it its own settings (--config, --data-dir or LITELLM_MASTER_KEY), so that the key is found',
+}
 
 function parsed(said: string): JsonObject | undefined {
   try {
@@ -131,5 +150,5 @@ function reasonOf(cause: unknown): string {
 }
 
 /** What a model says must not steer the terminal. */
-const visible = (said: string): string =>
+export const visible = (said: string): string =>
   said.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')

@@ -78,6 +78,7 @@ export async function serveChat(
       model: group,
       ...(rooms.access && { mayUse: (name) => rooms.access?.mayUse(caller, name) ?? true }),
       tags: controls.tags,
+      failFirst: controls.failFirst,
       retries: controls.retries,
       fallbacks: controls.fallbacks,
       contextWindowFallbacks: controls.contextWindowFallbacks,

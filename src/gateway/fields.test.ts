@@ -108,6 +108,9 @@ for (const [key, refusedPlain] of mocks)
       })
     else assert.deepEqual(read({ [key]: 1 }).remove, [key])
     assert.deepEqual(read({ [key]: 1 }, {}, { allowMockTesting: true }).remove, [key])
+    const asked = read({ [key]: true }, {}, { allowMockTesting: true })
+    const fails = key === 'mock_testing_fallbacks'
+    assert.equal(asked.failFirst?.kind, fails ? 'provider' : undefined)
   })
 
 const controls: [

@@ -1,3 +1,4 @@
+import { isMockFailure, mockFailure } from '../call/mock-failures.ts'
 import { GatewayError } from '../errors.ts'
 import { isObject, type Json, list, number, object, text } from '../json/json.ts'
 import type { Inbound } from '../wire/inbound.ts'
@@ -26,6 +27,8 @@ export type Controls = {
   headers: Record<string, string>
   /** Credentials of the client's own, where the config lets it bring them. */
   clientSide: Record<string, Json>
+  /** `mock_testing_…`: the first group is to seem to fail in this way. */
+  failFirst?: GatewayError
 }
 
 export type FieldRules = {
@@ -63,7 +66,7 @@ export function readControls(
     const rule = ruleOf(key)
     if (rule === undefined) continue
     if (rule === 'upstream') takeUpstream(key, said, rules, controls)
-    else if (rule === 'mock') refuseMock(key, rules, controls)
+    else if (rule === 'mock') takeMock(key, said, rules, controls)
     else {
       if (key !== 'metadata' || isOurs(said)) controls.remove.push(key)
       readers[key]?.(said.field(key), controls)
@@ -128,9 +131,14 @@ function takeUpstream(key: string, said: Inbound, rules: FieldRules, controls: C
   controls.remove.push(key)
 }
 
-function refuseMock(key: string, rules: FieldRules, controls: Controls): void {
+function takeMock(key: string, said: Inbound, rules: FieldRules, controls: Controls): void {
   controls.remove.push(key)
-  if (key === 'mock_response' || key === 'mock_tool_calls' || rules.allowMockTesting) return
+  if (key === 'mock_response' || key === 'mock_tool_calls') return
+  if (rules.allowMockTesting) {
+    if (isMockFailure(key) && said.field(key) === true)
+      controls.failFirst = mockFailure(key, said.model)
+    return
+  }
   throw new GatewayError(
     'bad_request',
     `Mock testing request params are disabled on this proxy: ${key}. Set general_settings.dangerously_allow_mock_testing_request_params: true in the config file to allow them.`,

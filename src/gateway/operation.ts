@@ -45,6 +45,8 @@ export async function serveOperation(
     // What a provider keeps for us need not belong to any model.
     const keeping = known ? undefined : path.keptBy?.()
     if (!known && !keeping) throw noSuchModel(incoming.path, model)
+    // Kept by a provider for nobody's model: it could be any.
+    if (keeping) rooms.access?.refuseBound(caller)
     const group = keeping?.group ?? meant
     if (model === unnamed) receipt.model = group
     const worst = worstOf(operation, said, incoming, group, rooms)
@@ -87,8 +89,11 @@ export async function serveOperation(
           model: group,
           ...(rooms.access && { mayUse: (name) => rooms.access?.mayUse(caller, name) ?? true }),
           tags: controls.tags,
+          failFirst: controls.failFirst,
           retries: once ? 0 : controls.retries,
           fallbacks: controls.fallbacks,
+          contextWindowFallbacks: controls.contextWindowFallbacks,
+          contentPolicyFallbacks: controls.contentPolicyFallbacks,
           disableFallbacks: once || controls.disableFallbacks,
           signal: incoming.signal,
           ownTimeout:

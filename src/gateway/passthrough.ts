@@ -47,6 +47,7 @@ export async function servePassthrough(
   receipt.keyId = caller.keyId
   try {
     refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
+    rooms.access?.refuseBound(caller)
     const target = targetFor()
     const { deployment } = target
     receipt.model = incoming.path
@@ -67,6 +68,7 @@ export async function servePassthrough(
         exactInput: async () => bytes,
         output: () => undefined,
         modelOutput: () => undefined,
+        unknown: true,
       },
     )
     if (admitted) await admitted

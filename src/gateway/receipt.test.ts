@@ -11,7 +11,10 @@ const open = () => {
   const entries: Entry[] = []
   const clock = { now: 1000 }
   const ledger = {
-    record: (entry: Entry) => void entries.push(entry),
+    record: (entry: Entry) => {
+      entries.push(entry)
+      return undefined
+    },
     totals: () => ({ requests: 0, failures: 0, nanoDollars: 0, unpriced: 0 }),
   }
   return { entries, clock, receipt: openReceipt({ ledger, now: () => clock.now }, 'chat', 'r-1') }
@@ -52,7 +55,40 @@ test('settled once, however often it is asked', () => {
     fallbacks: 0,
     fault: undefined,
     status: 200,
+    answerId: undefined,
+    error: undefined,
+    opened: undefined,
+    payer: undefined,
   })
+})
+
+test('what let it in is given back after it has been recorded, once', () => {
+  const heard: string[] = []
+  const ledger = {
+    open: () => {
+      heard.push('open')
+      return 7
+    },
+    record: (entry: Entry) => {
+      heard.push(`record ${entry.opened} ${entry.payer?.accounts.join()}`)
+      return undefined
+    },
+    totals: () => ({ requests: 0, failures: 0, nanoDollars: 0, unpriced: 0 }),
+  }
+  const receipt = openReceipt({ ledger, now: () => 1 }, 'chat', 'r')
+  receipt.open()
+  assert.equal(heard.length, 0, 'nobody let it in yet')
+  receipt.pass = {
+    payer: { accounts: ['key:k'] },
+    headers: {},
+    inputCost: 0,
+    cover() {},
+    release: () => void heard.push('release'),
+  }
+  receipt.open()
+  receipt.settle()
+  receipt.settle()
+  assert.deepEqual(heard, ['open', 'record 7 key:k', 'release'])
 })
 
 test('a failure is noted with its kind and status', () => {

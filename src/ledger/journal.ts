@@ -5,16 +5,18 @@ import type { Entry, Opening } from './ledger.ts'
  * leaves, read again when the process did not live to bring it to the database.
  */
 export type Journal = {
-  /** A request begins. On disk by the end of this turn of the loop. */
+  /** A request begins. On disk by the end of this turn of the loop at the latest. */
   open(opened: number, opening: Opening): void
   /** What has been streamed to a request so far. */
   progress(opened: number, soFar: { tokens: number; nanoDollars: number }): void
-  /** A request has ended. On disk by the end of this turn of the loop: see `written`. */
+  /** A request has ended. On disk when this returns, unless the disk refuses it: then it is tried again, see `owed`. */
   done(seq: number, entry: Entry): void
-  /** Resolves when what was told so far is on disk, or could not be written; undefined: it is. */
-  written(): Promise<void> | undefined
   /** Entries up to this one are in the database and need not be kept. */
   flushed(seq: number): void
+  /** Requests that have ended and are neither on disk nor in the database. */
+  owed(): number
+  /** Begins the file anew with all that is still needed: somebody has taken the old one away. */
+  renew(): void
   close(): void
 }
 
@@ -23,8 +25,9 @@ export const noJournal: Journal = {
   open() {},
   progress() {},
   done() {},
-  written: () => undefined,
   flushed() {},
+  owed: () => 0,
+  renew() {},
   close() {},
 }
 
@@ -35,4 +38,13 @@ export type Left = {
   settled: { seq: number; entry: Entry }[]
   /** Begun and never settled, with what they had cost by then. */
   open: { opening: Opening; tokens: number; nanoDollars: number }[]
+}
+
+/** A journal whose process does not write it any more. */
+export type Dead = {
+  node: string
+  /** False: it was written on another machine, so only its silence tells. */
+  sure: boolean
+  read(): Promise<Left>
+  remove(): void
 }

@@ -155,23 +155,24 @@ export function settleStatements(
 }
 
 /** What is leased of these accounts, counted anew. */
-export const recountStatement = (
+export function recountStatements(
   { dialect }: Pick<Db, 'dialect'>,
   accounts: readonly string[],
-): Statement => {
+): Statement[] {
+  if (accounts.length === 0) return []
   const sorted = [...accounts].sort()
-  const set =
-    'update account set leased = (select coalesce(sum(amount), 0) from lease where account = account.id)'
-  const fixed = set.replace('where account =', 'where lease.account =')
+  const sum =
+    'update account set leased = (select coalesce(sum(amount), 0) from lease where lease.account = account.id)'
   return dialect === 'sqlite'
-    ? {
-        query: { sql: `${fixed} where id = ?`, parameters: [] },
-        many: sorted.map((id) => [id]),
-      }
-    : {
-        query: {
-          sql: `${fixed} where id in (select id from account where id = any($1::text[]) order by id for update)`,
-          parameters: [sorted],
+    ? [{ query: { sql: `${sum} where id = ?`, parameters: [] }, many: sorted.map((id) => [id]) }]
+    : [
+        // Locked by a statement of its own: the next one then sees every lease that was granted before.
+        {
+          query: {
+            sql: 'select id from account where id = any($1::text[]) order by id for update',
+            parameters: [sorted],
+          },
         },
-      }
+        { query: { sql: `${sum} where id = any($1::text[])`, parameters: [sorted] } },
+      ]
 }

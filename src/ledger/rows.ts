@@ -2,6 +2,7 @@ import { inputTokens, outputTokens } from '../chat/chat.ts'
 import type { Json, JsonObject } from '../json/json.ts'
 import type { Statement } from '../store/db.ts'
 import type { Entry } from './ledger.ts'
+import { fitting } from './words.ts'
 
 /** What `spend_log.flags` holds. */
 export const flags = { stream: 1, estimated: 2, unpriced: 4, cached: 8 } as const
@@ -25,7 +26,36 @@ export function wordsOf(entry: Entry): string[] {
   ].filter((word): word is string => word !== undefined && word !== '')
 }
 
-type Words = (text: string) => number
+/** As it can be kept, whatever a client called its model, its tags or itself. The same entry where nothing is wrong. */
+export function fitted(entry: Entry): Entry {
+  const { payer, model } = entry
+  const tags = payer?.tags?.some(unfit) === true
+  const accounts = payer?.accounts.some(unfit) === true
+  if (!tags && !accounts && !unfit(model)) return entry
+  return {
+    ...entry,
+    model: fitting(model),
+    ...(payer && {
+      payer: {
+        ...payer,
+        accounts: payer.accounts.map(fitting),
+        ...(payer.tags && { tags: payer.tags.map(fitting) }),
+      },
+    }),
+  }
+}
+const unfit = (text: string): boolean => text.length > 512 || fitting(text) !== text
+
+type Lookup = (text: string) => number
+
+/** What a batch adds to each account. */
+export function spentBy(entries: readonly Entry[]): Map<string, number> {
+  const spent = new Map<string, number>()
+  for (const { payer, nanoDollars } of entries)
+    for (const account of payer?.accounts ?? [])
+      spent.set(account, (spent.get(account) ?? 0) + whole(nanoDollars))
+  return spent
+}
 
 /** The columns of `spend_log` a row is written with, and what PostgreSQL calls their types. */
 const logColumns = {
@@ -86,7 +116,7 @@ const hourColumns = {
 /** Rows and hourly sums of a batch of entries. `rows: false` keeps only the sums (`disable_spend_logs`). */
 export function statementsOf(
   entries: readonly Entry[],
-  wordOf: Words,
+  wordOf: Lookup,
   dialect: 'sqlite' | 'postgres',
   rows: boolean,
 ): Statement[] {
@@ -147,16 +177,16 @@ export function bulk(
   }
 }
 
-function logRow(entry: Entry, wordOf: Words): unknown[] {
+function logRow(entry: Entry, wordOf: Lookup): unknown[] {
   const { payer, usage } = entry
   const word = (text: string | undefined): number | null =>
     text === undefined || text === '' ? null : wordOf(text)
   return [
-    clean(entry.answerId ?? entry.requestId),
-    entry.answerId === undefined ? null : clean(entry.requestId),
-    entry.startedAt,
-    Math.max(0, Math.min(entry.endedAt - entry.startedAt, 2_000_000_000)),
-    entry.firstByteAt === undefined ? null : Math.max(0, entry.firstByteAt - entry.startedAt),
+    fitting(entry.answerId ?? entry.requestId),
+    entry.answerId === undefined ? null : fitting(entry.requestId),
+    whole(entry.startedAt),
+    span(entry.startedAt, entry.endedAt),
+    entry.firstByteAt === undefined ? null : span(entry.startedAt, entry.firstByteAt),
     wordOf(entry.operation),
     word(entry.keyId),
     word(payer?.userId),
@@ -167,13 +197,13 @@ function logRow(entry: Entry, wordOf: Words): unknown[] {
     word(entry.upstreamModel),
     word(entry.deploymentId),
     word(entry.provider),
-    entry.nanoDollars,
-    inputTokens(entry.usage),
-    outputTokens(usage),
-    usage.cacheRead,
+    whole(entry.nanoDollars),
+    whole(inputTokens(usage)),
+    whole(outputTokens(usage)),
+    whole(usage.cacheRead),
     cacheWrites(entry),
-    usage.reasoning,
-    entry.status,
+    whole(usage.reasoning),
+    whole(entry.status),
     word(entry.fault),
     (entry.stream ? flags.stream : 0) |
       (usage.estimated ? flags.estimated : 0) |
@@ -183,7 +213,14 @@ function logRow(entry: Entry, wordOf: Words): unknown[] {
   ]
 }
 
-const cacheWrites = ({ usage }: Entry): number => usage.cacheWrite + usage.cacheWrite1h
+const cacheWrites = ({ usage }: Entry): number => whole(usage.cacheWrite + usage.cacheWrite1h)
+
+/** Whatever a provider counted: no column takes a fraction, and one bad number must not hold up all the others. */
+const whole = (count: number): number =>
+  count > 0 ? Math.min(Math.round(count), Number.MAX_SAFE_INTEGER) : 0
+/** Milliseconds between two instants, though the clock may have been set meanwhile. */
+const span = (from: number, to: number): number =>
+  Math.max(0, Math.min(Math.round(to - from) || 0, 2_000_000_000))
 
 /** What most requests do not have. */
 function moreOf(entry: Entry): string | null {
@@ -205,16 +242,12 @@ function moreOf(entry: Entry): string | null {
   if (entry.group !== '' && entry.group !== entry.model) put('asked', entry.model)
   if (entry.error !== undefined)
     put('error', { message: entry.error.slice(0, 2000), code: String(entry.status) })
-  for (const _ in more) return clean(JSON.stringify(more))
+  for (const _ in more) return JSON.stringify(more)
   return null
 }
 
-/** PostgreSQL's text holds no NUL. */
-const clean = (text: string): string =>
-  text.includes('\u0000') ? text.replaceAll('\u0000', '') : text.replaceAll('\\u0000', '')
-
 /** Sums per hour, once for everybody and once for each party. */
-function hourRows(entries: readonly Entry[], wordOf: Words): (string | number)[][] {
+function hourRows(entries: readonly Entry[], wordOf: Lookup): (string | number)[][] {
   const rows = new Map<string, (string | number)[]>()
   for (const entry of entries) {
     const { payer } = entry
@@ -225,13 +258,13 @@ function hourRows(entries: readonly Entry[], wordOf: Words): (string | number)[]
     if (payer?.teamId) parties.push(['team', word(payer.teamId)])
     if (payer?.organizationId) parties.push(['organization', word(payer.organizationId)])
     if (payer?.customerId) parties.push(['customer', word(payer.customerId)])
-    for (const tag of payer?.tags ?? []) parties.push(['tag', word(tag)])
-    const hour = Math.floor(entry.startedAt / 3_600_000) * 3_600_000
+    for (const tag of new Set(payer?.tags?.map(word))) parties.push(['tag', tag])
+    const hour = Math.floor(whole(entry.startedAt) / 3_600_000) * 3_600_000
     const sums = [
-      entry.nanoDollars,
-      inputTokens(entry.usage),
-      outputTokens(entry.usage),
-      entry.usage.cacheRead,
+      whole(entry.nanoDollars),
+      whole(inputTokens(entry.usage)),
+      whole(outputTokens(entry.usage)),
+      whole(entry.usage.cacheRead),
       cacheWrites(entry),
       1,
       entry.fault === undefined ? 0 : 1,

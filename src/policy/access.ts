@@ -13,6 +13,8 @@ export type Access = {
   mayUse(caller: Caller, name: string): boolean
   /** Throws 403 where it may not. `asked` is the name the client said. */
   refuse(caller: Caller, name: string, asked: string): void
+  /** Throws 403 for a key that is bound to some models, where nobody can tell which model is meant. */
+  refuseBound(caller: Caller): void
   /** Of these names, those the caller may use; and names that only its own list has, under a wildcard. */
   visible(caller: Caller, names: readonly string[]): string[]
 }
@@ -98,6 +100,14 @@ export function createAccess(groups: () => Groups, parties: Parties | undefined)
         { type: `${who}_model_access_denied`, param: 'model', code: '403' },
       )
     },
+    refuseBound({ grant }) {
+      if (!grant || boundsOf(grant).every(({ models }) => opensAll(models))) return
+      throw new GatewayError(
+        'permission',
+        'this key is bound to some models, and this route passes whatever it is sent to a provider: use a key without such a bound, or a route that names its model',
+        { type: 'key_model_access_denied', param: 'model', code: '403' },
+      )
+    },
     visible(caller, names) {
       const seen = names.filter((name) => mayUse(caller, name))
       const { grant } = caller
@@ -117,6 +127,9 @@ export function createAccess(groups: () => Groups, parties: Parties | undefined)
     },
   }
 }
+
+const opensAll = (models: readonly string[]): boolean =>
+  models.includes('all-proxy-models') || models.includes('*')
 
 const special = new Set(['all-proxy-models', 'all-team-models', 'no-default-models'])
 const fits = (pattern: string, name: string): boolean =>

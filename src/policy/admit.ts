@@ -41,6 +41,8 @@ export type Worst = {
   output(): number | undefined
   /** Where it does not say: what the model can write at most; undefined: not known. */
   modelOutput(): number | undefined
+  /** Nobody can tell before the answer is there: a native route passed on to a provider. */
+  unknown?: true
   /** Images, seconds, characters…, for operations priced by them. */
   units?: Units | undefined
 }
@@ -148,6 +150,15 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
       ? 'clip'
       : 'refuse'
     const cheap = costAtMost(price, worst.input(), output, worst.units)
+    // Nobody can tell what it will cost: it is let in while anything is left.
+    if (worst.unknown) {
+      const one = books.purses.reserve(budgets, { amount: 1, short: 'clip' })
+      const into = (reserved: Reserved | Refused): Pass => {
+        if (reserved.ok) return passOf(entering, holders, taken, reserved, 1)
+        throw budgetRefusal(reserved, budgets, entering, 1, worst.input(), undefined, settings)
+      }
+      return one instanceof Promise ? one.then(into) : into(one)
+    }
     // What costs nothing passes an exhausted budget.
     if (cheap === 0) return passOf(entering, holders, taken, undefined, 0)
     const done = (reserved: Reserved | Refused): Pass | Promise<Pass> => {

@@ -62,6 +62,23 @@ test('order: only the lowest is drawn, one that states none comes last', async (
   assert.equal(await b.ask('g'), 'c')
 })
 
+test('who tries fallbacks out is not given the group, which is not blamed', async () => {
+  const b = bench([row('a'), row('b', 'h')], { fallbacks: { g: ['h'] }, retries: 2 })
+  const failFirst = new GatewayError('provider', 'asked for')
+  const { deployment, retries, fallbacks } = await b.router.route({
+    model: 'g',
+    tags: [],
+    retries: undefined,
+    fallbacks: undefined,
+    disableFallbacks: false,
+    failFirst,
+    signal: new AbortController().signal,
+    attempt: async ({ id }) => id,
+  })
+  assert.deepEqual([deployment.id, retries, fallbacks], ['b', 0, 1])
+  assert.equal(await b.ask('g'), 'a')
+})
+
 const tags: [
   name: string,
   asked: string[],

@@ -85,6 +85,8 @@ export type RouteAsk<T> = {
   disableFallbacks: boolean
   /** A fallback never opens what the caller may not use. */
   mayUse?: (group: string) => boolean
+  /** Somebody tries the fallbacks out: the group fails in this way, unasked and unblamed. */
+  failFirst?: GatewayError | undefined
   /** Others do not know what was said before, and neither do fallback groups. */
   only?: ((deployment: Deployment) => boolean) | undefined
   /** The answer is to be streamed. */
@@ -354,6 +356,7 @@ export function createRouter(options: RouterOptions): Router {
       const asked = groups.nameOf(ask.model)
       let error: GatewayError
       try {
+        if (ask.failFirst) throw ask.failFirst
         return await routeGroup(asked, ask, 0)
       } catch (cause) {
         error = Fault.from(cause)

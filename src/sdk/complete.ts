@@ -1,5 +1,6 @@
 import { type Answer, call } from '../call/call.ts'
 import { canceled } from '../call/connection-error.ts'
+import { mockFailure } from '../call/mock-failures.ts'
 import type { Ask } from '../call/prepare.ts'
 import type { Limits } from '../call/transport.ts'
 import { inputTokens, outputTokens, type Usage } from '../chat/chat.ts'
@@ -15,7 +16,7 @@ import type { PassedResult } from '../wire/wire.ts'
 import { costOfCall } from './costs.ts'
 import { type APIError, apiErrorFrom } from './errors.ts'
 import { hiddenOf, withHidden } from './hidden.ts'
-import { type Said, testing } from './options.ts'
+import type { Said } from './options.ts'
 import type { Room } from './room.ts'
 import { openStream } from './stream.ts'
 import type { ChatCompletion, ChatCompletionStream, CompletionBody, HiddenParams } from './types.ts'
@@ -145,7 +146,9 @@ async function attempt(
     to = asked.override(candidate)
     to = to.forClient[openaiChat.id] ?? to
     if (signal.aborted) throw canceled(signal)
-    if (said.controls.failFirst !== undefined && candidate.group === group) throw mockFailure(said)
+    const { failFirst } = said.controls
+    if (failFirst !== undefined && candidate.group === group)
+      throw mockFailure(failFirst, said.model)
     const limits = limitsOf(asked, to)
     const answer = await call(inbound, to, askOf(to, begun), room.calls, { signal, limits })
     if (answer.type === 'stream') return { type: 'stream', answer }
@@ -221,17 +224,6 @@ function limitsOf({ said, timeout, streamTimeout }: Call, to: Deployment): Limit
   const seconds = to.streamTimeout ?? (to.timeout === undefined ? streamTimeout : undefined)
   const streaming = seconds === undefined ? normal : seconds * 1000
   return { firstByteMs: streaming, idleMs: streaming }
-}
-
-function mockFailure({ controls, model }: Said): GatewayError {
-  const [, kind] = Object.entries(testing).find(([name]) => name === controls.failFirst) ?? []
-  return new GatewayError(
-    kind ?? 'provider',
-    `this failure of ${model} was asked for by ${controls.failFirst}`,
-    {
-      provider: 'Mock',
-    },
-  )
 }
 
 /** Nobody told the usage: it is counted, so that it is never zero. */

@@ -1,3 +1,4 @@
+import { isMockFailure, mockFailures } from '../call/mock-failures.ts'
 import * as keys from '../config/keys.ts'
 import { callParameters, isPrice } from '../config/names.ts'
 import { rowOf as findKey } from '../config/table.ts'
@@ -64,7 +65,7 @@ export function readOptions(options: unknown, idle: (name: string) => void): Sai
       tags: [...strings(said['tags']), ...strings(object(said['metadata'])['tags'])],
       callId: text(said['litellm_call_id']),
       mockError: mock instanceof Error ? mock : undefined,
-      failFirst: Object.keys(testing).find((name) => said[name] === true),
+      failFirst: Object.keys(mockFailures).find((name) => said[name] === true),
     },
   }
 }
@@ -76,7 +77,7 @@ export const isKnown = (name: string): boolean =>
 type Rule = 'provider' | 'row' | 'own' | 'idle' | 'refused'
 
 function ruleOf(name: string): Rule {
-  if (own.has(name) || Object.hasOwn(testing, name)) return 'own'
+  if (own.has(name) || isMockFailure(name)) return 'own'
   if (idle.has(name)) return 'idle'
   if (Object.hasOwn(refusals, name)) return 'refused'
   return isRowKey(name) ? 'row' : 'provider'
@@ -108,14 +109,6 @@ const refusals: Readonly<Record<string, string>> = {
     'azure_ad_token_provider is a function, which a call cannot carry: give azure_ad_token',
   client: 'completion takes no client: give api_key and api_base',
 }
-
-/** LiteLLM's ways to try fallbacks out. */
-export const testing = {
-  mock_testing_fallbacks: 'provider',
-  mock_testing_context_fallbacks: 'context_window',
-  mock_testing_content_policy_fallbacks: 'content_policy',
-  mock_testing_rate_limit_error: 'rate_limit',
-} as const
 
 /** A copy, as JSON says it. */
 export function jsonOf(value: unknown): JsonObject {

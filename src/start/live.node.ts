@@ -41,7 +41,7 @@ export type OpenLive = {
 
 /** Serves the models and settings of the database too, from now on, and whatever the files come to say. */
 export async function openLive(options: LiveNodeOptions): Promise<OpenLive> {
-  const { rooms, deps, config, store, files, env, log, watchMs = 2000 } = options
+  const { rooms, deps, config, store, files, env, log, watchMs = 1000 } = options
   let paths = files?.paths ?? []
   const read = async (): Promise<FileRead> => {
     if (!files) throw new Error('there are no files')
@@ -85,23 +85,29 @@ export async function openLive(options: LiveNodeOptions): Promise<OpenLive> {
   return { live, reload, close: watch.stop }
 }
 
-/** By a look at each, not by the system's events: editors and clusters put new files, or links, in the place of old ones. */
+/**
+ * By a look at each, not by the system's events: editors and clusters put new files, or links, in the place of old ones.
+ * What is still being written is left until it is as it was at the last look: the half of a file may well be a valid one.
+ */
 function watchFiles(paths: () => readonly string[], everyMs: number, changed: () => Promise<void>) {
-  let seen: string | undefined
+  let last: string | undefined
+  // Nothing yet: the files may have changed since they were read.
+  let taken: string | undefined
   let looking = false
   const look = async (): Promise<void> => {
     if (looking) return
     looking = true
     try {
       const now = (await Promise.all(paths().map(lookAt))).join('\n')
-      const differs = seen !== undefined && seen !== now
-      seen = now
-      if (differs) await changed()
+      const still = now === last
+      last = now
+      if (!still || now === taken) return
+      taken = now
+      await changed()
     } finally {
       looking = false
     }
   }
-  void look()
   const timer = setInterval(() => void look(), everyMs)
   timer.unref()
   return { stop: () => clearInterval(timer) }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { Db } from './db.ts'
 import type { Reader } from './docs.ts'
 import { nextReset, type ResetClock } from './durations.ts'
 import type { Tx } from './store.ts'
@@ -96,6 +97,21 @@ export async function setSpend(tx: Tx, id: string, nanoDollars: number): Promise
     .onConflict((conflict) => conflict.column('id').doUpdateSet({ spend: nanoDollars }))
     .execute()
   tx.changed('account', id)
+}
+
+/** Begins a new period where the old one has ended; whichever process comes first does it. */
+export async function resetAccount(
+  { query }: Db,
+  id: string,
+  duration: string | undefined,
+  clock: ResetClock,
+): Promise<void> {
+  await query
+    .updateTable('account')
+    .set({ spend: 0, resets_at: duration === undefined ? null : nextReset(duration, clock) })
+    .where('id', '=', id)
+    .where('resets_at', '<=', clock.now)
+    .execute()
 }
 
 /** What a deleted thing leaves: its account and those beside it. */

@@ -1,4 +1,5 @@
 import { sql, type Transaction } from 'kysely'
+import { isObject, type Json, object } from '../json/json.ts'
 import type { Db } from './db.ts'
 import { type Docs, readDocs, type WritableDocs, writeDocs } from './docs.ts'
 import type { Sealer } from './seal.ts'
@@ -23,6 +24,8 @@ export type Store = {
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T>
   /** Every document written, here or in another process. `id` is empty when more has changed than can be told. */
   onChange(hear: (kind: string, id: string) => void): void
+  /** Tells every process something that is no document. Returns its place in the order of things told. */
+  announce(kind: string, id: string): Promise<number>
   /** Hears what other processes have changed since it was last asked. */
   catchUp(): Promise<void>
   /** The place of the last change this process has heard of. */
@@ -34,6 +37,12 @@ export type Store = {
 }
 
 export type StoreOptions = { db: Db; node: string; sealer: Sealer; now?: () => number }
+
+/** Of what has changed this much is kept, for processes that were busy; who has missed more forgets all they know. */
+const changesKeptMs = 600_000
+const changesMax = 10_000
+/** Any number, the same in every process: whoever holds the lock tells. */
+const tellingLock = 7_205_759_403
 
 export async function createStore({
   db,
@@ -54,7 +63,69 @@ export async function createStore({
     return Number(row?.seq ?? 0)
   }
   let heardOf = await newest()
-  let version = await db.version?.()
+  let version: number | undefined
+  let sweptAt = now()
+
+  /**
+   * What makes the other processes hear. On PostgreSQL numbers are given out before they can be seen, and who has heard 8
+   * would never look for a 7 that comes later: so one process at a time takes numbers.
+   */
+  function saying(heard: readonly { kind: string; id: string }[]) {
+    const at = now()
+    const values = heard.map(({ kind, id }) => sql`(${kind}, ${id}, ${node}, ${at})`)
+    const inserts: ReturnType<typeof sql<{ seq: number }>>[] = []
+    for (let from = 0; from < values.length; from += 200)
+      inserts.push(
+        sql<{
+          seq: number
+        }>`insert into change (kind, id, node, at) values ${sql.join(values.slice(from, from + 200))} returning seq`,
+      )
+    return db.dialect === 'sqlite'
+      ? inserts
+      : [
+          sql`select pg_advisory_xact_lock(${tellingLock})`,
+          ...inserts,
+          sql`select pg_notify('throughway', ${node})`,
+        ]
+  }
+
+  /** Forgets what everybody has heard. */
+  async function sweep(): Promise<void> {
+    if (Math.abs(now() - sweptAt) < changesKeptMs / 2) return
+    sweptAt = now()
+    await db.query
+      .deleteFrom('change')
+      .where('at', '<', now() - changesKeptMs)
+      // The last one stays: SQLite counts on from the highest there is.
+      .where('seq', '<', (inner) => inner.selectFrom('change').select((a) => a.fn.max('seq').as('seq')))
+      .execute()
+  }
+
+  async function hearMore(): Promise<boolean> {
+    const rows = await db.query
+      .selectFrom('change')
+      .selectAll()
+      .where('seq', '>', heardOf)
+      .orderBy('seq')
+      .limit(changesMax)
+      .execute()
+    const first = rows[0]
+    // Some of it was swept before we looked. (Numbers that PostgreSQL has given out in vain make gaps too.)
+    if (first && first.seq > heardOf + 1 && heardOf > 0 && (await missed(heardOf))) tell('', '')
+    for (const { seq, kind, id, node: by } of rows) {
+      heardOf = Math.max(heardOf, seq)
+      if (by !== node) tell(kind, id)
+    }
+    return rows.length === changesMax
+  }
+
+  /** The last thing we heard is not there any more, so what came after it may not be either. */
+  const missed = async (seq: number): Promise<boolean> =>
+    (await db.query
+      .selectFrom('change')
+      .select('seq')
+      .where('seq', '=', seq)
+      .executeTakeFirst()) === undefined
 
   return {
     db,
@@ -72,13 +143,7 @@ export async function createStore({
         const docs = Object.fromEntries(kinds.map((kind) => [kind, writeDocs(kind, tx, deps)]))
         const done = await work({ ...docs, db: tx, changed: deps.changed } as unknown as Tx)
         const heard = changes.filter(({ kind }) => kind !== 'audit')
-        for (let at = 0; at < heard.length; at += 200)
-          await tx
-            .insertInto('change')
-            .values(heard.slice(at, at + 200).map((one) => ({ ...one, node, at: now() })))
-            .execute()
-        if (heard.length > 0 && db.dialect === 'postgres')
-          await sql`select pg_notify('throughway', ${node})`.execute(tx)
+        if (heard.length > 0) for (const say of saying(heard)) await say.execute(tx)
         return done
       })
       for (const { kind, id } of changes) tell(kind, id)
@@ -87,23 +152,20 @@ export async function createStore({
     onChange(hear) {
       ears.push(hear)
     },
+    async announce(kind, id) {
+      const said = await db.batch(
+        saying([{ kind, id }]).map((statement) => ({ query: statement.compile(db.query) })),
+      )
+      const row = said.flatMap(({ rows }) => rows).find((one) => isObject(one) && 'seq' in one)
+      return Number(object(row as Json)['seq'] ?? 0)
+    },
     async catchUp() {
-      if (db.version) {
-        const is = await db.version()
-        if (is === version) return
-        version = is
-      }
-      const rows = await db.query
-        .selectFrom('change')
-        .selectAll()
-        .where('seq', '>', heardOf)
-        .orderBy('seq')
-        .limit(10_000)
-        .execute()
-      for (const { seq, kind, id, node: by } of rows) {
-        heardOf = Math.max(heardOf, seq)
-        if (by !== node) tell(kind, id)
-      }
+      await sweep()
+      const is = await db.version?.()
+      if (is !== undefined && is === version) return
+      while (await hearMore());
+      // Only now: what could not be read is looked for again.
+      version = is
     },
     heard: () => heardOf,
     sealer,

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Finish } from '../../chat/chat.ts'
 import { type FaultKind, GatewayError } from '../../errors.ts'
 import type { Json, JsonObject } from '../../json/json.ts'
-import { heard, partsOf } from './generators.test.ts'
+import { heard, partsOf } from '../testing.test.ts'
 import { cohere } from './wire.ts'
 
 const notes = { model: 'm' }

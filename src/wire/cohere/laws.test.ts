@@ -12,7 +12,7 @@ import {
   targetOf,
   wildJson,
   word,
-} from './generators.test.ts'
+} from '../testing.test.ts'
 import { cohere } from './wire.ts'
 
 type Said = { thinking: string; words: string[]; plan: string[]; calls: JsonObject[]; cut: number }
@@ -138,15 +138,5 @@ test('nothing but GatewayError is thrown for any JSON', () => {
         targetOf('cohere', 'command-a', { dropParams: true }),
       ),
   ]
-  fc.assert(
-    fc.property(wild, (body) => {
-      for (const attempt of tries)
-        try {
-          attempt(body)
-        } catch (error) {
-          if (!GatewayError.is(error)) throw error
-        }
-    }),
-    { numRuns: 300 },
-  )
+  refusesInOwnWords(wild, tries)
 })

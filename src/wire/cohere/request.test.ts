@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { GatewayError } from '../../errors.ts'
 import type { Json, JsonObject } from '../../json/json.ts'
 import type { Target } from '../wire.ts'
-import { asked, targetOf } from './generators.test.ts'
+import { asked, targetOf } from '../testing.test.ts'
 import { cohere } from './wire.ts'
 
 const command = targetOf('cohere_chat', 'command-a-03-2025', {

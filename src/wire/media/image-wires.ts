@@ -146,13 +146,9 @@ function* generated(request: ImageRequest, model: string, lacks: Lacks): Exchang
     text(first['finishReason']) ??
     text(object(bodies[0]?.['promptFeedback'])['blockReason'])
   const usages = bodies.flatMap((one) => googleUsage(one['usageMetadata']) ?? [])
-  const usage = usages.reduce<ImageResult['usage']>((sum, one) => {
-    if (!sum) return one
-    const { raw: _, ...rest } = one
-    const all = { ...sum }
-    for (const key of tokenKeys) all[key] += rest[key]
-    return all
-  }, undefined)
+  const usage = usages[0] && { ...usages[0] }
+  if (usage)
+    for (const other of usages.slice(1)) for (const key of tokenKeys) usage[key] += other[key]
   return { ...result(made, reason), ...(usage && { usage: n === 1 ? usage : withoutRaw(usage) }) }
 }
 

@@ -12,7 +12,7 @@ import {
   targetOf,
   wildJson,
   word,
-} from '../cohere/generators.test.ts'
+} from '../testing.test.ts'
 import { ollama } from './wire.ts'
 
 const at = '2026-01-01T00:00:00Z'
@@ -119,17 +119,7 @@ test('nothing but GatewayError is thrown for any JSON', () => {
         targetOf('ollama', 'm', { dropParams: true }),
       ),
   ]
-  fc.assert(
-    fc.property(wild, (body) => {
-      for (const attempt of tries)
-        try {
-          attempt(body)
-        } catch (error) {
-          if (!GatewayError.is(error)) throw error
-        }
-    }),
-    { numRuns: 300 },
-  )
+  refusesInOwnWords(wild, tries)
 })
 
 test('arguments nested too deeply to be written again are a fault of the provider', () => {

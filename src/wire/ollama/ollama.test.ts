@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Finish } from '../../chat/chat.ts'
 import { type FaultKind, GatewayError } from '../../errors.ts'
 import type { Json, JsonObject } from '../../json/json.ts'
-import { asked, heard, partsOf, targetOf } from '../cohere/generators.test.ts'
+import { asked, heard, partsOf, targetOf } from '../testing.test.ts'
 import type { Target } from '../wire.ts'
 import { ollama } from './wire.ts'
 

@@ -11,7 +11,7 @@ import {
   targetOf,
   wildJson,
   word,
-} from '../cohere/generators.test.ts'
+} from '../testing.test.ts'
 import { replicate } from './wire.ts'
 
 const hash = 'ab'.repeat(32)
@@ -229,15 +229,5 @@ test('nothing but GatewayError is thrown for any JSON', () => {
         to('a/b', true),
       ),
   ]
-  fc.assert(
-    fc.property(wild, (body) => {
-      for (const attempt of tries)
-        try {
-          attempt(body)
-        } catch (error) {
-          if (!GatewayError.is(error)) throw error
-        }
-    }),
-    { numRuns: 200 },
-  )
+  refusesInOwnWords(wild, tries, 200)
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { asked, targetOf } from '../cohere/generators.test.ts'
+import { asked, targetOf } from '../testing.test.ts'
 import { encodePrompt } from './prompt.ts'
 
 const talk = [
