@@ -10,11 +10,11 @@ import type { ProviderSpec } from '../src/provider/spec.ts'
 import { version } from '../src/version.ts'
 
 /**
- * Whatever a table can write, written by it: docs/config.md, data/config.schema.json, docs/providers.md and two blocks of
- * README.md. With `--check` nothing is written, and what is out of date, or says of itself what is not so, is an error.
+ * Whatever a table can write, written by it: docs/config.md, data/config.schema.json, docs/cli.md, docs/providers.md and
+ * two blocks of README.md. With `--check` nothing is written, and what is out of date, or says of itself what is not so, is an error.
  */
 const root = join(import.meta.dirname, '..')
-const writers = ['scripts/config-docs.ts', 'scripts/provider-docs.ts']
+const writers = ['scripts/config-docs.ts', 'scripts/cli-docs.ts', 'scripts/provider-docs.ts']
 
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
 const problems: string[] = []

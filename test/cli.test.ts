@@ -1,5 +1,6 @@
-import { equal, match, ok } from 'node:assert/strict'
+import { equal, match, ok, rejects } from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -175,6 +176,30 @@ describe('the bin', { concurrency: 2 }, () => {
     const { err } = await server.ended
     match(err, /^NativeModule http$/m)
     equal(err.match(/^NativeModule internal\/deps\/(amaro|undici)\/.*$/m)?.[0], undefined)
+  })
+
+  test('SIGTERM to the shell that npm starts it through ends it too', async (t) => {
+    // What npm does: a shell with the command, and SIGTERM for that shell.
+    const command = `"${process.execPath}" "${bin}" --port 0 --data-dir npm`
+    const shell = spawn('sh', ['-c', command], {
+      cwd: folder,
+      env: { ...keyless, HOME: folder, PATH: process.env['PATH'], npm_lifecycle_event: 'start' },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    t.after(() => shell.stdout.destroy())
+    let said = ''
+    const url = await new Promise<string>((resolve) =>
+      shell.stdout.on('data', (chunk) => {
+        const found = /curl (http:\S+?)\/v1/.exec((said += chunk))
+        if (found?.[1]) resolve(found[1])
+      }),
+    )
+    equal((await post(url, 'mock/echo')).status, 200)
+    // Its end of the pipe is closed when the server has ended, not the shell.
+    const ended = once(shell.stdout, 'end')
+    shell.kill('SIGTERM')
+    await ended
+    await rejects(post(url, 'mock/echo'))
   })
 
   test('--model answers every name; JSON logs hold no admin key; a second signal does not wait', async (t) => {

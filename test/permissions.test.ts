@@ -93,6 +93,8 @@ describe('the table of routes', () => {
       'GET /health/liveness',
       'GET /health/readiness',
       'GET /openapi.json',
+      'GET /public/litellm_model_cost_map',
+      'GET /public/model_cost_map',
     ])
   })
 

@@ -10,6 +10,8 @@ import { keyInfoRoutes } from './key-info.ts'
 import { keyListRoutes } from './key-list.ts'
 import { keyRoutes } from './keys.ts'
 import { modelGroupRoutes } from './model-groups.ts'
+import { modelHubRoutes } from './model-hub.ts'
+import { modelPageRoutes } from './model-pages.ts'
 import { modelRoutes } from './models.ts'
 import { notOfferedRoutes } from './not-offered.ts'
 import { organizationMemberRoutes } from './organization-members.ts'
@@ -59,6 +61,8 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...organizationRoutes,
   ...organizationMemberRoutes,
   ...modelRoutes,
+  ...modelPageRoutes,
+  ...modelHubRoutes,
   ...credentialRoutes,
   ...configRoutes,
   ...tagRoutes,

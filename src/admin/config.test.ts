@@ -5,12 +5,13 @@ import { type JsonObject, list, object } from '../json/json.ts'
 import { accountOf, setSpend } from '../store/accounts.ts'
 import { configRoutes } from './config.ts'
 import type { FileRead } from './live.ts'
+import { modelHubRoutes } from './model-hub.ts'
 import { modelRoutes } from './models.ts'
 import { type Office, openOffice } from './office.test.ts'
 
 const canary = 'sk-CANARY-0123456789abcdef'
 const opened = (config: JsonObject = {}, serving: Parameters<typeof openOffice>[2] = {}) =>
-  openOffice([...configRoutes, ...modelRoutes], config, serving)
+  openOffice([...configRoutes, ...modelHubRoutes, ...modelRoutes], config, serving)
 const messageOf = (body: JsonObject) => String(object(body['error'])['message'])
 const call = (office: Office, who: string, model: string) =>
   office.ask(who, 'POST', '/v1/chat/completions', {

@@ -6,9 +6,8 @@ import { rowOf } from '../config/table.ts'
 import { publicParams } from '../gateway/models.ts'
 import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
-import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
+import { isObject, type Json, type JsonObject, list, object, text } from '../json/json.ts'
 import { isSecretKey } from '../provider/secrets.ts'
-import { accountOf } from '../store/accounts.ts'
 import { name } from './fields.ts'
 import {
   changesAtOnce,
@@ -19,17 +18,7 @@ import {
   variablesName,
 } from './live-settings.ts'
 import { liveOf } from './live-visit.ts'
-import {
-  type AdminRoute,
-  badRequest,
-  booksOf,
-  dollarsOf,
-  iso,
-  json,
-  readBody,
-  readQuery,
-  storeOf,
-} from './route.ts'
+import { type AdminRoute, badRequest, json, readBody, readQuery, storeOf } from './route.ts'
 
 const rowsOf: Readonly<Record<SectionName, Rows>> = {
   litellm_settings: litellmSettings,
@@ -68,12 +57,12 @@ async function updateConfig(visit: Visit): Promise<Outgoing> {
   )
   return json({
     message: 'Config updated successfully',
-    ...(await change(visit, new Map(changes))),
+    ...(await changeSections(visit, new Map(changes))),
   })
 }
 
 /** Puts values over those set before, all sections at once. Throws 400 where the sections would not be right. */
-async function change(
+export async function changeSections(
   visit: Visit,
   changes: ReadonlyMap<string, JsonObject>,
 ): Promise<{ warnings?: string[]; restart_required?: string[] }> {
@@ -238,7 +227,7 @@ async function updateField(visit: Visit): Promise<Outgoing> {
   refuseUnknownField(key, field)
   // Bodies were JSON.
   const value = (field_value ?? null) as Json
-  const more = await change(visit, new Map([[key, { [field]: value }]]))
+  const more = await changeSections(visit, new Map([[key, { [field]: value }]]))
   return json({
     param_name: key,
     field_name: field,
@@ -259,7 +248,7 @@ async function deleteField(visit: Visit): Promise<Outgoing> {
       `Field name=${field.slice(0, 100)} not in DB: only what was set over the API is taken away here`,
       'field_name',
     )
-  const more = await change(visit, new Map([[key, { [field]: null }]]))
+  const more = await changeSections(visit, new Map([[key, { [field]: null }]]))
   return json({ param_name: key, field_name: field, message: 'Field deleted', ...more })
 }
 
@@ -314,62 +303,6 @@ async function reload(visit: Visit): Promise<Outgoing> {
   })
 }
 
-const publicBody = z
-  .looseObject({ model_groups: z.array(name).max(10_000) })
-  .meta({ id: 'PublicModelGroups' })
-const linksBody = z
-  .looseObject({ useful_links: z.record(name, z.unknown()) })
-  .meta({ id: 'UsefulLinks' })
-
-async function makePublic(visit: Visit): Promise<Outgoing> {
-  const { model_groups: groups } = await readBody(visit, publicBody)
-  const { router } = visit.rooms
-  const unknown = groups.find((group) => !router.knows(router.groups.nameOf(group)))
-  if (unknown !== undefined)
-    throw badRequest(`model_groups: there is no model '${unknown.slice(0, 100)}'`, 'model_groups')
-  await change(visit, new Map([['litellm_settings', { public_model_groups: groups }]]))
-  return json({
-    message: 'Successfully updated public model groups',
-    public_model_groups: groups,
-  })
-}
-
-async function updateLinks(visit: Visit): Promise<Outgoing> {
-  const { useful_links: links } = await readBody(visit, linksBody)
-  // Bodies were JSON.
-  const said = { public_model_groups_links: links as JsonObject }
-  await change(visit, new Map([['litellm_settings', said]]))
-  return json({ message: 'Successfully updated useful links', useful_links: links })
-}
-
-/** Providers whose spend is bounded, with what they have spent. */
-async function providerBudgets(visit: Visit): Promise<Outgoing> {
-  const { config } = liveOf(visit)
-  const bounds = Object.entries(
-    object(object(config.raw['router_settings'])['provider_budget_config']),
-  )
-  const accounts = await booksOf(visit).accounts(
-    bounds.map(([provider]) => accountOf.provider(provider)),
-  )
-  return json({
-    providers: Object.fromEntries(
-      bounds.map(([provider, said]) => {
-        const { budget_limit, max_budget, time_period, budget_duration } = object(said)
-        const account = accounts.get(accountOf.provider(provider))
-        return [
-          provider,
-          {
-            budget_limit: number(budget_limit) ?? number(max_budget) ?? null,
-            time_period: text(time_period) ?? text(budget_duration) ?? null,
-            spend: dollarsOf(account?.spend ?? 0),
-            budget_reset_at: account?.resetsAt == null ? null : iso(account.resetsAt),
-          },
-        ]
-      }),
-    ),
-  })
-}
-
 const row = (
   method: AdminRoute['method'],
   path: string,
@@ -388,21 +321,4 @@ export const configRoutes: readonly AdminRoute[] = [
   row('POST', '/config/field/update', 'admin', 'Change one setting', updateField, fieldBody),
   row('POST', '/config/field/delete', 'admin', 'Take back a change', deleteField, fieldNameBody),
   row('GET', '/get/config/callbacks', 'view', 'Who hears of requests', callbacks),
-  row('GET', '/provider/budgets', 'view', 'Budgets of providers', providerBudgets),
-  row(
-    'POST',
-    '/model_group/make_public',
-    'admin',
-    'Which models are public',
-    makePublic,
-    publicBody,
-  ),
-  row(
-    'POST',
-    '/model_hub/update_useful_links',
-    'admin',
-    'Links of the hub',
-    updateLinks,
-    linksBody,
-  ),
 ]

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { type JsonObject, list, object } from '../json/json.ts'
 import { configRoutes } from './config.ts'
 import { credentialRoutes } from './credentials.ts'
+import { modelPageRoutes } from './model-pages.ts'
 import { modelRoutes } from './models.ts'
 import { type Office, openOffice } from './office.test.ts'
 
@@ -12,10 +13,14 @@ async function opened(
   config: JsonObject = {},
   serving: Parameters<typeof openOffice>[2] = {},
 ): Promise<Office> {
-  const office = await openOffice([...modelRoutes, ...credentialRoutes, ...configRoutes], config, {
-    env: { FROM_ENV: 'sk-env-0123456789abcdef', OPENAI_API_KEY: 'sk-house-0123456789abcdef' },
-    ...serving,
-  })
+  const office = await openOffice(
+    [...modelRoutes, ...modelPageRoutes, ...credentialRoutes, ...configRoutes],
+    config,
+    {
+      env: { FROM_ENV: 'sk-env-0123456789abcdef', OPENAI_API_KEY: 'sk-house-0123456789abcdef' },
+      ...serving,
+    },
+  )
   for (const name of ['kim', 'lee']) await office.person(name)
   await office.person('vic', 'proxy_admin_viewer')
   await office.key('red', { user_id: 'kim', team_id: 'red' })

@@ -1,8 +1,8 @@
 import * as z from 'zod'
-import { describeDeployment, publicParams } from '../gateway/models.ts'
+import { publicParams } from '../gateway/models.ts'
 import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
-import { isObject, type JsonObject, list, object, text } from '../json/json.ts'
+import { type JsonObject, list, object, text } from '../json/json.ts'
 import { isAdmin } from '../policy/caller.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import type { Doc } from '../store/docs.ts'
@@ -18,11 +18,7 @@ import {
   iso,
   json,
   notFound,
-  numberIn,
-  pageOf,
-  pagesOf,
   readBody,
-  readQuery,
   storeOf,
 } from './route.ts'
 import { runsTeam, standingOf } from './standing.ts'
@@ -75,6 +71,7 @@ async function addModel(visit: Visit): Promise<Outgoing> {
     model_info: withoutNulls(info),
   }
   if (rooms.router.groups.all().some((one) => one.id === id)) throw taken(id)
+  await refuseStranger(visit, text(entry.model_info['team_id']))
   const scoped = await forTeam(visit, id, entry)
   await refuseUnfit(visit, id, scoped)
   const doc = await storeOf(visit).write(async (tx) => {
@@ -155,9 +152,7 @@ async function refuseUnfit(visit: Visit, id: string, entry: Entry): Promise<void
     litellm_params: entry.litellm_params,
     model_info: { ...entry.model_info, id, db_model: true },
   })
-  if (isAdmin(caller)) return
-  await refuseStranger(visit, text(entry.model_info['team_id']))
-  refuseBorrowed(entry, deployments)
+  if (!isAdmin(caller)) refuseBorrowed(entry, deployments)
 }
 
 async function refuseStranger(visit: Visit, teamId: string | undefined): Promise<void> {
@@ -308,66 +303,6 @@ function shown(visit: Visit, doc: Doc<'model'>): JsonObject {
   }
 }
 
-const infoQuery = z.object({
-  page: numberIn(1, 100_000, 1),
-  size: numberIn(1, 1000, 50),
-  model: name.optional(),
-  modelId: name.optional(),
-  teamId: name.optional(),
-  search: name.optional(),
-  sortBy: z.enum(['model_name', 'created_at', 'updated_at', 'costs', 'status']).optional(),
-  sortOrder: z.enum(['asc', 'desc']).default('asc'),
-})
-
-/** Deployments the caller may use, by the page. */
-async function modelPages(visit: Visit): Promise<Outgoing> {
-  const asked = readQuery(visit, infoQuery)
-  const { rooms, caller } = visit
-  const wanted = asked.search?.toLowerCase()
-  const docs = new Map((await storeOf(visit).docs.model.list()).map((doc) => [doc.id, doc]))
-  const nameOf = ({ group, row }: Deployment) => text(row.info['team_public_model_name']) ?? group
-  const all = rooms.router.groups.all().filter((one) => {
-    if (!(rooms.access?.mayUse(caller, one.group) ?? true)) return false
-    if (asked.model !== undefined && nameOf(one) !== asked.model) return false
-    if (asked.modelId !== undefined && one.id !== asked.modelId) return false
-    if (asked.teamId !== undefined && text(one.row.info['team_id']) !== asked.teamId) return false
-    return wanted === undefined || nameOf(one).toLowerCase().includes(wanted)
-  })
-  const { sortBy } = asked
-  if (sortBy) {
-    const rank = (one: Deployment): string | number => {
-      if (sortBy === 'model_name') return nameOf(one)
-      if (sortBy === 'costs') return Number(one.info['input_cost_per_token'] ?? 0)
-      if (sortBy === 'status') return docs.has(one.id) ? 1 : 0
-      const doc = docs.get(one.id)
-      return (sortBy === 'created_at' ? doc?.createdAt : doc?.updatedAt) ?? 0
-    }
-    const way = asked.sortOrder === 'desc' ? -1 : 1
-    all.sort((a, b) => (rank(a) < rank(b) ? -way : rank(a) > rank(b) ? way : 0))
-  }
-  const { limit, offset } = pageOf(asked.page, asked.size)
-  return json({
-    data: all.slice(offset, offset + limit).map((one) => {
-      const row = describeDeployment(one)
-      const doc = docs.get(one.id)
-      if (!doc || !isObject(row['model_info'])) return row
-      return {
-        ...row,
-        model_info: {
-          ...row['model_info'],
-          created_at: iso(doc.createdAt),
-          updated_at: iso(doc.updatedAt),
-          created_by: doc.data['created_by'] ?? null,
-        },
-      }
-    }),
-    total_count: all.length,
-    current_page: asked.page,
-    total_pages: pagesOf(all.length, asked.size),
-    size: asked.size,
-  })
-}
-
 const row = (
   method: AdminRoute['method'],
   path: string,
@@ -415,7 +350,6 @@ export const modelRoutes: readonly AdminRoute[] = [
   row('POST', '/model/delete', 'self_write', 'Take a deployment out', removeModel, idBody),
   row('POST', '/model/block', 'admin', 'Stop using a deployment', block(true), blockBody, modelRow),
   row('POST', '/model/unblock', 'admin', 'Use it again', block(false), blockBody, modelRow),
-  row('GET', '/v2/model/info', 'info', 'Deployments with their facts, by the page', modelPages),
   ...['', '/slow_responses', '/exceptions'].map((tail) =>
     notOffered('GET', `/model/metrics${tail}`),
   ),

@@ -26,7 +26,7 @@ export type Office = {
   /** What providers were asked. */
   asked: Asked[]
   /** `who` is a key's name given to `person`, or `admin`, the holder of the master key. */
-  ask(who: string, method: string, path: string, body?: JsonObject): Promise<Told>
+  ask(who: string, method: string, path: string, body?: JsonObject | string): Promise<Told>
   /** A user with a key by which `ask` knows them. */
   person(name: string, role?: string, key?: KeyOf): Promise<void>
   /** Any key: what it says of its user, team and organisation. */

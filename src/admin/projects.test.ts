@@ -172,6 +172,12 @@ test('who may do what with a project', async () => {
       undefined,
       { boss: 200, plain: 200, viewer: 200, stranger: 403 },
     ],
+    [
+      'POST',
+      '/project/new',
+      { team_id: 't', metadata: { disable_global_guardrails: true } },
+      { boss: 403 },
+    ],
     ['GET', '/project/info?project_id=no', undefined, { boss: 403, viewer: 404 }],
     ['DELETE', '/project/delete', { project_ids: ['p'] }, { boss: 403, viewer: 403 }],
   ]

@@ -5,11 +5,11 @@ import type { JsonObject } from '../json/json.ts'
 import {
   countSpendRows,
   payloadOf,
-  type SpendFilter,
   type SpendOrder,
   type SpendRow,
   spendRows,
 } from '../store/spend.ts'
+import type { SpendFilter } from '../store/spend-filter.ts'
 import { spendSums } from '../store/spend-sums.ts'
 import { dollars, name } from './fields.ts'
 import {

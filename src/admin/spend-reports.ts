@@ -231,10 +231,17 @@ async function resetSpend(visit: Visit): Promise<Outgoing> {
   // What was answered before is part of what is reset.
   await books.flush()
   await books.store.write(async (tx) => {
-    for (const kind of ['key:', 'team:'])
-      await tx.db.updateTable('account').set({ spend: 0 }).where('id', 'like', `${kind}%`).execute()
-    // More accounts than can be told one by one.
-    tx.changed('account', '')
+    for (const kind of ['key:', 'team:']) {
+      const reset = await tx.db
+        .updateTable('account')
+        .set({ spend: 0 })
+        .where('id', 'like', `${kind}%`)
+        .where('spend', '<>', 0)
+        .returning('id')
+        .execute()
+      // What processes hold of their budgets, they look at again.
+      for (const { id } of reset) tx.changed('account', id)
+    }
   })
   return json({
     message: 'Spend for all API Keys and Teams reset successfully',

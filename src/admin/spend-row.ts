@@ -77,6 +77,8 @@ function metadataOf(row: SpendRow, failed: boolean): JsonObject {
     additional_usage_values: {
       cache_read_input_tokens: row.cacheRead,
       cache_creation_input_tokens: row.cacheWrite,
+      /** Images, seconds, characters, pages: whatever is not counted in tokens. */
+      ...object(more['units']),
     },
     cost_breakdown: costOf(row),
     attempted_retries: number(more['retries']) ?? 0,

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import type { Visit } from '../gateway/routes.ts'
 import { seesAll } from '../policy/caller.ts'
-import type { Sight } from '../store/spend.ts'
+import type { Sight } from '../store/spend-filter.ts'
 import { name } from './fields.ts'
 import { badRequest, storeOf } from './route.ts'
 import { administeredBy, standingOf } from './standing.ts'

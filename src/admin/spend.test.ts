@@ -68,6 +68,7 @@ async function opened(): Promise<Office> {
       keyId: kim,
       nanoDollars: dollar,
       retries: 2,
+      units: { seconds: 2.5, images: 0, resolution: '720p', pixels: Number.NaN },
       payer: { userId: 'kim', tags: ['a', 'b'], keyAlias: 'kim', sessionId: 's1', ip: '10.1.1.1' },
     }),
     entry('r1', hours(2), {
@@ -226,6 +227,12 @@ test('a row is shown as LiteLLM shows it, and never holds a key', async () => {
     [['a', 'b'], 's1', '10.1.1.1'],
   )
   assert.deepEqual([more['user_api_key_alias'], more['attempted_retries']], ['kim', 2])
+  assert.deepEqual(more['additional_usage_values'], {
+    cache_read_input_tokens: 0,
+    cache_creation_input_tokens: 0,
+    seconds: 2.5,
+    resolution: '720p',
+  })
   assert.ok(!JSON.stringify([row, other]).includes(canary))
 })
 

@@ -64,7 +64,7 @@ const memberUpdate = z
   })
   .refine(isNamed, nameless)
   .meta({ id: 'TeamMemberUpdate' })
-const resetTo = z.object({ reset_to: spent }).meta({ id: 'ResetSpend' })
+const resetTo = z.object({ reset_to: spent }).meta({ id: 'MemberResetSpend' })
 
 type Added = { member: Doc<'team_member'>; user: Doc<'gateway_user'> }
 

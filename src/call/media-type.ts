@@ -63,7 +63,7 @@ const usual: ReadonlyMap<string, string> = new Map([
 ])
 
 /** By the first bytes, as the WHATWG's MIME Sniffing Standard knows them; undefined for what has no mark. */
-function sniff(head: Uint8Array): string | undefined {
+export function sniff(head: Uint8Array): string | undefined {
   const text = String.fromCharCode(...head.subarray(0, 16))
   const mark = marks.find(([start]) => text.startsWith(start))
   if (mark) return mark[1]

@@ -4,6 +4,7 @@ import { toUtf8 } from '../json/latin1.ts'
 import { stringify } from '../json/parse.ts'
 import { patch } from '../json/patch.ts'
 import { type Deployment, join } from '../provider/deployment.ts'
+import { mediaWireOf } from '../provider/operations.ts'
 import { sentSecrets } from '../provider/secrets.ts'
 import { hide } from '../wire/hide.ts'
 import type { Inbound } from '../wire/inbound.ts'
@@ -30,6 +31,17 @@ export type OperationAnswer = {
   headers: Record<string, string>
   dropped: readonly string[]
   told: Told
+}
+
+/** How this deployment speaks an operation. Throws where its provider does not offer it. */
+export function wayOf({ spec }: Deployment, operation: Operation): string {
+  const wire = mediaWireOf(spec, operation.id)
+  if (wire !== undefined && operation.knows(wire)) return wire
+  throw new GatewayError(
+    'not_offered',
+    `${spec.name} does not offer ${operation.id.replaceAll('_', ' ')} here; docs/providers.md says who does`,
+    { param: 'model' },
+  )
 }
 
 /** Speaks to one deployment about one operation. Throws GatewayError. */

@@ -181,6 +181,10 @@ const sse = (...events: (JsonObject | string)[]): Told => ({
     .map((event) => `data: ${typeof event === 'string' ? event : JSON.stringify(event)}\n\n`)
     .join(''),
 })
+const lines = (...events: JsonObject[]): Told => ({
+  type: 'application/stream+json',
+  body: events.map((event) => `${JSON.stringify(event)}\n`).join(''),
+})
 const aws = ({ body }: Told): Told => ({
   type: 'application/vnd.amazon.eventstream',
   body: payloads(typeof body === 'string' ? body : '', 7),
@@ -280,6 +284,12 @@ const tgiEvents = [
   { index: 2, token: { id: 2, text: 'ezi', special: false }, generated_text: null },
   { token: { id: 3, text: '</s>', special: true }, ...tgiWhole },
 ]
+const cohereWhole = {
+  generation_id: 'g',
+  text: 'Grüezi',
+  finish_reason: 'COMPLETE',
+  meta: { billed_units: { input_tokens: 7, output_tokens: 2 } },
+}
 const tgiParameters = { return_full_text: false, details: true }
 
 const providers: Record<string, Provider> = {
@@ -1089,6 +1099,150 @@ const providers: Record<string, Provider> = {
         ask: hi,
         told: json({ chatResponse: { text: '', errorMessage: 'toxic' } }),
         error: ['provider', /toxic/],
+      },
+    },
+  },
+  'cohere_chat, version 1': {
+    model: 'cohere_chat/command-r',
+    params: { api_base: 'https://api.cohere.ai/v1/chat', api_key: 'co-key-1' },
+    headers: { authorization: 'Bearer co-key-1' },
+    problem: /COHERE_API_KEY/,
+    cases: {
+      basic: {
+        ask: {
+          messages: [
+            { role: 'system', content: 'S' },
+            { role: 'user', content: 'One' },
+            { role: 'assistant', content: 'Two' },
+            ...hi.messages,
+          ],
+          max_tokens: 9,
+          top_p: 0.5,
+          stop: 'END',
+          response_format: { type: 'json_object' },
+          safety_mode: 'NONE',
+        },
+        url: 'https://api.cohere.ai/v1/chat',
+        sent: {
+          model: 'command-r',
+          message: 'Hi',
+          chat_history: [
+            { role: 'USER', message: 'One' },
+            { role: 'CHATBOT', message: 'Two' },
+          ],
+          preamble: 'S',
+          max_tokens: 9,
+          p: 0.5,
+          stop_sequences: ['END'],
+          response_format: { type: 'json_object' },
+          safety_mode: 'NONE',
+        },
+        told: json(cohereWhole),
+        ...hello,
+      },
+      stream: {
+        ask: { ...hi, stream: true },
+        sent: { model: 'command-r', message: 'Hi', stream: true },
+        told: lines(
+          { event_type: 'stream-start', generation_id: 'g' },
+          { event_type: 'text-generation', text: 'Grü' },
+          { event_type: 'search-queries-generation', search_queries: [] },
+          { event_type: 'text-generation', text: 'ezi' },
+          { event_type: 'stream-end', finish_reason: 'COMPLETE', response: cohereWhole },
+        ),
+        ...hello,
+      },
+      'a stream that tells all at its end': {
+        ask: { ...hi, stream: true },
+        told: lines({ event_type: 'stream-end', response: cohereWhole }),
+        ...hello,
+      },
+      tools: {
+        ask: { ...hi, tools: [look] },
+        sent: {
+          model: 'command-r',
+          message: 'Hi',
+          tools: [
+            {
+              name: 'look',
+              description: 'Looks',
+              parameter_definitions: { city: { description: '', type: 'str', required: true } },
+            },
+          ],
+        },
+        told: json({
+          text: '',
+          finish_reason: 'COMPLETE',
+          tool_calls: [{ name: 'look', parameters: { city: 'Zug' } }],
+        }),
+        ...looked,
+      },
+      'a call, told thrice': {
+        ask: { ...hi, stream: true, tools: [look] },
+        told: lines(
+          { event_type: 'tool-calls-chunk', text: 'I look.' },
+          { event_type: 'tool-calls-chunk', tool_call_delta: { index: 0, name: 'look' } },
+          { event_type: 'tool-calls-chunk', tool_call_delta: { index: 0, parameters: '{"ci' } },
+          {
+            event_type: 'tool-calls-generation',
+            text: 'I look.',
+            tool_calls: [{ name: 'look', parameters: { city: 'Zug' } }],
+          },
+          {
+            event_type: 'stream-end',
+            finish_reason: 'COMPLETE',
+            response: {
+              text: 'I look.',
+              tool_calls: [{ name: 'look', parameters: { city: 'Zug' } }],
+            },
+          },
+        ),
+        text: 'I look.',
+        ...looked,
+      },
+      'tool loop': {
+        ask: { ...loop, tools: undefined },
+        sent: {
+          model: 'command-r',
+          message: '',
+          chat_history: [
+            { role: 'USER', message: 'Hi' },
+            {
+              role: 'CHATBOT',
+              message: '',
+              tool_calls: [{ name: 'look', parameters: { city: 'Zug' } }],
+            },
+          ],
+          tool_results: [
+            {
+              call: { name: 'look', parameters: { city: 'Zug' } },
+              outputs: [{ output: 'sunny' }],
+            },
+          ],
+          preamble: 'Be kind.',
+        },
+        told: json(cohereWhole),
+        ...hello,
+      },
+      image: { ask: image, error: ['bad_request', /does not take image\/png/] },
+      'a choice of tools': {
+        ask: { ...hi, tools: [look], tool_choice: 'required' },
+        error: ['unsupported_params', /'tool_choice'/],
+      },
+      error: {
+        ask: hi,
+        told: json({ message: 'invalid api token' }, 401),
+        error: ['authentication', /invalid api token/],
+      },
+      'an error in a stream': {
+        ask: { ...hi, stream: true },
+        told: lines({
+          event_type: 'stream-end',
+          finish_reason: 'ERROR',
+          error: 'no capacity',
+          response: {},
+        }),
+        error: ['provider', /no capacity/],
       },
     },
   },

@@ -178,7 +178,7 @@ async function writeBeside(
   return { path, remove: () => rm(folder, { recursive: true, force: true }) }
 }
 
-/** Of files that may not be there; comments in one of them make it unreadable, which is said by nobody. */
+/** The first of files that may not be there. */
 async function firstObject(paths: readonly string[]): Promise<JsonObject> {
   for (const path of paths) {
     const said = await readFile(path, 'utf8').catch(() => undefined)
@@ -231,5 +231,5 @@ function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv): 
     })
   })
 }
-const passed = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
+const passed = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 const byKeyboard: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGQUIT'])

@@ -32,11 +32,16 @@ export function greet(greeting: Greeting, { bold, dim, cyan, yellow }: Paint): s
 }
 
 function nextStep({ source, offer, url, key }: Greeting): string {
-  if (offer.example === undefined)
-    return source.type === 'file'
-      ? `It has no chat model yet: add one to model_list in ${source.path} and start again.`
-      : 'None of its models can be called yet: the warnings say why.'
+  if (offer.example === undefined) return withoutExample(source, offer)
   return `Try it:\n\n${curl(url, offer.example, key)}`
+}
+
+function withoutExample(source: Source, { counts, usable }: Offer): string {
+  if (source.type === 'file' && counts.size === 0)
+    return `It has no model yet: add one to model_list in ${source.path} and start again.`
+  return usable === 0
+    ? 'None of its models can be called yet: the warnings say why.'
+    : 'None of its models is for chat: GET /v1/models lists them.'
 }
 
 /** Works as it stands here, in any Unix shell. */

@@ -6,7 +6,9 @@ import { matched } from '../router/groups.ts'
 export type Offer = {
   /** Models by provider, in the order of the rows. */
   counts: ReadonlyMap<string, number>
-  /** A name to try, which exists and costs little. */
+  /** Rows that can be called. */
+  usable: number
+  /** A chat model to try, which exists and costs little. */
   example: string | undefined
 }
 
@@ -25,6 +27,7 @@ export function offerOf(
   const named = usable.find(({ group, info }) => !group.includes('*') && isChat(info))
   return {
     counts,
+    usable: usable.length,
     example: named?.group ?? firstOf(usable, (one) => cheapest(one, catalogue, today)),
   }
 }
@@ -52,7 +55,9 @@ export function namesOf(
   })
 }
 
-const isChat = ({ mode }: Deployment['info']): boolean => mode === undefined || mode === 'chat'
+/** Models of OpenAI's Responses are spoken to from chat too. */
+const isChat = ({ mode }: Deployment['info']): boolean =>
+  mode === undefined || mode === 'chat' || mode === 'responses'
 
 /** With tools, because those without are old; without free ones, which are trials that end. */
 function cheapest(deployment: Deployment, catalogue: Catalogue, today: string): string | undefined {
@@ -66,5 +71,5 @@ function cheapest(deployment: Deployment, catalogue: Catalogue, today: string): 
       continue
     if (best === undefined || price < best.price) best = { name, price }
   }
-  return best?.name ?? names[0]?.name
+  return best?.name ?? (deployment.group.includes('*') ? names[0]?.name : undefined)
 }

@@ -14,6 +14,7 @@ import type { Options } from './flags.ts'
 import { type Greeting, greet } from './greeting.ts'
 import { type Offer, offerOf } from './offer.ts'
 import { noticeLines, type Prepared, prepare } from './settings.node.ts'
+import { watchShellOfNpm } from './shell.node.ts'
 import type { Terminal } from './terminal.node.ts'
 
 /** Starts the gateway. Resolves with an exit code when it has not started; else the process ends by a signal. */
@@ -137,6 +138,7 @@ function closeOnSignals(running: Running, log: StartOptions['log']): void {
   }
   process.on('SIGTERM', close)
   process.on('SIGINT', close)
+  watchShellOfNpm(() => close('SIGTERM'))
 }
 
 async function greetingOf(

@@ -6,8 +6,9 @@ import { after, before, test } from 'node:test'
 import { planDeployments } from '../start/start.node.ts'
 import { credentialsOf } from './credentials.ts'
 import type { Options } from './flags.ts'
-import { curl } from './greeting.ts'
+import { curl, greet } from './greeting.ts'
 import { offerOf } from './offer.ts'
+import { plain } from './paint.ts'
 import { noticeLines, prepare } from './settings.node.ts'
 
 let folder = ''
@@ -203,6 +204,43 @@ test('to try: nothing whose key is missing', async () => {
   const { deployments, catalogue } = await plan({ model: 'gpt-5.5' })
   equal(offerOf(deployments, catalogue, today).example, undefined)
 })
+
+const greetings: [name: string, rows: string, said: RegExp][] = [
+  ['no model at all', '[]', /It has no model yet: add one to model_list in \S+ and start again\./],
+  [
+    'a key is missing',
+    '[{ model_name: a, litellm_params: { model: openai/gpt-4o } }]',
+    /None of its models can be called yet: the warnings say why\./,
+  ],
+  [
+    'no chat model',
+    '[{ model_name: a, litellm_params: { model: openai/text-embedding-3-small, api_key: k } }]',
+    /None of its models is for chat: GET \/v1\/models lists them\./,
+  ],
+  [
+    'a chat model among others',
+    '[{ model_name: a, litellm_params: { model: openai/text-embedding-3-small, api_key: k } }, { model_name: b, litellm_params: { model: openai/gpt-4o, api_key: k } }]',
+    /Try it:[^{]+-d '\{"model":"b"/,
+  ],
+]
+for (const [name, rows, said] of greetings)
+  test(`the greeting: ${name}`, async () => {
+    await writeFile(file('greeted.yaml'), `model_list: ${rows}\n`)
+    const { deployments, catalogue } = await plan({ config: file('greeted.yaml') })
+    const text = greet(
+      {
+        url: 'http://127.0.0.1:1',
+        wide: false,
+        source: { type: 'file', path: file('greeted.yaml') },
+        offer: offerOf(deployments, catalogue, today),
+        key: { needed: false },
+        admin: undefined,
+        notes: [],
+      },
+      plain,
+    )
+    match(text, said)
+  })
 
 test('a wildcard row counts the models it matches', async () => {
   const { deployments, catalogue } = await plan({}, { OPENAI_API_KEY: 'a' })

@@ -375,7 +375,9 @@ function streamBody(
     const out = relay.end(usage)
     if (relay.fault) return fail(relay.fault)
     drain(rest)
-    settle(relay.failure && named(relay.failure, deployment))
+    // The client has the whole answer only once a crash cannot lose it.
+    const written = settle(relay.failure && named(relay.failure, deployment))
+    if (written) await written
     return out
   }
 

@@ -1,5 +1,5 @@
 import { named } from '../call/call.ts'
-import { type OperationAnswer, operate } from '../call/operate.ts'
+import { type OperationAnswer, operate, wayOf } from '../call/operate.ts'
 import type { Ask } from '../call/prepare.ts'
 import { noUsage, type Usage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
@@ -7,9 +7,8 @@ import type { Incoming, Outgoing } from '../http/http.ts'
 import { type Json, type JsonObject, list } from '../json/json.ts'
 import type { Worst } from '../policy/admit.ts'
 import type { Caller } from '../policy/caller.ts'
-import { priceOf } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
-import { mediaWireOf } from '../provider/operations.ts'
+import { isPricedBySize, sizedPrice } from '../provider/sized.ts'
 import type { Routed } from '../router/router.ts'
 import { type Inbound, listen, type Said } from '../wire/inbound.ts'
 import { boundaryOf } from '../wire/media/form.ts'
@@ -71,7 +70,7 @@ export async function serveOperation(
     const speak = (to: Deployment): Promise<OperationAnswer> =>
       operate(
         operation,
-        wireFor(to, operation),
+        wayOf(to, operation),
         { said, upload, context: ask.context, check: refuseLate },
         brought(to, controls, rooms),
         ask,
@@ -135,23 +134,13 @@ async function asked(
   return { answer, deployment, retries: 0, fallbacks: 0, release: () => {} }
 }
 
-/** Some pictures have a price for each size and quality, in entries of their own: `high/1024-x-1536/gpt-image-1`. */
 async function pricedBySize(
   to: Deployment,
-  { usage, units }: Told,
+  told: Told,
   said: Inbound,
   rooms: Rooms,
 ): Promise<Deployment> {
-  const { image, imageOf, pixel } = to.price.pieces
-  if (usage || !units?.images || image !== undefined || imageOf.size > 0 || pixel > 0) return to
-  const catalogue = await rooms.catalogue()
-  const size = textual(said.field('size'))
-  const quality = textual(said.field('quality'))
-  const model = textual(to.row.info['base_model']) ?? to.target.model
-  const found = catalogue.findImage(to.provider, model, { size, quality })
-  if (!found) return to
-  const info = { ...found.info, mode: 'image_generation' }
-  return { ...to, info, price: priceOf(info, to.priceOptions) }
+  return isPricedBySize(to, told) ? sizedPrice(to, said, await rooms.catalogue()) : to
 }
 
 /** Where nobody names a model, and nobody need. */
@@ -255,16 +244,6 @@ function worstOf(
   }
 }
 
-function wireFor(to: Deployment, operation: Operation): string {
-  const wire = mediaWireOf(to.spec, operation.id)
-  if (wire !== undefined && operation.knows(wire)) return wire
-  throw new GatewayError(
-    'not_offered',
-    `${to.spec.name} does not offer ${operation.id.replaceAll('_', ' ')} here; docs/providers.md says who does`,
-    { param: 'model' },
-  )
-}
-
 /** A field of the gateway's own that comes behind a large file cannot be heeded any more, nor kept from the provider unsaid. */
 function refuseLate(name: string): void {
   if (!isControl(name)) return
@@ -334,9 +313,10 @@ async function live(
   }
   const source = told.body[Symbol.asyncIterator]()
   let closed = false
-  const settle = (cause: unknown): void => {
-    if (closed) return
+  const settle = (cause: unknown): Promise<void> | undefined => {
+    if (closed) return undefined
     closed = true
+    let written: Promise<void> | undefined
     release(cause === undefined ? undefined : receipt.failed(cause))
     try {
       const { usage, units } = told.tap?.end() ?? {}
@@ -344,8 +324,9 @@ async function live(
       receipt.units = units ?? receipt.units
       noteUnpriced(receipt, rooms)
     } finally {
-      receipt.settle()
+      written = receipt.settle()
     }
+    return written
   }
   const body: AsyncIterable<Uint8Array> = {
     [Symbol.asyncIterator]: () => ({
@@ -354,7 +335,7 @@ async function live(
         try {
           const step = await source.next()
           if (step.done) {
-            settle(undefined)
+            await settle(undefined)
             return { done: true, value: undefined }
           }
           told.tap?.push(step.value)

@@ -179,7 +179,7 @@ function answer(
       else if (deployment && model !== undefined)
         receipt.deployment = await pricedAs(deployment, model, rooms)
     } finally {
-      receipt.settle()
+      await receipt.settle()
     }
   }
   const headers: Record<string, string> = {

@@ -91,6 +91,13 @@ test('what let it in is given back after it has been recorded, once', () => {
   assert.deepEqual(heard, ['open', 'record 7 key:k', 'release'])
 })
 
+test('what is not counted in tokens goes to the ledger too', () => {
+  const { entries, receipt } = open()
+  receipt.units = { seconds: 1.5 }
+  receipt.settle()
+  assert.deepEqual(entries[0]?.units, { seconds: 1.5 })
+})
+
 test('a failure is noted with its kind and status', () => {
   const { entries, receipt } = open()
   assert.equal(receipt.failed(new GatewayError('rate_limit', 'x')).kind, 'rate_limit')

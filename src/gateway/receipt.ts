@@ -120,6 +120,7 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
         upstreamModel: deployment?.target.model,
         stream: receipt.stream,
         usage: receipt.usage,
+        ...(receipt.units && { units: receipt.units }),
         nanoDollars,
         priced,
         retries: receipt.retries,

@@ -237,15 +237,16 @@ export const routes: readonly Route[] = [
     summary: 'OpenAI parameters a model takes',
     run: ({ incoming, rooms }) => supportedParams(rooms, queryOf(incoming)),
   }),
-  ...route(
-    'GET',
-    '/get/litellm_model_cost_map /public/litellm_model_cost_map /public/model_cost_map',
-    {
-      permission: 'info',
-      summary: 'The catalogue of models and prices',
-      run: ({ rooms }) => costMap(rooms),
-    },
-  ),
+  ...route('GET', '/get/litellm_model_cost_map', {
+    permission: 'info',
+    summary: 'The catalogue of models and prices',
+    run: ({ rooms }) => costMap(rooms),
+  }),
+  ...route('GET', '/public/litellm_model_cost_map /public/model_cost_map', {
+    permission: 'public',
+    summary: 'The same, as it is published',
+    run: ({ rooms }) => costMap(rooms),
+  }),
   ...route('GET', '/health', {
     permission: 'admin',
     summary: 'Calls every deployment once',

@@ -1,13 +1,17 @@
 import { sql } from 'kysely'
-import { noUsage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
-import { type Account, readAccounts } from '../store/accounts.ts'
-import { isUniqueViolation, type Statement, Superseded } from '../store/db.ts'
+import { type Account, readAccounts, resetAccount } from '../store/accounts.ts'
+import { isAway, isRefusal, type Statement, Superseded } from '../store/db.ts'
 import type { Store } from '../store/store.ts'
-import type { Journal, Left } from './journal.ts'
+import type { Dead, Journal } from './journal.ts'
+import { recountStatements } from './lease.ts'
 import type { Entry, Opening } from './ledger.ts'
-import { announce, createPurses, type Purses, resetAccount } from './purse.ts'
-import { statementsOf, wordsOf } from './rows.ts'
+import { beatMs, createNodes, type Nodes } from './nodes.ts'
+import { createPurses, type Flush, type Purses } from './purse.ts'
+import { fitted, spentBy, statementsOf, wordsOf } from './rows.ts'
+import { sweepNodes } from './sweep.ts'
+import { takeOver } from './takeover.ts'
+import { createWords } from './words.ts'
 
 /** The database's side of the ledger: budgets, rows, sums; and management's way to them. */
 export type Books = {
@@ -28,11 +32,9 @@ export type Books = {
   written(): Promise<void> | undefined
   /** Throws where nothing more may be begun, because what has ended cannot be written. */
   refuseWhenFull(): void
-  /** Answers the books of processes that are no more. */
-  takeOver(left: Left): Promise<void>
   /** Processes that serve on this database, this one included. */
   nodes(): number
-  /** What is written stays for this long and no longer; see `retain`. */
+  /** Writes what waits, gives back what is held, and closes the database. */
   close(): Promise<void>
 }
 
@@ -40,107 +42,210 @@ export type BooksOptions = {
   store: Store
   journal: Journal
   now?(): number
+  /** Milliseconds that only go forward. */
+  mono?(): number
   clock?: { timeZone?: string; timeOfDay?: string }
   host: string
   /** Rows of single requests; false: only sums (`disable_spend_logs`). */
   rows?: boolean
   log(level: 'error' | 'warn' | 'info', message: string, more?: Record<string, unknown>): void
-  /** Told how many processes serve, and which number this one is. */
-  onNodes?(count: number, self: number): Promise<void> | void
-  /** Reads the journals of dead processes that lie beside ours; run now and then. */
-  findDead?(): Promise<{ left: Left; remove(): void }[]>
+  /** Told the numbers of the processes that serve, and which of them this one is. */
+  onNodes?(alive: readonly number[], self: number): Promise<void> | void
+  /** Journals that lie beside ours and that nobody writes any more; asked now and then. */
+  findDead?(): Dead[]
 }
 
 /** Entries that wait to be written while the database is away; past this no new request is let in. */
 const waitingMax = 100_000
+/** The same, of entries that are not on disk either: what a crash would lose. */
+const owedMax = 500
 const batchMax = 2000
 const flushMs = 100
-const heartbeatMs = 1000
-/** A newcomer waits no longer than this for the others. */
-const joinMs = 2500
-/** A process that has not been heard of for so long is gone. */
-export const lapsedMs = 5000
-const wordsMax = 50_000
+const buryMs = 5000
+const progressMs = 1000
+
+type Waiting = { seq: number; entry: Entry }
 
 export async function createBooks(options: BooksOptions): Promise<Books> {
-  const { store, journal, log } = options
+  const { store, journal, log, rows = true, clock = {} } = options
   const now = options.now ?? Date.now
-  const clock = options.clock ?? {}
+  const mono = options.mono ?? (() => performance.now())
   const { db, node } = store
-  let waiting: { seq: number; entry: Entry }[] = []
+  let waiting: Waiting[] = []
   /** Spent and not written, by account. */
   const unwritten = new Map<string, number>()
   const begun = new Map<number, Opening>()
+  /** Of requests that another process has closed in our place, what it has counted for them. */
+  const counted = new Map<number, number>()
   let lastSeq = 0
   let flushedSeq = 0
   let lastOpened = 0
+  let batchSize = batchMax
   let running: Promise<void> | undefined
+  /** A batch of which nobody knows whether it was written. */
+  let doubt: { batch: Waiting[]; upTo: number; known(written: boolean): void } | undefined
   let failing = false
-  let living = 1
   let closed = false
 
   const purses = createPurses({
     store,
     now,
+    mono,
     clock,
     flush,
     unwritten: (account) => unwritten.get(account) ?? 0,
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    others: () => nodes.others(),
   })
-  const words = createWords(store)
+  const words = createWords(db)
 
-  await db.query
-    .insertInto('node')
-    .values({
-      id: node,
-      host: options.host,
-      started_at: now(),
-      heartbeat_at: now(),
-      seen: 0,
-      flushed: 0,
-      taken_by: null,
-    })
-    .execute()
+  // Before anything is answered, and before the living are counted: what the last process left counts.
+  await buryAll(({ sure }) => sure)
+  const nodes: Nodes = await createNodes({
+    store,
+    host: options.host,
+    now,
+    mono,
+    onLook(alive, self) {
+      purses.setNodes(alive.length)
+      return options.onNodes?.(alive, self)
+    },
+    onHeard: purses.heardAt,
+  })
 
   /** Everything that waits now, in one transaction with the mark how far the journal has come. */
   async function writeOnce(): Promise<void> {
-    const batch = waiting.slice(0, batchMax)
+    if (doubt) await resolveDoubt()
+    const batch = waiting.slice(0, batchSize)
     const entries = batch.map(({ entry }) => entry)
     const wordOf = await words.known(entries.flatMap(wordsOf))
     const spent = spentBy(entries)
     const upTo = batch.at(-1)?.seq ?? flushedSeq
-    const flushing = purses.takeFlush(spent)
+    const flushing = await purses.takeFlush(spent)
+    const mark = sql`update node set flushed = ${upTo}
+      where id = ${node} and taken_by is null and flushed = ${flushedSeq}`
+    const statements: Statement[] = [
+      { query: mark.compile(db.query), expect: 1 },
+      ...statementsOf(entries, wordOf, db.dialect, rows),
+      ...flushing.statements,
+    ]
     try {
-      const statements: Statement[] = [
-        {
-          query:
-            sql`update node set flushed = ${upTo}, heartbeat_at = ${now()} where id = ${node} and taken_by is null`.compile(
-              db.query,
-            ),
-          expect: 1,
-        },
-        ...statementsOf(entries, wordOf, db.dialect, options.rows ?? true),
-        ...flushing.statements,
-      ]
       await db.batch(statements)
     } catch (cause) {
-      flushing.failed()
-      if (cause instanceof Superseded && !closed)
-        log(
-          'error',
-          'another process has taken this one for dead and closed its books: what it answers from now on may be counted twice until it is started again',
-        )
+      doubt = { batch, upTo, ...flushing.failed() }
+      await afterFailure(cause, batch)
       throw cause
     }
-    flushing.done()
+    batchSize = batchMax
+    written(batch, upTo, flushing)
+  }
+
+  function written(batch: readonly Waiting[], upTo: number, flushing?: Flush): void {
+    flushing?.done()
     waiting = waiting.slice(batch.length)
-    for (const [account, amount] of spent) {
+    for (const [account, amount] of spentBy(batch.map(({ entry }) => entry))) {
       const rest = (unwritten.get(account) ?? 0) - amount
       if (rest === 0) unwritten.delete(account)
       else unwritten.set(account, rest)
     }
     flushedSeq = upTo
     journal.flushed(upTo)
+  }
+
+  /** The connection broke, perhaps after the commit: the mark in our row tells. */
+  async function resolveDoubt(): Promise<void> {
+    if (!doubt) return
+    const own = await ownRow()
+    if (own === undefined || own.taken_by !== null) {
+      await revive()
+      return
+    }
+    const { batch, upTo, known } = doubt
+    doubt = undefined
+    const isWritten = upTo > flushedSeq && Number(own.flushed) >= upTo
+    known(isWritten)
+    if (isWritten) written(batch, upTo)
+  }
+
+  const ownRow = () =>
+    db.query
+      .selectFrom('node')
+      .select(['flushed', 'taken_by'])
+      .where('id', '=', node)
+      .executeTakeFirst()
+
+  /** One entry that the database does not take must not hold up the others. */
+  async function afterFailure(cause: unknown, batch: readonly Waiting[]): Promise<void> {
+    if (cause instanceof Superseded || isAway(cause) || !isRefusal(cause)) return
+    if (batch.length > 1) {
+      batchSize = Math.ceil(batch.length / 2)
+      return
+    }
+    const [one] = batch
+    if (!one) return
+    log('error', 'the database refuses the row of a request: it is left out, and its spend', {
+      cause,
+      request: one.entry.requestId,
+      nanoDollars: one.entry.nanoDollars,
+    })
+    doubt?.known(false)
+    doubt = undefined
+    for (const account of one.entry.payer?.accounts ?? [])
+      purses.spend(account, -one.entry.nanoDollars)
+    written(batch, flushedSeq)
+    batchSize = batchMax
+  }
+
+  /**
+   * Another process has taken this one for dead, as after a machine that stood still: it has written what our journal
+   * said, closed what was open, and freed our leases. We go on from there.
+   */
+  async function revive(): Promise<void> {
+    const own = await ownRow()
+    const upTo = Math.max(flushedSeq, Number(own?.flushed ?? 0))
+    doubt?.known(false)
+    doubt = undefined
+    const done = waiting.filter(({ seq }) => seq <= upTo)
+    for (const { entry } of done)
+      for (const account of entry.payer?.accounts ?? []) purses.spend(account, -entry.nanoDollars)
+    const known = await alreadyCounted([...begun])
+    purses.forgetAll()
+    await db.batch([
+      own
+        ? {
+            query: sql`update node set taken_by = null where id = ${node}`.compile(db.query),
+            expect: 1,
+          }
+        : {
+            query:
+              sql`insert into node (id, host, started_at, heartbeat_at, seen, flushed, taken_by)
+              values (${node}, ${options.host}, ${now()}, ${now()}, 0, ${upTo}, null)`.compile(
+                db.query,
+              ),
+          },
+    ])
+    for (const [opened, nanoDollars] of known) counted.set(opened, nanoDollars)
+    written(done, upTo)
+    journal.renew()
+    log('warn', 'another process had taken this one for dead and closed its books: they go on', {
+      requests: done.length,
+    })
+  }
+
+  /** Requests in flight that were closed in our place have rows, with what they had cost by then. */
+  async function alreadyCounted(open: readonly [number, Opening][]): Promise<[number, number][]> {
+    const found: [number, number][] = []
+    for (let at = 0; at < open.length; at += 200) {
+      const some = new Map(open.slice(at, at + 200).map(([opened, one]) => [one.requestId, opened]))
+      for (const { request_id, spend } of await db.query
+        .selectFrom('spend_log')
+        .select(['request_id', 'spend'])
+        .where('request_id', 'in', [...some.keys()])
+        .where('call_id', 'is', null)
+        .execute())
+        found.push([some.get(request_id) ?? 0, Number(spend)])
+    }
+    return found
   }
 
   async function flush(): Promise<void> {
@@ -155,13 +260,14 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
   }
 
   function flushQuietly(): void {
-    if (waiting.length === 0 && !purses.pending()) return
+    if (waiting.length === 0 && !purses.pending() && !doubt) return
     flush().then(
       () => {
         if (failing) log('info', 'spend is written again')
         failing = false
       },
       (cause: unknown) => {
+        if (cause instanceof Superseded) return
         if (!failing)
           log('error', 'spend cannot be written now; it is kept and tried again', { cause })
         failing = true
@@ -169,56 +275,20 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
     )
   }
 
-  /**
-   * Learns who else serves. A newcomer waits until everybody has said that they know of it: until then they may count
-   * limits by themselves.
-   */
-  async function countNodes(): Promise<void> {
-    const rows = await db.query
-      .selectFrom('node')
-      .select(['seq', 'seen', 'id'])
-      .where('taken_by', 'is', null)
-      .where('heartbeat_at', '>', now() - lapsedMs)
-      .execute()
-    const newest = Math.max(...rows.map(({ seq }) => Number(seq)), 0)
-    living = Math.max(1, rows.length)
-    purses.setNodes(living)
-    await options.onNodes?.(living, Number(rows.find(({ id }) => id === node)?.seq ?? 0))
-    const own = rows.find(({ id }) => id === node)
-    if (own && Number(own.seen) < newest)
-      await db.query.updateTable('node').set({ seen: newest }).where('id', '=', node).execute()
-  }
-
-  async function join(): Promise<void> {
-    await countNodes()
-    if (living === 1) return
-    const own = await db.query
-      .selectFrom('node')
-      .select('seq')
-      .where('id', '=', node)
-      .executeTakeFirstOrThrow()
-    await announce(store, 'node', node)
-    const end = now() + joinMs
-    for (;;) {
-      const unaware = await db.query
-        .selectFrom('node')
-        .select('id')
-        .where('taken_by', 'is', null)
-        .where('heartbeat_at', '>', now() - lapsedMs / 2)
-        .where('seen', '<', own.seq)
-        .execute()
-      if (unaware.length === 0 || now() > end) return
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-  }
-
   const quietly = (what: string, work: () => Promise<unknown>): (() => void) => {
     let busy = false
+    let told = false
     return () => {
       if (busy || closed) return
       busy = true
       work()
-        .catch((cause: unknown) => log('warn', `${what} has to wait`, { cause }))
+        .then(() => {
+          told = false
+        })
+        .catch((cause: unknown) => {
+          if (!told && !closed) log('warn', `${what} has to wait`, { cause })
+          told = true
+        })
         .finally(() => {
           busy = false
         })
@@ -226,17 +296,29 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
   }
   const catchUp = quietly('hearing of other processes', () => store.catchUp())
   const beat = quietly('the heartbeat', async () => {
-    await db.query.updateTable('node').set({ heartbeat_at: now() }).where('id', '=', node).execute()
-    await countNodes()
+    if (!(await nodes.beat())) await revive()
   })
   const reset = quietly('starting budgets again', resetDue)
   const bury = quietly('closing the books of processes that ended', async () => {
-    for (const { left, remove } of (await options.findDead?.()) ?? []) {
-      await takeOver(left)
-      remove()
-    }
-    await releaseLapsed()
+    const lapsed = new Set(nodes.lapsed())
+    await buryAll(({ node: one, sure }) => (sure ? !nodes.lives(one) : lapsed.has(one)))
+    await sweepNodes(db, node, now(), [...lapsed])
   })
+
+  async function buryAll(isDead: (one: Dead) => boolean): Promise<void> {
+    for (const one of options.findDead?.() ?? []) {
+      if (!isDead(one)) continue
+      const taken = await takeOver(db, node, await one.read(), words, rows)
+      one.remove()
+      if (!taken) continue
+      for (const account of taken.accounts) purses.forget(account)
+      if (taken.requests > 0)
+        log('warn', 'closed the books of a process that did not', {
+          requests: taken.requests,
+          unfinished: taken.unfinished,
+        })
+    }
+  }
 
   /** Budgets whose period has ended, whoever holds them. */
   async function resetDue(): Promise<void> {
@@ -249,127 +331,8 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
     if (due.length === 0) return
     await flush()
     for (const { id, duration } of due) {
-      await resetAccount(store, id, duration ?? undefined, clock, now())
+      await resetAccount(db, id, duration ?? undefined, { ...clock, now: now() })
       purses.forget(id)
-    }
-  }
-
-  /**
-   * A process on another machine that is not heard of any more: what it had reserved stays reserved until its own
-   * journal is read, the rest of its leases is free again.
-   */
-  async function releaseLapsed(): Promise<void> {
-    const gone = await db.query
-      .selectFrom('node')
-      .select('id')
-      .where('taken_by', 'is', null)
-      .where('heartbeat_at', '<', now() - 3 * lapsedMs)
-      .execute()
-    for (const { id } of gone) {
-      const idle = await db.query
-        .selectFrom('lease')
-        .select(['account', 'amount', 'busy'])
-        .where('node', '=', id)
-        .whereRef('amount', '>', 'busy')
-        .limit(1000)
-        .execute()
-      for (const { account } of idle)
-        await db.batch([
-          {
-            query:
-              sql`update lease set amount = busy where account = ${account} and node = ${id}`.compile(
-                db.query,
-              ),
-          },
-          {
-            query: releaseSum(account).compile(db.query),
-          },
-        ])
-    }
-  }
-
-  const releaseSum = (account: string) =>
-    sql`update account set leased = (select coalesce(sum(amount), 0) from lease where account = ${account}) where id = ${account}`
-
-  /** Writes what a dead process had settled, and what it left open as far as it had come; then frees its leases. */
-  async function takeOver(left: Left): Promise<void> {
-    const row = await db.query
-      .selectFrom('node')
-      .select(['id', 'flushed', 'taken_by'])
-      .where('id', '=', left.node)
-      .executeTakeFirst()
-    // It never got as far as telling the database that it exists, or somebody was here first.
-    if (row?.taken_by) return
-    const flushed = Number(row?.flushed ?? 0)
-    const settled = left.settled.filter(({ seq }) => seq > flushed)
-    const entries = [...settled.map(({ entry }) => entry), ...left.open.map(entryOfOpen)]
-    const wordOf = await words.known(entries.flatMap(wordsOf))
-    const spent = spentBy(entries)
-    const accounts = new Set([
-      ...(
-        await db.query.selectFrom('lease').select('account').where('node', '=', left.node).execute()
-      ).map(({ account }) => account),
-    ])
-    const statements: Statement[] = [
-      row
-        ? {
-            query:
-              sql`update node set taken_by = ${node} where id = ${left.node} and taken_by is null`.compile(
-                db.query,
-              ),
-            expect: 1,
-          }
-        : {
-            query:
-              sql`insert into node (id, host, started_at, heartbeat_at, seen, flushed, taken_by) values (${left.node}, '', 0, 0, 0, 0, ${node})`.compile(
-                db.query,
-              ),
-          },
-      ...statementsOf(entries, wordOf, db.dialect, options.rows ?? true),
-      ...[...spent]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([id, amount]) => ({
-          query:
-            sql`insert into account (id, spend, total, leased) values (${id}, ${amount}, ${amount}, 0)
-            on conflict (id) do update set spend = account.spend + ${amount}, total = account.total + ${amount}`.compile(
-              db.query,
-            ),
-        })),
-      { query: sql`delete from lease where node = ${left.node}`.compile(db.query) },
-      ...[...accounts].sort().map((account) => ({ query: releaseSum(account).compile(db.query) })),
-    ]
-    try {
-      await db.batch(statements)
-    } catch (cause) {
-      // Another process was there first, and wrote the same.
-      if (cause instanceof Superseded || isUniqueViolation(cause)) return
-      throw cause
-    }
-    for (const account of [...accounts, ...spent.keys()]) purses.forget(account)
-    if (entries.length > 0)
-      log('warn', 'closed the books of a process that did not', {
-        requests: entries.length,
-        unfinished: left.open.length,
-      })
-  }
-
-  function entryOfOpen({ opening, tokens, nanoDollars }: Left['open'][number]): Entry {
-    return {
-      ...opening,
-      firstByteAt: undefined,
-      endedAt: opening.startedAt,
-      group: opening.model,
-      deploymentId: undefined,
-      provider: undefined,
-      upstreamModel: undefined,
-      usage: { ...noUsage, output: tokens, estimated: true },
-      nanoDollars,
-      priced: true,
-      retries: 0,
-      fallbacks: 0,
-      fault: 'canceled',
-      status: 499,
-      error: 'the gateway ended before the answer did: counted as far as it had come',
     }
   }
 
@@ -377,27 +340,28 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
     if (kind === 'recall') {
       purses.recalled(id, store.heard())
       flushQuietly()
-    } else if (kind === 'node') countNodes().catch(() => {})
-    else if (kind === 'account') purses.forget(id)
+    } else if (kind === 'account') purses.forget(id)
   })
   await db.listen?.(catchUp)
-  await join()
+  await nodes.join()
 
+  const every = (ms: number, work: () => void): NodeJS.Timeout => setInterval(work, ms)
   const timers = [
-    setInterval(flushQuietly, flushMs),
-    setInterval(() => {
-      if (living > 1) catchUp()
-    }, 50),
-    setInterval(catchUp, 250),
-    setInterval(beat, heartbeatMs),
-    setInterval(reset, 1000),
-    setInterval(bury, lapsedMs),
-    setInterval(() => {
+    every(flushMs, flushQuietly),
+    // To ask SQLite costs nothing. PostgreSQL tells by itself; asking it is for what it could not tell.
+    every(db.listen ? 500 : 50, () => {
+      if (db.listen || nodes.count() > 1) catchUp()
+    }),
+    every(250, db.listen ? () => {} : catchUp),
+    every(beatMs, beat),
+    every(1000, reset),
+    every(buryMs, bury),
+    every(progressMs, () => {
       for (const [opened, { soFar }] of begun) {
         const is = soFar?.()
         if (is) journal.progress(opened, is)
       }
-    }, 1000),
+    }),
   ]
   for (const timer of timers) timer.unref?.()
 
@@ -419,9 +383,16 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
       journal.open(opened, opening)
       return opened
     },
-    record(entry) {
+    record(said) {
       const seq = ++lastSeq
-      if (entry.opened !== undefined) begun.delete(entry.opened)
+      let entry = fitted(said)
+      if (entry.opened !== undefined) {
+        begun.delete(entry.opened)
+        const before = counted.get(entry.opened)
+        counted.delete(entry.opened)
+        if (before !== undefined)
+          entry = { ...entry, nanoDollars: Math.max(0, entry.nanoDollars - before) }
+      }
       waiting.push({ seq, entry })
       for (const account of entry.payer?.accounts ?? []) {
         unwritten.set(account, (unwritten.get(account) ?? 0) + entry.nanoDollars)
@@ -431,31 +402,23 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
     },
     written: journal.written,
     refuseWhenFull() {
-      if (waiting.length < waitingMax) return
+      if (waiting.length < waitingMax && journal.owed() < owedMax) return
       throw new GatewayError(
         'unavailable',
-        'spend cannot be written: the database or its disk has been away for too long',
-        { type: 'no_db_connection' },
+        'spend cannot be written: the database or the disk has been away or full for too long. Calls go on when it is back',
+        { type: 'no_db_connection', code: '503' },
       )
     },
-    takeOver,
-    nodes: () => living,
+    nodes: nodes.count,
     async close() {
       for (const timer of timers) clearInterval(timer)
       purses.giveBackAll()
       try {
         await flush()
+        while (waiting.length > 0) await flush()
         closed = true
-        await db.query.transaction().execute(async (tx) => {
-          const held = await tx
-            .selectFrom('lease')
-            .select('account')
-            .where('node', '=', node)
-            .execute()
-          await tx.deleteFrom('lease').where('node', '=', node).execute()
-          for (const { account } of held) await releaseSum(account).execute(tx)
-          await tx.deleteFrom('node').where('id', '=', node).execute()
-        })
+        await giveBackLeases()
+        await nodes.leave()
       } catch (cause) {
         log('error', 'not everything could be written at the end: the next start does it', {
           cause,
@@ -466,43 +429,19 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
       await db.close()
     },
   }
-}
 
-function spentBy(entries: readonly Entry[]): Map<string, number> {
-  const spent = new Map<string, number>()
-  for (const { payer, nanoDollars } of entries)
-    for (const account of payer?.accounts ?? [])
-      spent.set(account, (spent.get(account) ?? 0) + nanoDollars)
-  return spent
-}
-
-/** Names and the numbers that stand for them. */
-function createWords({ db }: Store) {
-  let numbers = new Map<string, number>()
-  return {
-    /** Learns the numbers of these, writing those that are new, and answers a lookup for them. */
-    async known(wanted: readonly string[]): Promise<(word: string) => number> {
-      const missing = [...new Set(wanted.filter((word) => !numbers.has(word)))].sort()
-      if (missing.length > 0 && numbers.size > wordsMax) {
-        // What was known is asked for again; better than a table of a million walk-in customers in memory.
-        numbers = new Map()
-        return this.known(wanted)
-      }
-      for (let at = 0; at < missing.length; at += 200) {
-        const some = missing.slice(at, at + 200)
-        await db.query
-          .insertInto('word')
-          .values(some.map((text) => ({ text })))
-          .onConflict((conflict) => conflict.column('text').doNothing())
-          .execute()
-        for (const { id, text } of await db.query
-          .selectFrom('word')
-          .selectAll()
-          .where('text', 'in', some)
-          .execute())
-          numbers.set(text, Number(id))
-      }
-      return (word) => numbers.get(word) ?? 0
-    },
+  async function giveBackLeases(): Promise<void> {
+    const held = await db.query
+      .selectFrom('lease')
+      .select('account')
+      .where('node', '=', node)
+      .execute()
+    await db.batch([
+      { query: sql`delete from lease where node = ${node}`.compile(db.query) },
+      ...recountStatements(
+        db,
+        held.map(({ account }) => account),
+      ),
+    ])
   }
 }

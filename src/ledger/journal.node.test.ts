@@ -4,11 +4,25 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { noUsage } from '../chat/chat.ts'
-import { deadJournals, openJournal, readJournal } from './journal.node.ts'
+import { findDead, openJournal } from './journal.node.ts'
+import type { Left } from './journal.ts'
 import type { Entry, Opening } from './ledger.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'throughway-test-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
+
+/** What is read from a journal once its process is no more. */
+async function readOf(node: string): Promise<Left> {
+  const path = join(folder, `${node}.jsonl`)
+  const text = readFileSync(path, 'utf8')
+  writeFileSync(path, text.replace(/^.*\n/, `{"node":"${node}","pid":1,"began":"another boot"}\n`))
+  const left = await findDead(folder, 'me')
+    .find((one) => one.node === node)
+    ?.read()
+  writeFileSync(path, text)
+  assert.ok(left)
+  return left
+}
 
 const opening = (requestId: string): Opening => ({
   requestId,
@@ -42,19 +56,20 @@ test('what has ended and what has not are read again, with who pays', async () =
   const journal = openJournal(folder, 'one')
   journal.open(1, opening('a'))
   journal.open(2, opening('b'))
-  journal.done(1, entry('a', 1))
+  journal.done(1, { ...entry('a', 1), units: { seconds: 1.5, resolution: '4k' } })
   journal.progress(2, { tokens: 7, nanoDollars: 70 })
   await journal.written()
-  const left = readJournal({ node: 'one', path: join(folder, 'one.jsonl') })
+  const left = await readOf('one')
   assert.deepEqual(
-    left.settled.map(({ seq, entry: { requestId, nanoDollars, payer, usage } }) => [
+    left.settled.map(({ seq, entry: { requestId, nanoDollars, payer, usage, units } }) => [
       seq,
       requestId,
       nanoDollars,
       payer?.customerId,
       usage.output,
+      units,
     ]),
-    [[1, 'a', 50, 'c', 5]],
+    [[1, 'a', 50, 'c', 5, { seconds: 1.5, resolution: '4k' }]],
   )
   assert.deepEqual(
     left.open.map(({ opening: { requestId }, tokens, nanoDollars }) => [
@@ -77,7 +92,7 @@ test('a line that was cut by the crash is passed over, wherever it was cut', asy
   const both = readFileSync(join(folder, 'cut.jsonl'), 'utf8')
   for (let end = whole.length; end < both.length - 1; end += 7) {
     writeFileSync(join(folder, 'copy.jsonl'), both.slice(0, end))
-    const { settled } = readJournal({ node: 'copy', path: join(folder, 'copy.jsonl') })
+    const { settled } = await readOf('copy')
     assert.deepEqual(
       settled.map(({ seq }) => seq),
       [1],
@@ -99,7 +114,7 @@ test('a journal that grows is begun anew with what is still needed', async () =>
   assert.ok(readFileSync(path).length < 500_000)
   journal.done(101, entry('after'))
   await journal.written()
-  const left = readJournal({ node: 'big', path })
+  const left = await readOf('big')
   assert.deepEqual(
     left.settled.map(({ seq }) => seq),
     [100, 101],
@@ -121,9 +136,9 @@ test('only journals of processes that are no more are dead', () => {
     join(folder, 'elsewhere.jsonl'),
     `${JSON.stringify({ node: 'elsewhere', host: 'another-machine', pid: 1 })}\n`,
   )
-  const dead = deadJournals(folder, 'me').map(({ node }) => node)
-  assert.ok(dead.includes('gone'))
-  assert.ok(!dead.includes('living'))
-  assert.ok(!dead.includes('elsewhere'))
+  const dead = new Map(findDead(folder, 'me').map(({ node, sure }) => [node, sure]))
+  assert.equal(dead.get('gone'), true)
+  assert.equal(dead.has('living'), false)
+  assert.equal(dead.get('elsewhere'), false, 'only its silence tells')
   mine.close()
 })

@@ -1,10 +1,12 @@
 import {
   closeSync,
+  createReadStream,
   fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   unlinkSync,
   writeSync,
@@ -12,14 +14,18 @@ import {
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { noUsage, type Usage } from '../chat/chat.ts'
+import { GatewayError } from '../errors.ts'
 import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
-import type { Journal, Left } from './journal.ts'
+import type { Units } from '../provider/cost.ts'
+import type { Dead, Journal, Left } from './journal.ts'
 import type { Entry, Opening, Payer } from './ledger.ts'
 
 /** A journal past this is begun anew, with what is still needed. */
 const rewriteBytes = 8 * 1024 * 1024
 /** Parties and deployments told once and then by number; past this they are told anew. */
 const toldMax = 2000
+/** A disk that is full is asked again this often. */
+const againMs = 100
 
 /** The folder of journals within a data folder. */
 export const journalFolder = (dataDir: string): string => join(dataDir, 'journal')
@@ -30,11 +36,16 @@ export const journalFolder = (dataDir: string): string => join(dataDir, 'journal
  * write: a write costs 3 µs, and a line 1 µs.
  */
 export function openJournal(folder: string, node: string): Journal {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
   const path = join(folder, `${node}.jsonl`)
-  let file = openSync(path, 'a', 0o600)
+  let file = openFirst(folder, path)
   let written = 0
+  /** Not on disk: what this turn has brought, or all since the disk was full. */
   let buffered = ''
+  /** When the disk has refused the last time; 0: it takes what it gets. */
+  let refusedAt = 0
+  /** Up to this one everything that has ended is on disk. */
+  let safe = 0
+  let closed = false
   let writing: PromiseWithResolvers<void> | undefined
   /** The last write stopped in the middle of a line. */
   let torn = false
@@ -44,32 +55,37 @@ export function openJournal(folder: string, node: string): Journal {
   let places = new Map<string, number>()
   let lastName = 0
 
-  const write = (lines: string): void => {
-    const bytes = Buffer.from(torn ? `\n${lines}` : lines)
+  /** Where it stops in the middle, all of it is written again later: who reads knows the numbers. */
+  const write = (target: number, lines: string): void => {
+    const bytes = Buffer.from(lines)
     let at = 0
     try {
-      while (at < bytes.length) at += writeSync(file, bytes, at)
-      torn = false
+      while (at < bytes.length) at += writeSync(target, bytes, at)
     } finally {
-      if (at > 0 && at < bytes.length) torn = true
-      written += at
+      if (target === file) {
+        torn = at < bytes.length && (torn || at > 0)
+        written += at
+      }
     }
   }
   const writeBuffered = (): void => {
-    const lines = buffered
     const done = writing
-    buffered = ''
     writing = undefined
-    try {
-      if (lines !== '') write(lines)
-    } catch {
-      // The disk is full. What has ended is in memory still, and goes to the database from there.
-    }
+    if (buffered !== '' && !closed)
+      try {
+        write(file, torn ? `\n${buffered}` : buffered)
+        buffered = ''
+        refusedAt = 0
+        safe = kept.at(-1)?.seq ?? safe
+      } catch {
+        // The disk is full. What has ended is in memory still, goes to the database from there, and is tried again.
+        refusedAt = performance.now()
+      }
     done?.resolve()
   }
   const later = (line: string): void => {
     buffered += line
-    if (writing) return
+    if (writing || refusedAt > 0) return
     writing = Promise.withResolvers()
     setImmediate(writeBuffered)
   }
@@ -103,20 +119,20 @@ export function openJournal(folder: string, node: string): Journal {
   const doneLine = (seq: number, entry: Entry): string => {
     const { usage, opened = 0, startedAt, firstByteAt, endedAt, answerId, fault, error } = entry
     const counts = countsOf(usage)
+    const units = entry.units ? `,"u":${JSON.stringify(entry.units)}` : ''
     const who = entry.payer ? nameOf(entry.payer) : 0
     const rest =
       opened === 0
         ? `,${quoted(entry.requestId)},${quoted(entry.operation)},${quoted(entry.keyId)},${quoted(entry.model)},${entry.stream ? 1 : 0}`
         : ''
-    return `{"d":${opened},"n":${seq},"e":[${placeOf(entry)},${who},${startedAt},${firstByteAt ?? 'null'},${endedAt},${entry.nanoDollars},${entry.priced ? 1 : 0},${entry.retries},${entry.fallbacks},${entry.status},${answerId === undefined ? 'null' : quoted(answerId)},${fault === undefined ? 'null' : quoted(fault)},${error === undefined ? 'null' : JSON.stringify(error.slice(0, 2000))},[${counts}]${rest}]}\n`
+    return `{"d":${opened},"n":${seq},"e":[${placeOf(entry)},${who},${startedAt},${firstByteAt ?? 'null'},${endedAt},${entry.nanoDollars},${entry.priced ? 1 : 0},${entry.retries},${entry.fallbacks},${entry.status},${answerId === undefined ? 'null' : quoted(answerId)},${fault === undefined ? 'null' : quoted(fault)},${error === undefined ? 'null' : JSON.stringify(error.slice(0, 2000))},[${counts}]${rest}]${units}}\n`
   }
 
-  write(head(node))
+  buffered = head(node)
+  writeBuffered()
 
-  function rewrite(): void {
-    const next = openSync(`${path}.new`, 'w', 0o600)
-    const old = file
-    const [wasPayers, wasPlaces, wasBuffered] = [payers, places, buffered]
+  /** What is still needed, with new names. */
+  function anew(): string {
     payers = new Map()
     places = new Map()
     buffered = ''
@@ -130,19 +146,32 @@ export function openJournal(folder: string, node: string): Journal {
       if (opening && entry.opened !== undefined) add(openLine(entry.opened, opening))
       add(doneLine(seq, entry))
     }
+    return lines
+  }
+
+  function rewrite(): void {
+    const fresh = `${path}.new`
+    // Named anew only as long as it takes: should this fail, the old file goes on with the old names.
+    const was = { payers, places, buffered }
+    let next: number | undefined
     try {
-      writeSync(next, head(node) + lines)
-      renameSync(`${path}.new`, path)
+      next = openSync(fresh, 'w', 0o600)
+      write(next, head(node) + anew())
+      renameSync(fresh, path)
     } catch {
-      closeSync(next)
-      ;[payers, places, buffered] = [wasPayers, wasPlaces, wasBuffered]
+      ;({ payers, places, buffered } = was)
+      if (next !== undefined) closeSync(next)
+      removeJournal(fresh)
+      // The old one is still good. It is tried again when as much has come as may.
+      written = 0
       return
     }
+    closeSync(file)
     file = next
     torn = false
+    refusedAt = 0
+    safe = kept.at(-1)?.seq ?? safe
     written = fstatSync(next).size
-    closeSync(old)
-    // What waited to be written is among what has just been written anew.
   }
 
   return {
@@ -166,18 +195,36 @@ export function openJournal(folder: string, node: string): Journal {
       let known = 0
       while (known < kept.length && (kept[known]?.seq ?? 0) <= seq) known++
       kept = known === kept.length ? [] : kept.slice(known)
+      safe = Math.max(safe, seq)
       if (written > rewriteBytes) rewrite()
+      // While the disk refuses: what the database has need not wait for it.
+      else if (buffered.length > rewriteBytes) buffered = anew()
     },
+    owed() {
+      if (refusedAt === 0) return 0
+      if (performance.now() - refusedAt > againMs) writeBuffered()
+      return refusedAt === 0 ? 0 : kept.filter(({ seq }) => seq > safe).length
+    },
+    renew: rewrite,
     close() {
       writeBuffered()
+      closed = true
       closeSync(file)
-      if (begun.size === 0 && kept.length === 0)
-        try {
-          unlinkSync(path)
-        } catch {
-          // Somebody tidied up before us.
-        }
+      if (begun.size === 0 && kept.length === 0) removeJournal(path)
     },
+  }
+}
+
+function openFirst(folder: string, path: string): number {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    return openSync(path, 'a', 0o600)
+  } catch (cause) {
+    throw new GatewayError(
+      'internal',
+      `the journal ${path} cannot be opened (${(cause as { code?: string }).code ?? 'no reason told'}): make room on its disk, or choose another folder with --data-dir`,
+      { cause },
+    )
   }
 }
 
@@ -227,8 +274,11 @@ function lives(pid: number, began: string | undefined): boolean {
   }
 }
 
-/** Journals in the folder whose processes are no more. A file of another machine that shares the folder is left alone. */
-export function deadJournals(folder: string, self: string): { node: string; path: string }[] {
+/**
+ * Journals in the folder whose processes are no more, and those of other machines, of which nobody here can tell: the
+ * former container on the same volume had another name.
+ */
+export function findDead(folder: string, self: string): Dead[] {
   let names: string[]
   try {
     names = readdirSync(folder).filter((name) => name.endsWith('.jsonl'))
@@ -241,47 +291,55 @@ export function deadJournals(folder: string, self: string): { node: string; path
     if (node === self) return []
     const first = firstLine(path)
     const pid = number(first['pid'])
-    const mine = first['host'] === undefined || first['host'] === hostname()
+    const elsewhere = first['host'] !== undefined && first['host'] !== hostname()
     // A file without a readable beginning was cut by a crash at its very start: nothing in it counts.
-    if (pid !== undefined && (!mine || lives(pid, text(first['began'])))) return []
-    return [{ node, path }]
+    if (pid !== undefined && !elsewhere && lives(pid, text(first['began']))) return []
+    return [
+      {
+        node,
+        sure: !elsewhere,
+        read: () => readJournal(node, path),
+        remove: () => removeJournal(path),
+      },
+    ]
   })
 }
 
 function firstLine(path: string): JsonObject {
+  const bytes = Buffer.alloc(1024)
   try {
-    const [line = ''] = readFileSync(path, 'utf8').split('\n', 1)
-    return object(JSON.parse(line))
+    const file = openSync(path, 'r')
+    try {
+      const length = readSync(file, bytes, 0, bytes.length, 0)
+      const [line = ''] = bytes.toString('utf8', 0, length).split('\n', 1)
+      return object(JSON.parse(line))
+    } finally {
+      closeSync(file)
+    }
   } catch {
     return {}
   }
 }
 
 /** What a dead process left. Lines that were cut or damaged are passed over: they never ended an answer. */
-export function readJournal({ node, path }: { node: string; path: string }): Left {
-  const settled: Left['settled'] = []
+async function readJournal(node: string, path: string): Promise<Left> {
+  // By number: where the disk was full, the same line may have been written twice.
+  const settled = new Map<number, Entry>()
   const open = new Map<number, Left['open'][number]>()
   const payers = new Map<number, Payer>()
   const places = new Map<number, readonly (Json | undefined)[]>()
-  for (const line of readFileSync(path, 'utf8').split('\n')) {
-    if (line === '') continue
-    let parsed: unknown
-    try {
-      parsed = JSON.parse(line)
-    } catch {
-      continue
-    }
-    if (!isObject(parsed as Json)) continue
-    const { o, p, d, n, w, v, e, tokens, nano } = parsed as JsonObject
-    if (typeof w === 'number') payers.set(w, object(e) as unknown as Payer)
+  const ended = new Set<number>()
+  for await (const line of linesOf(path)) {
+    const record = parsed(line)
+    if (!record) continue
+    const { o, p, d, n, w, v, e, u, tokens, nano } = record
+    if (typeof w === 'number') payers.set(w, payerOf(object(e)))
     else if (typeof v === 'number') places.set(v, list(e))
-    else if (typeof o === 'number')
-      open.set(o, {
-        opening: openingOf(list(e), payers),
-        tokens: 0,
-        nanoDollars: number(list(e)[6]) ?? 0,
-      })
-    else if (typeof p === 'number') {
+    else if (typeof o === 'number') {
+      const nanoDollars = number(list(e)[6]) ?? 0
+      if (!ended.has(o))
+        open.set(o, { opening: openingOf(list(e), payers), tokens: 0, nanoDollars })
+    } else if (typeof p === 'number') {
       const one = open.get(p)
       if (one)
         open.set(p, {
@@ -290,13 +348,48 @@ export function readJournal({ node, path }: { node: string; path: string }): Lef
           nanoDollars: one.opening.nanoDollars + (number(nano) ?? 0),
         })
     } else if (typeof n === 'number' && Array.isArray(e)) {
-      const begun = typeof d === 'number' ? open.get(d)?.opening : undefined
-      if (typeof d === 'number') open.delete(d)
-      settled.push({ seq: n, entry: entryOf(e, begun, payers, places) })
+      const opened = number(d) ?? 0
+      if (!settled.has(n)) {
+        const entry = entryOf(e, open.get(opened)?.opening, payers, places)
+        // As written above; whatever it is, rows take only what is a count.
+        settled.set(n, isObject(u) ? { ...entry, units: u as Units } : entry)
+      }
+      open.delete(opened)
+      if (opened > 0) ended.add(opened)
     }
   }
-  return { node, settled, open: [...open.values()] }
+  return {
+    node,
+    settled: [...settled].map(([seq, entry]) => ({ seq, entry })),
+    open: [...open.values()],
+  }
 }
+
+/** By line feeds alone: what else counts as the end of a line for `readline` may stand within one. */
+async function* linesOf(path: string): AsyncIterable<string> {
+  let rest = ''
+  for await (const chunk of createReadStream(path, { encoding: 'utf8', highWaterMark: 262_144 })) {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop() ?? ''
+    yield* lines
+  }
+  if (rest !== '') yield rest
+}
+
+function parsed(line: string): JsonObject | undefined {
+  try {
+    const record: unknown = JSON.parse(line)
+    return isObject(record) ? record : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Our own words; what counts of them is looked at all the same. */
+const payerOf = (e: JsonObject): Payer => ({
+  ...(e as unknown as Payer), // written by `nameOf`
+  accounts: list(e['accounts']).filter((account) => typeof account === 'string'),
+})
 
 function openingOf(e: readonly Json[], payers: ReadonlyMap<number, Payer>): Opening {
   const [requestId, startedAt, operation, keyId, model, stream, nanoDollars, who] = e
@@ -352,7 +445,7 @@ function entryOf(
   }
 }
 
-export function removeJournal(path: string): void {
+function removeJournal(path: string): void {
   try {
     unlinkSync(path)
   } catch {

@@ -5,12 +5,14 @@ import type { Entry, Opening } from './ledger.ts'
  * leaves, read again when the process did not live to bring it to the database.
  */
 export type Journal = {
-  /** A request begins. On disk by the end of this turn of the loop at the latest. */
+  /** A request begins. On disk by the end of this turn of the loop. */
   open(opened: number, opening: Opening): void
   /** What has been streamed to a request so far. */
   progress(opened: number, soFar: { tokens: number; nanoDollars: number }): void
-  /** A request has ended. On disk when this returns, unless the disk refuses it: then it is tried again, see `owed`. */
+  /** A request has ended. On disk by the end of this turn of the loop: see `written`. */
   done(seq: number, entry: Entry): void
+  /** Resolves when what was told so far is on disk, or was refused by it and is `owed`; undefined: it is. */
+  written(): Promise<void> | undefined
   /** Entries up to this one are in the database and need not be kept. */
   flushed(seq: number): void
   /** Requests that have ended and are neither on disk nor in the database. */
@@ -25,6 +27,7 @@ export const noJournal: Journal = {
   open() {},
   progress() {},
   done() {},
+  written: () => undefined,
   flushed() {},
   owed: () => 0,
   renew() {},

@@ -1,6 +1,7 @@
 import type { Usage } from '../chat/chat.ts'
 import type { FaultKind } from '../errors.ts'
 import type { JsonObject } from '../json/json.ts'
+import type { Units } from '../provider/cost.ts'
 
 /** What one request was, written once, when it has ended. Spend, logs and metrics read only this. */
 export type Entry = {
@@ -24,6 +25,8 @@ export type Entry = {
   upstreamModel: string | undefined
   stream: boolean
   usage: Usage
+  /** What it used besides tokens: images, seconds, characters, pages; absent where that is nothing. */
+  units?: Units | undefined
   nanoDollars: number
   /** False when the catalogue has no price for the model: then it was free, and somebody should know. */
   priced: boolean

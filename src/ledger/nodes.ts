@@ -25,8 +25,8 @@ export type NodesOptions = {
   host: string
   now(): number
   mono(): number
-  /** Who serves has been looked at. `self`: this process's number. */
-  onLook(count: number, self: number): Promise<void> | void
+  /** Who serves has been looked at: the numbers of those who are alive, and this process's own among them. */
+  onLook(alive: readonly number[], self: number): Promise<void> | void
   /** The others have heard of this process at this instant of `mono`. */
   onHeard(instant: number): void
 }
@@ -103,7 +103,8 @@ export async function createNodes(options: NodesOptions): Promise<Nodes> {
     alive = [...ids].filter((id) => id !== node && lives(id))
     const own = rows.find(({ id }) => id === node)
     self = Number(own?.seq ?? self)
-    await options.onLook(alive.length + 1, self)
+    const numbers = rows.filter(({ id }) => alive.includes(id)).map(({ seq }) => Number(seq))
+    await options.onLook([...numbers, self], self)
     const newest = Math.max(0, ...rows.map(({ seq }) => Number(seq)))
     if (own && Number(own.seen) < newest)
       await db.query.updateTable('node').set({ seen: newest }).where('id', '=', node).execute()
@@ -129,9 +130,7 @@ export async function createNodes(options: NodesOptions): Promise<Nodes> {
       const end = mono() + joinMs
       for (;;) {
         const { rows } = await rowsQuery().execute(db.query)
-        const unaware = rows.some(
-          ({ id, seen }) => id !== node && lives(id) && Number(seen) < self,
-        )
+        const unaware = rows.some(({ id, seen }) => id !== node && lives(id) && Number(seen) < self)
         if (!unaware || mono() > end) return
         await new Promise((resolve) => setTimeout(resolve, 20))
       }

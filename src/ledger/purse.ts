@@ -428,7 +428,8 @@ export function createPurses(options: PurseOptions): Purses {
     if (at - sweptAt < 1000) return
     sweptAt = at
     if (nodes > 1)
-      for (const purse of purses.values()) if (unused(purse, at) && idle(purse) > 0) restless.add(purse)
+      for (const purse of purses.values())
+        if (unused(purse, at) && idle(purse) > 0) restless.add(purse)
   }
 
   /** Everything a flush touches is nobody else's until it has ended. */
@@ -570,8 +571,6 @@ function within(work: Promise<unknown>): Promise<void> {
       () => reject(away(new Error(`no answer within ${askMs} ms`), 'does not answer')),
       askMs,
     )
-    work
-      .then(() => resolve(), reject)
-      .finally(() => clearTimeout(timer))
+    work.then(() => resolve(), reject).finally(() => clearTimeout(timer))
   })
 }

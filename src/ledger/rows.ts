@@ -239,11 +239,22 @@ function moreOf(entry: Entry): string | null {
   put('project_id', payer?.projectId)
   put('retries', entry.retries)
   put('fallbacks', entry.fallbacks)
+  put('units', unitsOf(entry))
   if (entry.group !== '' && entry.group !== entry.model) put('asked', entry.model)
   if (entry.error !== undefined)
     put('error', { message: entry.error.slice(0, 2000), code: String(entry.status) })
   for (const _ in more) return JSON.stringify(more)
   return null
+}
+
+/** Those that are something. Fractions stay: half a second of sound is half a second. */
+function unitsOf({ units = {} }: Entry): JsonObject | undefined {
+  const out: JsonObject = {}
+  for (const [name, value] of Object.entries(units))
+    if (typeof value === 'number' ? value > 0 && value < 1e15 : value !== undefined)
+      out[name] = typeof value === 'string' ? fitting(value) : value
+  for (const _ in out) return out
+  return undefined
 }
 
 /** Sums per hour, once for everybody and once for each party. */

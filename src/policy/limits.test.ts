@@ -138,8 +138,8 @@ test('two processes together let through what one would', async () => {
   assert.ok(a && b)
   // The first has counted alone before the second came.
   assert.ok((await a.take([ask('requests', 8)])).ok)
-  await a.setNodes(2, 1)
-  await b.setNodes(2, 2)
+  await a.setNodes([1, 2], 1)
+  await b.setNodes([1, 2], 2)
   const results = await Promise.all(
     Array.from({ length: 24 }, (_, at) => (at % 2 ? a : b).take([ask('requests', 8)])),
   )

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
-import { type Statement, Superseded } from '../store/db.ts'
+import { object } from '../json/json.ts'
+import { isAway, type Statement, Superseded } from '../store/db.ts'
 import type { Store } from '../store/store.ts'
 
 /** What is limited: requests or tokens in a window that slides, or requests at once. */
@@ -30,8 +31,8 @@ export type Denied = { ok: false; ask: LimitAsk; used: number; retryAfterMs: num
 
 export type Limits = {
   take(asks: readonly LimitAsk[]): Taken | Denied | Promise<Taken | Denied>
-  /** How many processes count with this one, and its number among them. With more than one, the database counts. */
-  setNodes(count: number, self: number): Promise<void>
+  /** The numbers of the processes that are alive, and this one's. With more than one, the database counts. */
+  setNodes(alive: readonly number[], self: number): Promise<void>
 }
 
 const slotsOfWindow = 60
@@ -41,25 +42,33 @@ const metersMax = 50_000
 type Window = { slotMs: number; first: number; counts: Float64Array; used: number }
 
 /**
- * Alone on a database, a process counts in memory. With others, every request asks the database, in one transaction for
- * all its limits, so that together they let through what one would. What each has counted alone is told when the first
- * other comes.
+ * Alone on a database, a process counts minutes in memory. With others, every request asks the database, in one
+ * transaction for all its limits, so that together they let through what one would. What each has counted alone is told
+ * when the first other comes. Longer windows than a minute are always the database's: they outlive a restart. While it is
+ * away each process counts by itself, up to its share.
  */
 export function createLimits(store: Store | undefined, now: () => number): Limits {
   const windows = new Map<string, Window>()
   const running = new Map<string, number>()
   let shared = false
   let sharedUntil = 0
+  let alive: readonly number[] = []
   let self = 0
+  let forgotAt = Number.NEGATIVE_INFINITY
+  let sweptAt = now()
+  /** Slots that are free, which the database has not heard. */
+  let unsaid: Correction[] = []
 
   const idOf = ({ id, kind, windowMs }: LimitAsk): string =>
-    kind === 'max_parallel_requests' ? `${id}#parallel` : `${id}#${kind}#${windowMs / 1000}`
+    kind === 'max_parallel_requests' ? `${id}${parallelSuffix}` : `${id}#${kind}#${windowMs / 1000}`
 
   function windowOf(ask: LimitAsk): Window {
     const id = idOf(ask)
     const slotMs = ask.windowMs / slotsOfWindow
     let window = windows.get(id)
-    if (!window) {
+    // The one not asked for the longest is the first to go, once it comes to that.
+    if (window && windows.size > metersMax / 2) windows.delete(id)
+    else if (!window) {
       if (windows.size >= metersMax) forgetIdle()
       window = {
         slotMs,
@@ -67,16 +76,20 @@ export function createLimits(store: Store | undefined, now: () => number): Limit
         counts: new Float64Array(slotsOfWindow + 1),
         used: 0,
       }
-      windows.set(id, window)
     }
+    windows.set(id, window)
     slide(window, slotOf(slotMs, now()))
     return window
   }
 
   function forgetIdle(): void {
-    for (const [id, window] of windows) {
-      slide(window, slotOf(window.slotMs, now()))
-      if (window.used === 0) windows.delete(id)
+    // To look at all of them takes milliseconds.
+    if (Math.abs(now() - forgotAt) > 1000) {
+      forgotAt = now()
+      for (const [id, window] of windows) {
+        slide(window, slotOf(window.slotMs, now()))
+        if (window.used === 0) windows.delete(id)
+      }
     }
     // Should all of them be in use, the oldest is: counting a little less beats running out of memory.
     if (windows.size >= metersMax) windows.delete(windows.keys().next().value ?? '')
@@ -102,27 +115,32 @@ export function createLimits(store: Store | undefined, now: () => number): Limit
     return window.slotMs * slotsOfWindow
   }
 
-  function takeAlone(asks: readonly LimitAsk[]): Taken | Denied {
+  /** `share`: of how many processes it is one, where they cannot count together. */
+  function takeAlone(asks: readonly LimitAsk[], share = 1): Taken | Denied {
     for (const ask of asks) {
+      const limit = share > 1 ? Math.max(Math.min(1, ask.limit), ask.limit / share) : ask.limit
       if (ask.kind === 'max_parallel_requests') {
         const used = running.get(idOf(ask)) ?? 0
-        if (used + ask.amount > ask.limit) return { ok: false, ask, used, retryAfterMs: 1000 }
+        if (used + ask.amount > limit) return { ok: false, ask, used, retryAfterMs: 1000 }
         continue
       }
       const window = windowOf(ask)
-      if (window.used + ask.amount > ask.limit)
+      if (window.used + ask.amount > limit)
         return { ok: false, ask, used: window.used, retryAfterMs: retryAfter(window, ask) }
     }
-    return count(asks, (ask) => ask.limit - usedAlone(ask))
+    return count(asks, (ask) => ask.limit - usedAlone(ask), false)
   }
 
   const usedAlone = (ask: LimitAsk): number =>
     ask.kind === 'max_parallel_requests' ? (running.get(idOf(ask)) ?? 0) : windowOf(ask).used
 
   /** Notes in memory what has been let through, and how to take it back. */
-  function count(asks: readonly LimitAsk[], leftOf: (ask: LimitAsk) => number): Taken {
+  function count(
+    asks: readonly LimitAsk[],
+    leftOf: (ask: LimitAsk) => number,
+    inDatabase: boolean,
+  ): Taken {
     const at = now()
-    const inDatabase = shared
     for (const ask of asks) {
       if (ask.kind === 'max_parallel_requests')
         running.set(idOf(ask), (running.get(idOf(ask)) ?? 0) + ask.amount)
@@ -138,14 +156,14 @@ export function createLimits(store: Store | undefined, now: () => number): Limit
       release(tokens) {
         if (released) return
         released = true
-        const corrections: { ask: LimitAsk; slot: number; by: number }[] = []
+        const corrections: Correction[] = []
         for (const ask of asks) {
           const id = idOf(ask)
           if (ask.kind === 'max_parallel_requests') {
             const rest = (running.get(id) ?? 0) - ask.amount
             if (rest > 0) running.set(id, rest)
             else running.delete(id)
-            corrections.push({ ask, slot: self, by: -ask.amount })
+            corrections.push({ id, slot: self, by: -ask.amount })
             continue
           }
           const is = tokens === undefined ? 0 : ask.kind === 'tokens' ? tokens : ask.amount
@@ -154,19 +172,18 @@ export function createLimits(store: Store | undefined, now: () => number): Limit
           const window = windowOf(ask)
           const slot = slotOf(window.slotMs, at)
           add(window, slot, by)
-          corrections.push({ ask, slot, by })
+          corrections.push({ id, slot, by })
         }
         if ((inDatabase || shared) && corrections.length > 0) correct(corrections)
       },
     }
   }
 
-  /** Tells the database what a request took after all. Lost where it is away: the window slides on. */
-  function correct(corrections: { ask: LimitAsk; slot: number; by: number }[]): void {
+  /** Tells the database what a request took after all. */
+  function correct(corrections: readonly Correction[]): void {
     if (!store) return
     const { db } = store
-    const statements = corrections
-      .map(({ ask, slot, by }) => ({ id: idOf(ask), slot, by }))
+    const statements = [...corrections]
       .sort((a, b) => (a.id < b.id ? -1 : 1))
       .map(({ id, slot, by }) => ({
         query: sql`insert into meter (id, slot, used) values (${id}, ${slot}, ${Math.max(0, by)})
@@ -174,7 +191,11 @@ export function createLimits(store: Store | undefined, now: () => number): Limit
           db.query,
         ),
       }))
-    db.batch(statements).catch(() => {})
+    // Lost while it is away, as far as windows go: they slide on. A slot would stay taken.
+    db.batch(statements).catch(() => {
+      if (unsaid.length < metersMax)
+        unsaid.push(...corrections.filter(({ id }) => id.endsWith(parallelSuffix)))
+    })
   }
 
   async function takeTogether(asks: readonly LimitAsk[]): Promise<Taken | Denied> {
@@ -183,63 +204,103 @@ export function createLimits(store: Store | undefined, now: () => number): Limit
     const sorted = [...asks].sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1))
     const at = now()
     const statements: Statement[] = []
-    for (const ask of sorted) {
-      const id = idOf(ask)
-      // Two transactions must not both see room for one.
-      if (db.dialect === 'postgres')
+    // Two transactions must not both see room for one.
+    if (db.dialect === 'postgres')
+      for (const ask of sorted)
         statements.push({
-          query: sql`select pg_advisory_xact_lock(hashtextextended(${id}, 0))`.compile(db.query),
+          query: sql`select pg_advisory_xact_lock(hashtextextended(${idOf(ask)}, 0))`.compile(
+            db.query,
+          ),
         })
+    for (const ask of sorted) {
       const slot =
         ask.kind === 'max_parallel_requests' ? self : slotOf(ask.windowMs / slotsOfWindow, at)
       statements.push({
         query: sql`insert into meter (id, slot, used)
-          select ${id}, ${slot}, ${ask.amount} where (${usedTogether(ask, at)}) + ${ask.amount} <= ${ask.limit}
+          select ${idOf(ask)}, ${slot}, ${ask.amount} where (${usedTogether(ask, at)}) + ${ask.amount} <= ${ask.limit}
           on conflict (id, slot) do update set used = meter.used + excluded.used`.compile(db.query),
         expect: 1,
       })
     }
     try {
-      await db.batch(statements)
+      const results = await db.batch([...statements, usedStatement(db, asks, at)])
+      const used = usedOf(asks, results.at(-1)?.rows)
+      return count(asks, (ask) => ask.limit - (used.get(ask) ?? 0), true)
     } catch (cause) {
+      if (isAway(cause)) return takeAlone(asks, Math.max(1, alive.length))
       if (!(cause instanceof Superseded)) throw cause
       return denied(asks, at)
     }
-    const used = await readTogether(asks, at)
-    return count(asks, (ask) => ask.limit - (used.get(idOf(ask)) ?? 0))
   }
 
-  const usedTogether = (ask: LimitAsk, at: number) =>
-    ask.kind === 'max_parallel_requests'
-      ? sql`select coalesce(sum(meter.used), 0) from meter join node on node.seq = meter.slot
-          where meter.id = ${idOf(ask)} and node.taken_by is null and node.heartbeat_at > ${at - 5000}`
-      : sql`select coalesce(sum(used), 0) from meter where id = ${idOf(ask)}
-          and slot >= ${slotOf(ask.windowMs / slotsOfWindow, at) - slotsOfWindow}`
+  const usedTogether = (ask: LimitAsk, at: number) => {
+    if (ask.kind === 'max_parallel_requests')
+      return sql`select coalesce(sum(used), 0) from meter
+        where id = ${idOf(ask)} and slot in (${sql.join(alive.includes(self) ? alive : [...alive, self])})`
+    const slot = slotOf(ask.windowMs / slotsOfWindow, at)
+    // What lies in the future was counted by a clock that was wrong.
+    return sql`select coalesce(sum(used), 0) from meter
+      where id = ${idOf(ask)} and slot between ${slot - slotsOfWindow} and ${slot + slotsOfWindow}`
+  }
 
-  async function readTogether(asks: readonly LimitAsk[], at: number): Promise<Map<string, number>> {
-    const used = new Map<string, number>()
-    if (!store) return used
-    for (const ask of asks) {
-      const { rows } = await sql<{
-        used: number
-      }>`select (${usedTogether(ask, at)}) as used`.execute(store.db.query)
-      used.set(idOf(ask), Number(rows[0]?.used ?? 0))
-    }
-    return used
+  const usedStatement = (
+    { query }: Store['db'],
+    asks: readonly LimitAsk[],
+    at: number,
+  ): Statement => ({
+    query: sql`select ${sql.join(
+      asks.map((ask, nth) => sql`(${usedTogether(ask, at)}) as ${sql.ref(`u${nth}`)}`),
+    )}`.compile(query),
+  })
+
+  function usedOf(
+    asks: readonly LimitAsk[],
+    rows: readonly unknown[] | undefined,
+  ): Map<LimitAsk, number> {
+    const row = object(rows?.[0])
+    return new Map(asks.map((ask, nth) => [ask, Number(row[`u${nth}`] ?? 0)]))
   }
 
   async function denied(asks: readonly LimitAsk[], at: number): Promise<Denied> {
-    const used = await readTogether(asks, at)
-    const full = asks.find((ask) => (used.get(idOf(ask)) ?? 0) + ask.amount > ask.limit) ?? asks[0]
+    if (!store) throw new Error('nobody is denied by a database that is not there')
+    const { db } = store
+    const [read] = await db.batch([usedStatement(db, asks, at)])
+    const used = usedOf(asks, read?.rows)
+    const full = asks.find((ask) => (used.get(ask) ?? 0) + ask.amount > ask.limit) ?? asks[0]
     if (!full) throw new Error('nothing was asked for, so nothing is denied')
     return {
       ok: false,
       ask: full,
-      used: used.get(idOf(full)) ?? 0,
+      used: used.get(full) ?? 0,
       retryAfterMs:
-        full.kind === 'max_parallel_requests' || !store
-          ? 1000
-          : await freeAfter(store, idOf(full), full, at),
+        full.kind === 'max_parallel_requests' ? 1000 : await freeAfter(store, idOf(full), full, at),
+    }
+  }
+
+  /** Minutes in memory, longer windows in the database: all or nothing. */
+  async function takeApart(
+    minutes: readonly LimitAsk[],
+    longer: readonly LimitAsk[],
+  ): Promise<Taken | Denied> {
+    const first = takeAlone(minutes)
+    if (!first.ok) return first
+    try {
+      const second = await takeTogether(longer)
+      if (!second.ok) {
+        first.release(undefined)
+        return second
+      }
+      return {
+        ok: true,
+        left: [...first.left, ...second.left],
+        release(tokens) {
+          first.release(tokens)
+          second.release(tokens)
+        },
+      }
+    } catch (cause) {
+      first.release(undefined)
+      throw cause
     }
   }
 
@@ -268,33 +329,77 @@ export function createLimits(store: Store | undefined, now: () => number): Limit
       )
   }
 
+  /** Windows that slid away, and slots of processes that are no more. */
+  async function sweep({ db }: Store, at: number): Promise<void> {
+    if (Math.abs(at - sweptAt) < 60_000) return
+    sweptAt = at
+    for (const windowMs of [minuteMs, dayMs])
+      await db.query
+        .deleteFrom('meter')
+        .where('id', 'like', `%#${windowMs / 1000}`)
+        .where('slot', '<', slotOf(windowMs / slotsOfWindow, at) - 2 * slotsOfWindow)
+        .execute()
+    await sql`delete from meter where id like ${`%${parallelSuffix}`}
+      and (used = 0 or not exists (select 1 from node where node.seq = meter.slot and node.taken_by is null))`.execute(
+      db.query,
+    )
+  }
+
   return {
     take(asks) {
       if (asks.length === 0) return { ok: true, left: [], release() {} }
-      if (!shared && sharedUntil <= now()) return takeAlone(asks)
-      return takeTogether(asks)
+      if (shared || sharedUntil > now()) return takeTogether(asks)
+      if (!store || asks.every(inMemory)) return takeAlone(asks)
+      return takeApart(
+        asks.filter(inMemory),
+        asks.filter((ask) => !inMemory(ask)),
+      )
     },
-    async setNodes(count, number) {
+    async setNodes(numbers, number) {
       self = number
-      if (count > 1 && !shared) {
+      alive = numbers
+      if (numbers.length > 1 && !shared) {
         const alone = sharedUntil <= now()
         shared = true
         if (alone) await publish()
-      } else if (count <= 1 && shared) {
+      } else if (numbers.length <= 1 && shared) {
         shared = false
         // What the others let through still fills the windows.
-        sharedUntil = now() + 61_000
+        sharedUntil = now() + minuteMs + 1000
       }
-      if (count > 1) await sweep(store, now())
+      if (!store) return
+      if (unsaid.length > 0) {
+        const some = unsaid
+        unsaid = []
+        correct(some)
+      }
+      await sweep(store, now())
     },
   }
 }
 
+type Correction = { id: string; slot: number; by: number }
+
+const minuteMs = 60_000
+const dayMs = 86_400_000
+const parallelSuffix = '#parallel'
+const inMemory = ({ kind, windowMs }: LimitAsk): boolean =>
+  kind === 'max_parallel_requests' || windowMs <= minuteMs
+
 const slotOf = (slotMs: number, at: number): number => Math.floor(at / slotMs)
 
-/** Lets go of what is older than the window. A clock that jumps back leaves it as it is. */
+/**
+ * Lets go of what is older than the window. After a clock was set back by more than a window, all that is in it counts as
+ * of now: for a minute too much, rather than nothing until the clock is there again.
+ */
 function slide(window: Window, slot: number): void {
   const first = slot - slotsOfWindow
+  if (slot < window.first) {
+    window.counts.fill(0)
+    window.counts[slot % (slotsOfWindow + 1)] = window.used
+    window.first = first
+    return
+  }
   if (first <= window.first) return
   const gone = Math.min(first - window.first, slotsOfWindow + 1)
   for (let i = 0; i < gone; i++) {
@@ -321,17 +426,4 @@ async function freeAfter(store: Store, id: string, ask: LimitAsk, at: number): P
     if (free >= ask.amount) return Math.max(1, (Number(slot) + slotsOfWindow + 1) * slotMs - at)
   }
   return ask.windowMs
-}
-
-let lastSweep = 0
-/** Windows that slid away, now and then. Slots of processes are small numbers and stay. */
-async function sweep(store: Store | undefined, at: number): Promise<void> {
-  if (!store || at - lastSweep < 60_000) return
-  lastSweep = at
-  await store.db.query
-    .deleteFrom('meter')
-    .where('slot', '>', 1_000_000)
-    .where('slot', '<', Math.floor((at - 180_000) / 1000))
-    .where('id', 'like', '%#60')
-    .execute()
 }

@@ -8,21 +8,25 @@ import { countedUsage } from '../chat/tokens.ts'
 import { GatewayError } from '../errors.ts'
 import { list, number, object, text } from '../json/json.ts'
 import { bytesOf, toUtf8, utf8 } from '../json/latin1.ts'
+import type { Units } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import type { Routed, Router } from '../router/router.ts'
 import { type Inbound, listen } from '../wire/inbound.ts'
 import { openaiChat } from '../wire/openai-chat/wire.ts'
-import type { PassedResult } from '../wire/wire.ts'
+import type { PassedResult, Wire } from '../wire/wire.ts'
 import { costOfCall } from './costs.ts'
 import { type APIError, apiErrorFrom } from './errors.ts'
-import { hiddenOf, withHidden } from './hidden.ts'
+import { chatBase, hiddenOf, withHidden } from './hidden.ts'
 import type { Said } from './options.ts'
 import type { Room } from './room.ts'
 import { openStream } from './stream.ts'
 import type { ChatCompletion, ChatCompletionStream, CompletionBody, HiddenParams } from './types.ts'
 
+/** A call, and who could answer it. */
 export type Call = {
   said: Said
+  /** In whose words: OpenAI's chat, Responses or legacy completions; absent where it is no conversation. */
+  wire?: Wire
   router: Router
   /** The group to ask first. */
   group: string
@@ -36,36 +40,20 @@ export type Call = {
   streamTimeout: number | undefined
 }
 
-/** One call, whoever answers it in the end. */
+/** One call, whoever answers it in the end. Streamed and whole answers are in the words of `asked.wire`. */
 export async function complete(
-  asked: Call,
+  asked: Call & { wire: Wire },
   room: Room,
 ): Promise<ChatCompletion | ChatCompletionStream> {
-  const { said, router, group, fallbacks } = asked
-  const { controls } = said
-  if (controls.mockError) throw controls.mockError
-  const begun = begin(said)
-  let routed: Routed<Attempt>
-  try {
-    routed = await router.route<Attempt>({
-      model: group,
-      tags: controls.tags,
-      retries: controls.retries,
-      fallbacks,
-      disableFallbacks: controls.disableFallbacks,
-      stream: said.stream,
-      ownTimeout: said.params.timeout !== undefined,
-      signal: begun.signal,
-      attempt: (candidate) => attempt(candidate, asked, begun, room),
-    })
-  } catch (cause) {
-    throw begun.errorOf(cause)
-  }
+  const { said } = asked
+  const begun = begin(asked)
+  refuseImplausible(begun.inbound)
+  const routed = await route(asked, begun, (to) => attempt(to, asked, begun, room))
   const { answer: got, release } = routed
   const { deployment } = got.answer
   const hidden = hiddenOf({
     answer: got.answer,
-    stream: said.stream,
+    base: chatBase(deployment, said.stream),
     callId: begun.callId,
     retries: routed.retries,
     fallbacks: routed.fallbacks,
@@ -77,12 +65,38 @@ export async function complete(
   if (got.type === 'stream') return streamed(got.answer, hidden, { release, measured }, begun, room)
   release(undefined)
   measured(got.usage)
-  hidden.response_cost = begun.cost(got.usage, deployment, text(got.completion.service_tier))
+  const served = text(got.completion.service_tier)
+  hidden.response_cost = begun.cost({ usage: got.usage }, deployment, served)
   return withHidden(got.completion, hidden)
 }
 
+/** Whoever can answer, in the order of the router; what is thrown is what the caller sees. */
+export async function route<Answered>(
+  { said, router, group, fallbacks }: Call,
+  begun: Begun,
+  attempt: (to: Deployment) => Promise<Answered>,
+): Promise<Routed<Answered>> {
+  const { controls, stream, params } = said
+  if (controls.mockError) throw controls.mockError
+  try {
+    return await router.route<Answered>({
+      model: group,
+      tags: controls.tags,
+      retries: controls.retries,
+      fallbacks,
+      disableFallbacks: controls.disableFallbacks,
+      stream,
+      ownTimeout: params.timeout !== undefined,
+      signal: begun.signal,
+      attempt,
+    })
+  } catch (cause) {
+    throw begun.errorOf(cause)
+  }
+}
+
 /** A call from its first attempt to its last chunk. */
-type Begun = {
+export type Begun = {
   inbound: Inbound
   at: number
   callId: string
@@ -95,13 +109,13 @@ type Begun = {
   blame(error: GatewayError, deployment: Deployment): void
   /** What was thrown, as the caller sees it: with who failed, and an abort as what it is. */
   errorOf(cause: unknown): APIError
-  cost(usage: Usage, deployment: Deployment, served: string | undefined): number | null
+  cost(used: Used, deployment: Deployment, served: string | undefined): number | null
 }
+export type Used = { usage: Usage; units?: Units | undefined }
 
-function begin({ body, model, stream, controls }: Said): Begun {
-  const inbound = listen(toUtf8(JSON.stringify({ ...body, model, stream })), openaiChat)
-  // Refuses what is no conversation, before anybody is asked.
-  if (!Array.isArray(body.messages)) inbound.request()
+export function begin({ said: { body, model, stream, controls }, wire }: Call): Begun {
+  const whole = JSON.stringify({ ...body, model, ...(wire && { stream }) })
+  const inbound = listen(toUtf8(whole), wire ?? openaiChat, { stream })
   const { signal: callers } = controls
   const ending = new AbortController()
   const failed = new WeakMap<GatewayError, Deployment>()
@@ -124,8 +138,15 @@ function begin({ body, model, stream, controls }: Said): Begun {
       const message = 'the call was canceled by its signal'
       return apiErrorFrom(new GatewayError('canceled', message, { cause: callers.reason }), whom)
     },
-    cost: (usage, deployment, served) => costOfCall(usage, deployment, { tier, served, at }),
+    cost: ({ usage, units }, deployment, served) =>
+      costOfCall(usage, deployment, { tier, served, at, units }),
   }
+}
+
+/** Refuses what is no conversation, before anybody is asked. */
+function refuseImplausible(inbound: Inbound): void {
+  const lists = inbound.wire.native?.lists ?? []
+  if (!lists.every((key) => Array.isArray(inbound.field(key)))) inbound.request()
 }
 
 type Whole = { completion: CompletionBody; usage: Usage }
@@ -135,27 +156,39 @@ type Attempt =
 
 async function attempt(
   candidate: Deployment,
-  asked: Call,
+  asked: Call & { wire: Wire },
   begun: Begun,
   room: Room,
 ): Promise<Attempt> {
-  const { said, group } = asked
+  const { wire } = asked
   const { inbound, signal } = begun
-  let to = candidate
-  try {
-    to = asked.override(candidate)
-    to = to.forClient[openaiChat.id] ?? to
-    if (signal.aborted) throw canceled(signal)
-    const { failFirst } = said.controls
-    if (failFirst !== undefined && candidate.group === group)
-      throw mockFailure(failFirst, said.model)
+  return speak(candidate, asked, begun, async (own) => {
+    const to = own.forClient[wire.id] ?? own
     const limits = limitsOf(asked, to)
     const answer = await call(inbound, to, askOf(to, begun), room.calls, { signal, limits })
     if (answer.type === 'stream') return { type: 'stream', answer }
     return { type: 'whole', answer, ...read(answer.result, inbound, answer, room) }
+  })
+}
+
+/** One attempt, with what the call changes about the deployment, and its failure told of whom it was. */
+export async function speak<Answered>(
+  candidate: Deployment,
+  { said, group, override }: Call,
+  { signal, blame }: Begun,
+  say: (to: Deployment) => Promise<Answered>,
+): Promise<Answered> {
+  let to = candidate
+  try {
+    to = override(candidate)
+    if (signal.aborted) throw canceled(signal)
+    const { failFirst } = said.controls
+    if (failFirst !== undefined && candidate.group === group)
+      throw mockFailure(failFirst, said.model)
+    return await say(to)
   } catch (cause) {
     const error = GatewayError.from(cause)
-    begun.blame(error, to)
+    blame(error, to)
     throw error
   }
 }
@@ -178,7 +211,7 @@ function streamed(
     count: (written) => count(begun.inbound, written, deployment, room),
     settle(usage) {
       measured(usage)
-      hidden.response_cost = begun.cost(usage, deployment, undefined)
+      hidden.response_cost = begun.cost({ usage }, deployment, undefined)
       hidden._response_ms = Date.now() - begun.at
     },
     release,
@@ -204,7 +237,10 @@ function read(result: PassedResult, inbound: Inbound, { deployment }: Answer, ro
 }
 
 /** The answer names the model that gave it, as LiteLLM's library has it. */
-const askOf = (to: Deployment, { at, callId, streamUsage, choices }: Begun): Ask => ({
+export const askOf = (
+  to: Deployment,
+  { inbound, at, callId, streamUsage, choices }: Begun,
+): Ask => ({
   remove: [],
   dropParams: false,
   headers: {},
@@ -215,10 +251,12 @@ const askOf = (to: Deployment, { at, callId, streamUsage, choices }: Begun): Ask
     created: Math.floor(at / 1000),
     streamUsage,
     choices,
+    // Nothing is kept here: an answer that could be asked for again would say something untrue.
+    said: (key) => (key === 'store' ? false : inbound.field(key)),
   },
 })
 
-function limitsOf({ said, timeout, streamTimeout }: Call, to: Deployment): Limits {
+export function limitsOf({ said, timeout, streamTimeout }: Call, to: Deployment): Limits {
   const normal = (to.timeout ?? timeout) * 1000
   if (!said.stream) return { firstByteMs: normal, idleMs: normal, totalMs: normal }
   const seconds = to.streamTimeout ?? (to.timeout === undefined ? streamTimeout : undefined)
@@ -229,8 +267,10 @@ function limitsOf({ said, timeout, streamTimeout }: Call, to: Deployment): Limit
 /** Nobody told the usage: it is counted, so that it is never zero. */
 function count(inbound: Inbound, written: string, to: Deployment, { tokens }: Room): Usage {
   const { model } = to.target
-  const messages = list(inbound.field('messages'))
-  const input = tokens.countMessages(messages, inbound.field('tools'), model)
+  const input =
+    inbound.wire === openaiChat
+      ? tokens.countMessages(list(inbound.field('messages')), inbound.field('tools'), model)
+      : tokens.countRequest(inbound.request(), model)
   return countedUsage(input, {
     output: tokens.countText(written, model),
     reasoning: 0,

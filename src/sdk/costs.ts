@@ -15,11 +15,18 @@ import type { ChatMessage } from './types.ts'
 export function costOfCall(
   usage: Usage,
   { info, priceOptions }: Pick<Deployment, 'info' | 'priceOptions'>,
-  { tier, served, at }: { tier: string | undefined; served: string | undefined; at: number },
+  { tier, served, at, units }: CostCircumstances,
 ): number | null {
   const serviceTier = tierOf(tier, served ?? text(usage.raw?.service_tier))
-  const cost = costOf(usage, priceOf(info, { ...priceOptions, serviceTier }), { at })
+  const cost = costOf(usage, priceOf(info, { ...priceOptions, serviceTier }), { at, units })
   return cost.priced ? cost.dollars : null
+}
+type CostCircumstances = {
+  /** The service tier that was asked for, and the one that served. */
+  tier: string | undefined
+  served: string | undefined
+  at: number
+  units?: Units | undefined
 }
 
 type CustomPrices = {

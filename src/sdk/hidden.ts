@@ -1,4 +1,5 @@
 import type { Answer } from '../call/call.ts'
+import type { Deployment } from '../provider/deployment.ts'
 import type { Hidden, HiddenParams } from './types.ts'
 
 /** What is known of a call, on its answer but not in its JSON: it would be taken for the provider's words. */
@@ -14,8 +15,9 @@ export function withHidden<T extends object>(value: T, hidden: HiddenParams): T 
 }
 
 type Told = {
-  answer: Answer
-  stream: boolean
+  answer: Pick<Answer, 'deployment' | 'headers' | 'dropped'>
+  /** See `chatBase`. */
+  base: string
   callId: string
   retries: number
   fallbacks: number
@@ -25,7 +27,7 @@ type Told = {
 
 export function hiddenOf({
   answer,
-  stream,
+  base,
   callId,
   retries,
   fallbacks,
@@ -33,12 +35,12 @@ export function hiddenOf({
   ms,
 }: Told): HiddenParams {
   const { deployment, headers, dropped } = answer
-  const { url, wire, target, id, provider } = deployment
+  const { target, id, provider } = deployment
   return {
     model_id: id,
     custom_llm_provider: provider,
     litellm_model_name: target.model,
-    api_base: baseOf(stream ? url.stream : url.whole, wire.path(target, stream)),
+    api_base: base,
     response_cost: null,
     litellm_call_id: callId,
     additional_headers: {
@@ -52,8 +54,12 @@ export function hiddenOf({
   }
 }
 
+/** Where conversations are asked, as far as it may be shown. */
+export const chatBase = ({ url, wire, target }: Deployment, stream: boolean): string =>
+  baseOf(stream ? url.stream : url.whole, wire.path(target, stream))
+
 /** Without the query and the login, which may hold credentials, and without the path of the call. */
-function baseOf(url: string, path: string): string {
+export function baseOf(url: string, path: string): string {
   if (!URL.canParse(url)) return ''
   const { origin, pathname } = new URL(url)
   const [plain = ''] = path.split('?')

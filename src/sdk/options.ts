@@ -6,7 +6,22 @@ import { GatewayError } from '../errors.ts'
 import { isObject, type JsonObject, list, number, object, text } from '../json/json.ts'
 import { snakeKeys } from './names.ts'
 
-/** What the caller of `completion` said, sorted by whom it is for. */
+/** A function of the library that asks a model. */
+export type Asking = {
+  /** As callers know it. */
+  name: string
+  /** Parameters of its own that may be written in camelCase, besides those of chat. */
+  parameters: ReadonlySet<string>
+  /** Asked where the caller names no model. */
+  model?: string
+  /** Its parameters that hold files. */
+  files?: ReadonlySet<string>
+  /** `metadata` is the provider's. */
+  keepsMetadata?: true
+  streams?: true
+}
+
+/** What the caller of one of them said, sorted by whom it is for. */
 export type Said = {
   model: string
   stream: boolean
@@ -16,6 +31,8 @@ export type Said = {
   params: JsonObject
   /** For this library. */
   controls: Controls
+  /** As they came. */
+  files: readonly [name: string, value: unknown][]
 }
 
 export type Controls = {
@@ -33,23 +50,34 @@ export type Controls = {
 export type Fallback = { model: string; options: JsonObject | undefined }
 
 /** Sorts the options. `idle` hears of those that have no effect here, so that nobody relies on them. */
-export function readOptions(options: unknown, idle: (name: string) => void): Said {
-  if (!isObject(options)) throw wrong('completion takes one object: { model, messages, … }')
-  const said = snakeKeys(options, isKnown)
+export function readOptions(
+  options: unknown,
+  asking: Asking,
+  warn: (message: string) => void,
+): Said {
+  if (!isObject(options)) throw wrong(`${asking.name} takes one object: { model, … }`)
+  const said = snakeKeys(options, (name) => isKnown(name) || asking.parameters.has(name))
+  const files: Said['files'][number][] = []
   // As entries: a field named `__proto__` is a field like any other.
   const body: [string, unknown][] = []
   const params: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(said)) {
     const rule = ruleOf(name)
+    if (asking.files?.has(name)) {
+      if (value !== null) files.push([name, value])
+      continue
+    }
     if (rule === 'refused') throw wrong(refusals[name] ?? '', name)
-    if (rule === 'idle') idle(name)
+    if (rule === 'idle') warn(`${asking.name}: ${name} has no effect in this build`)
     if (rule === 'row' && value !== null) params[name] = value
     // OpenAI keeps metadata where it stores the answer.
-    const kept = name === 'metadata' && said['store'] === true
+    const kept = name === 'metadata' && (said['store'] === true || asking.keepsMetadata)
     if (rule === 'provider' || kept) body.push([name, value])
   }
-  const model = text(said['model'])
+  const model = text(said['model']) ?? asking.model
   if (!model) throw wrong('model is missing: give provider/model, e.g. openai/gpt-4o', 'model')
+  if (said['stream'] === true && !asking.streams)
+    throw wrong(`${asking.name} gives its answer whole: leave stream out`, 'stream')
   const { mock_response: mock } = params
   if (mock instanceof Error) delete params['mock_response']
   return {
@@ -57,6 +85,7 @@ export function readOptions(options: unknown, idle: (name: string) => void): Sai
     stream: said['stream'] === true,
     body: jsonOf(Object.fromEntries(body)),
     params: jsonOf(params),
+    files,
     controls: {
       signal: signalOf(said['signal']),
       retries: wholeOf('num_retries', said) ?? wholeOf('max_retries', said),
@@ -104,10 +133,10 @@ const idle = new Set(
 )
 
 const refusals: Readonly<Record<string, string>> = {
-  model_list: 'completion takes no model_list: make a Router of it, new Router({ model_list })',
+  model_list: 'a call takes no model_list: make a Router of it, new Router({ model_list })',
   azure_ad_token_provider:
     'azure_ad_token_provider is a function, which a call cannot carry: give azure_ad_token',
-  client: 'completion takes no client: give api_key and api_base',
+  client: 'a call takes no client: give api_key and api_base',
 }
 
 /** A copy, as JSON says it. */

@@ -26,6 +26,10 @@ export type Settings = {
   num_retries?: number | undefined
   /** Seconds; 600 where nobody says. */
   request_timeout?: number | undefined
+  /** False: addresses of pictures and files may lead anywhere, also into this network. */
+  user_url_validation?: boolean | undefined
+  /** Hosts that may be fetched from though they are not public. */
+  user_url_allowed_hosts?: readonly string[] | undefined
 }
 
 /** Everything a call needs besides its options. */
@@ -47,17 +51,22 @@ const mega = 1024 * 1024
 export function openRoom(runtime: () => Runtime): Room {
   const settings: Settings = {}
   const told = new Set<string>()
+  const calls: CallDeps = {
+    transport: (request) => runtime().transport(request),
+    mock: limitedMock,
+    maxLineBytes: 16 * mega,
+    maxAnswerBytes: 512 * mega,
+  }
   const room: Room = {
     get runtime() {
       return runtime()
     },
     settings,
     tokens: createTokenCounter({ encoderFor: (model) => runtime().encoderFor(model) }),
-    calls: {
-      transport: (request) => runtime().transport(request),
-      mock: limitedMock,
-      maxLineBytes: 16 * mega,
-      maxAnswerBytes: 512 * mega,
+    get calls() {
+      const { user_url_validation: validate, user_url_allowed_hosts: allowedHosts } = settings
+      const media = runtime().media?.({ validate, allowedHosts })
+      return media ? { ...calls, media } : calls
     },
     resolve: (model, custom, base) =>
       resolve(model, custom, {

@@ -7,16 +7,16 @@ import { isObject, type Json, type JsonObject, object, text } from '../json/json
 import { type Deployment, idOf } from '../provider/deployment.ts'
 import { isSecretKey } from '../provider/secrets.ts'
 import { createRouter, type Router as Routing } from '../router/router.ts'
-import { complete } from './complete.ts'
-import { usualTimeoutSeconds } from './completion.ts'
+import { usualTimeoutSeconds } from './alone.ts'
+import { asksOf } from './ask.ts'
 import { snakeKeys } from './names.ts'
-import { isRowKey, jsonOf, readOptions, wrong } from './options.ts'
+import { isRowKey, jsonOf, wrong } from './options.ts'
 import { type Room, readRow } from './room.ts'
-import type { Completion, CompletionOptions, RouterModel, RouterOptions } from './types.ts'
+import type { Asks, RouterModel, RouterOptions } from './types.ts'
 
 /** Several deployments behind one name: picked, retried, rested and replaced as LiteLLM's Router does. */
 export type OpenRouter = {
-  completion: Completion
+  asks: Asks
   modelNames(): string[]
   modelList(): RouterModel[]
   warnings: readonly string[]
@@ -27,31 +27,23 @@ export function openRouter(options: RouterOptions, room: Room): OpenRouter {
   const routing = routingOf(config, room)
   const { router: settings } = config
 
-  const run = async (asked: CompletionOptions) => {
-    const said = readOptions(asked, (name) =>
-      room.warn(`completion: ${name} has no effect in this build`),
-    )
+  const asks = asksOf((said) => {
     const { model, params, controls } = said
     const group = routing.groups.nameOf(model)
     if (!routing.knows(group)) throw unknownGroup(model, routing)
     const named = controls.fallbacks.map((one) => one.model)
-    return complete(
-      {
-        said,
-        router: routing,
-        group,
-        groupName: group,
-        override: (to) => overridden(to, params, to.group === group, room),
-        fallbacks: named.length > 0 ? named : undefined,
-        timeout: settings.timeout ?? room.settings.request_timeout ?? usualTimeoutSeconds,
-        streamTimeout: settings.stream_timeout,
-      },
-      room,
-    )
-  }
+    return {
+      router: routing,
+      group,
+      groupName: group,
+      override: (to) => overridden(to, params, to.group === group, room),
+      fallbacks: named.length > 0 ? named : undefined,
+      timeout: settings.timeout ?? room.settings.request_timeout ?? usualTimeoutSeconds,
+      streamTimeout: settings.stream_timeout,
+    }
+  }, room)
   return {
-    // Whether it streams is said by the options: the overloads tell what comes of it.
-    completion: run as Completion,
+    asks,
     modelNames: () => [...routing.groups.names(), ...visibleAliases(routing)],
     modelList: () => routing.groups.all().map(shown),
     warnings,

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { connectionFromEnv } from '../call/connection.node.ts'
+import type { FetchMedia } from '../call/media.ts'
 import type { Transport } from '../call/transport.ts'
 import { createBpe, type Encoder, type EncodingName, packVocabulary } from '../chat/bpe.ts'
 import { sourceOf } from '../chat/tokenizer.node.ts'
@@ -12,7 +13,7 @@ import { NodeHash } from '../provider/auth/aws-hash.node.ts'
 import { createAuthDeps } from '../provider/auth/fetch.node.ts'
 import { shippedFolder } from '../provider/catalogue.node.ts'
 import { createCatalogue } from '../provider/catalogue.ts'
-import { holding, type Runtime, signing, webRuntime } from './runtime.ts'
+import { holding, type MediaRules, type Runtime, signing, webRuntime } from './runtime.ts'
 
 /** Node: undici, the catalogue and the tokenizers of the package, `process.env`. Each is loaded when it is needed. */
 export function nodeRuntime(): Runtime {
@@ -22,6 +23,7 @@ export function nodeRuntime(): Runtime {
     env: (name) => process.env[name],
     transport,
     close,
+    media: lazyMedia(),
     ...holding(() => createCatalogue(readShipped())),
     encoderFor: lazyEncoders(),
     ...signing({ ...createAuthDeps({ env: process.env }), hash: NodeHash }),
@@ -55,6 +57,27 @@ function lazyTransport(): { transport: Transport; close(): Promise<void> } {
       opening = undefined
       await (await open)?.close()
     },
+  }
+}
+
+/** Most programs never name a picture by its address: what fetches it is loaded when one does. */
+function lazyMedia(): (rules: MediaRules) => FetchMedia {
+  let known: { rules: string; fetch: Promise<FetchMedia> } | undefined
+  const open = async ({ validate, allowedHosts }: MediaRules): Promise<FetchMedia> => {
+    const { createMediaFetch } = await import('../call/media.node.ts')
+    const { env } = process
+    const connection = connectionFromEnv(env, (path) => readFileSync(path, 'utf8'))
+    return createMediaFetch({ validate, allowedHosts, connection, env })
+  }
+  return (said) => async (url, wanted) => {
+    const rules = JSON.stringify(said)
+    if (known?.rules !== rules) known = { rules, fetch: open(said) }
+    const mine = known
+    // A file that could not be read may be there next time.
+    mine.fetch.catch(() => {
+      if (known === mine) known = undefined
+    })
+    return (await mine.fetch)(url, wanted)
   }
 }
 

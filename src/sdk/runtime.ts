@@ -1,4 +1,5 @@
 import { fetchTransport } from '../call/fetch.ts'
+import type { FetchMedia } from '../call/media.ts'
 import type { Transport } from '../call/transport.ts'
 import type { Encoder } from '../chat/bpe.ts'
 import { GatewayError } from '../errors.ts'
@@ -22,12 +23,20 @@ export type Runtime = {
   /** What they were made of. */
   auth: AwsDeps
   connectionOf?: (params: JsonObject) => ConnectionValues | undefined
+  /** Fetches what is named by its address, for providers that do not; absent where nothing could guard it. */
+  media?: (rules: MediaRules) => FetchMedia
   /** Hears what was asked for and has no effect. */
   warn(message: string): void
   /** Waits between two tries; absent: timers. */
   sleep?: (ms: number, signal: AbortSignal) => Promise<void>
   /** Connections that are kept for the next call. */
   close(): Promise<void>
+}
+
+/** Which addresses may be fetched: LiteLLM's `user_url_validation` and `user_url_allowed_hosts`. */
+export type MediaRules = {
+  validate?: boolean | undefined
+  allowedHosts?: readonly string[] | undefined
 }
 
 /** What `createSdk` may be told; the rest is as it is where it runs. */
@@ -61,8 +70,11 @@ export function runtimeWith(base: Runtime, options: SdkOptions): Runtime {
   const { env: given, fetch: send, catalogue, warn } = options
   const env = given === undefined ? base.env : (name: string) => given[name]
   const auth = { ...base.auth, env, ...(send && { fetch: webFetch(() => send) }) }
+  const { media, ...rest } = base
   return {
-    ...base,
+    ...rest,
+    // Whoever brings a network of his own wants no other to be used.
+    ...(media && !send && { media }),
     env,
     ...(send && { transport: fetchTransport(send) }),
     ...(given || send ? signing(auth) : {}),

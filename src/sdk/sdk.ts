@@ -1,8 +1,9 @@
 import type { JsonObject } from '../json/json.ts'
 import { createCatalogue } from '../provider/catalogue.ts'
 import { providers } from '../provider/providers.ts'
+import { alone } from './alone.ts'
+import { askNames, asksOf } from './ask.ts'
 import { streamChunkBuilder } from './chunks.ts'
-import { completion as complete } from './completion.ts'
 import {
   type CompletionCostOptions,
   type CostPerTokenOptions,
@@ -33,15 +34,15 @@ import { openRouter } from './router.ts'
 import type { Runtime } from './runtime.ts'
 import { type TokenCounterOptions, tokenCounter } from './tokens.ts'
 import type {
+  Asks,
   ChatCompletion,
   ChatCompletionChunk,
   ChatMessage,
-  Completion,
-  CompletionOptions,
   ModelInfo,
   ModelQuery,
   Router,
   RouterOptions,
+  TwiceNamed,
 } from './types.ts'
 
 /** The library: every function under LiteLLM's name and in camelCase. */
@@ -53,9 +54,6 @@ type Pascal<S extends string> = S extends `${infer Head}_${infer Tail}`
   : Capitalize<S>
 
 type Functions = {
-  /** Asks a model. `stream: true` gives chunks, otherwise the whole answer. */
-  completion: Completion
-  acompletion: Completion
   /** What the catalogue says of a model. */
   getModelInfo(model: ModelQuery, customLlmProvider?: string): ModelInfo
   /** Tokens a model may write at most. */
@@ -89,7 +87,8 @@ type Functions = {
   /** Ends connections that are kept for the next call. */
   close(): Promise<void>
   Router: new (options: RouterOptions) => Router
-} & { [A in Ability as `supports${Pascal<A>}`]: Supports }
+} & Asks &
+  TwiceNamed & { [A in Ability as `supports${Pascal<A>}`]: Supports }
 
 export type SupportedParamsOptions = EitherCase<{
   model: string
@@ -98,14 +97,13 @@ export type SupportedParamsOptions = EitherCase<{
 }>
 
 /** What is no function, or another's. */
-type Made = 'acompletion' | 'Router' | 'settings' | keyof ReturnType<typeof lists>
+type Made = keyof TwiceNamed | 'Router' | 'settings' | keyof ReturnType<typeof lists>
 
 export function sdkOf(runtime: () => Runtime): Sdk {
   const room = openRoom(runtime)
-  // Whether it streams is said by the options: the overloads tell what comes of it.
-  const completion = ((options: CompletionOptions) => complete(options, room)) as Completion
+  const asks = asksOf((said) => alone(said, room), room)
   const functions: Omit<Functions, Made> = {
-    completion,
+    ...asks,
     getModelInfo: (model, provider) => getModelInfo(readQuery(model, provider), room),
     getMaxTokens: (model) => getMaxTokens(readQuery(model), room),
     costPerToken: (options) => costPerToken(options, room),
@@ -122,7 +120,7 @@ export function sdkOf(runtime: () => Runtime): Sdk {
     tokenCounter: (options) => tokenCounter(options, room),
     validateEnvironment: (model, options = {}) =>
       validateEnvironment(model ?? undefined, options, room),
-    checkValidKey: (model, apiKey) => checkValidKey(model, apiKey, completion),
+    checkValidKey: (model, apiKey) => checkValidKey(model, apiKey, asks.completion),
     getValidModels(options = {}) {
       const provider = options.custom_llm_provider ?? options.customLlmProvider
       return getValidModels(provider, room)
@@ -139,7 +137,7 @@ export function sdkOf(runtime: () => Runtime): Sdk {
   ) as typeof functions
   const whole = {
     ...typed,
-    acompletion: typed.completion,
+    ...twiceNamed(typed),
     ...lists(room),
     settings: room.settings,
     Router: routerClass(room),
@@ -182,33 +180,35 @@ function lists(room: Room) {
   }
 }
 
+/** LiteLLM has everything that asks a model a second time, for who waits without a thread: `aembedding`. */
+function twiceNamed(asks: Asks): TwiceNamed {
+  // Named by the rule the type states.
+  return Object.fromEntries(askNames.map((name) => [`a${name}`, asks[name]])) as TwiceNamed
+}
+
 /** `new Router(…)`, as LiteLLM has it. */
 function routerClass(room: Room): Functions['Router'] {
   const open = guarded((options: RouterOptions) => openRouter(options, room))
-  return class implements Router {
-    readonly completion: Completion
-    readonly acompletion: Completion
-    readonly getModelNames: Router['getModelNames']
-    readonly getModelList: Router['getModelList']
-    readonly get_model_names: Router['getModelNames']
-    readonly get_model_list: Router['getModelList']
-    readonly warnings: readonly string[]
-
+  class Opened {
     constructor(options: RouterOptions) {
-      const { completion, modelNames, modelList, warnings } = open(options)
-      this.completion = this.acompletion = guarded(completion)
-      this.getModelNames = this.get_model_names = modelNames
-      this.getModelList = this.get_model_list = modelList
-      this.warnings = warnings
+      const { asks, modelNames, modelList, warnings } = open(options)
+      const typed = Object.fromEntries(
+        Object.entries(asks).map(([name, ask]) => [name, guarded(ask)]),
+        // The same functions, only that what they throw is typed.
+      ) as Asks
+      const whole = { ...typed, ...twiceNamed(typed), getModelNames: modelNames }
+      Object.assign(this, bothNames({ ...whole, getModelList: modelList }), { warnings })
     }
   }
+  // What it has is assigned above, by both of its names.
+  return Opened as unknown as Functions['Router']
 }
 
 /** Anything but a refusal of the key tells nothing about the key. */
 async function checkValidKey(
   model: string,
   apiKey: string,
-  completion: Completion,
+  completion: Asks['completion'],
 ): Promise<boolean> {
   try {
     await completion({

@@ -1,4 +1,4 @@
-import type { EitherCase } from './names.ts'
+import type { BothNames, EitherCase } from './names.ts'
 
 /**
  * The shapes of OpenAI's chat API as this library takes and gives them, in types only. What is given is open: providers
@@ -269,6 +269,197 @@ export type ChatCompletionStream = AsyncIterableIterator<ChatCompletionChunk> & 
   cancel(): Promise<void>
 } & Hidden
 
+/** Options of everything that asks a model: LiteLLM's own, and whatever the provider knows. */
+type Asked<Own> = { fallbacks?: readonly Fallback[] | undefined } & EitherCase<
+  Own & CallParameters
+> &
+  Open
+
+/** Bytes of a file: what has a name (a File, Node's read stream) keeps it. */
+export type FileLike = Blob | ArrayBuffer | Uint8Array | AsyncIterable<Uint8Array>
+
+export type EmbeddingOptions = { model: string; input: string | readonly unknown[] } & Asked<{
+  dimensions?: number | undefined
+  encoding_format?: 'float' | 'base64' | undefined
+  /** What the text is for, at providers that ask: `search_document`, `search_query`, … */
+  input_type?: string | undefined
+  user?: string | undefined
+}>
+export type EmbeddingResponse = Open & {
+  object: 'list'
+  /** A vector as numbers, or as base64 of 32-bit floats where that was asked for. */
+  data: (Open & { object: 'embedding'; index: number; embedding: number[] | string })[]
+  model: string
+  usage?: (Open & { prompt_tokens: number; total_tokens: number }) | null
+} & Hidden
+
+type ImageParameters = {
+  n?: number | null | undefined
+  /** `1024x1024`, `auto`. */
+  size?: string | null | undefined
+  quality?: string | null | undefined
+  style?: string | null | undefined
+  background?: string | null | undefined
+  output_format?: string | null | undefined
+  output_compression?: number | null | undefined
+  response_format?: 'url' | 'b64_json' | null | undefined
+  user?: string | undefined
+}
+export type ImageGenerationOptions = { model: string; prompt: string } & Asked<ImageParameters>
+export type ImageEditOptions = {
+  model: string
+  prompt: string
+  image: FileLike | readonly FileLike[]
+  mask?: FileLike | undefined
+} & Asked<ImageParameters>
+export type ImageVariationOptions = { model: string; image: FileLike } & Asked<ImageParameters>
+export type ImageResponse = Open & {
+  /** Unix seconds. */
+  created: number
+  data: (Open & { url?: string | null; b64_json?: string | null; revised_prompt?: string | null })[]
+  usage?: object | null
+} & Hidden
+
+export type SpeechOptions = { model: string; input: string } & Asked<{
+  voice?: string | object | undefined
+  response_format?: string | null | undefined
+  speed?: number | null | undefined
+  instructions?: string | null | undefined
+}>
+/** Sound as it is made: `body`, `arrayBuffer()`, `headers.get('content-type')`. */
+export type SpeechResponse = Response & Hidden
+
+export type TranscriptionOptions = { model: string; file: FileLike } & Asked<{
+  language?: string | null | undefined
+  prompt?: string | null | undefined
+  /** What is no JSON (`text`, `srt`, `vtt`) is in `text` of the answer. */
+  response_format?: 'json' | 'text' | 'srt' | 'verbose_json' | 'vtt' | 'diarized_json' | undefined
+  timestamp_granularities?: readonly ('word' | 'segment')[] | undefined
+  temperature?: number | null | undefined
+}>
+export type TranscriptionResponse = Open & { text: string } & Hidden
+
+export type RerankOptions = {
+  model: string
+  query: string
+  documents: readonly (string | object)[]
+} & Asked<{
+  top_n?: number | null | undefined
+  rank_fields?: readonly string[] | undefined
+  return_documents?: boolean | undefined
+  max_chunks_per_doc?: number | undefined
+  max_tokens_per_doc?: number | undefined
+}>
+export type RerankResponse = Open & {
+  id: string
+  /** Best first. */
+  results: (Open & { index: number; relevance_score: number; document?: unknown })[]
+  meta?: object | null
+} & Hidden
+
+export type ModerationOptions = {
+  /** Absent: OpenAI's newest. */
+  model?: string | undefined
+  input: string | readonly unknown[]
+} & Asked<unknown>
+export type ModerationResponse = Open & {
+  id: string
+  model: string
+  results: (Open & { flagged: boolean })[]
+} & Hidden
+
+export type OcrOptions = { model: string; document: object } & Asked<{
+  pages?: readonly number[] | string | undefined
+  include_image_base64?: boolean | undefined
+}>
+export type OcrResponse = Open & {
+  pages: (Open & { index: number; markdown: string })[]
+  model: string
+} & Hidden
+
+export type TextCompletionOptions = {
+  model: string
+  prompt: string | readonly unknown[]
+  stream?: boolean | null | undefined
+} & Asked<
+  {
+    best_of?: number | null | undefined
+    echo?: boolean | null | undefined
+    logprobs?: number | null | undefined
+    suffix?: string | null | undefined
+  } & Omit<ChatParameters, 'logprobs'>
+>
+export type TextBody = Open & {
+  id: string
+  object: 'text_completion'
+  created: number
+  model: string
+  choices: (Open & { text: string; index: number; finish_reason: string | null })[]
+  usage?: CompletionUsage | null
+}
+export type TextCompletion = TextBody & Hidden
+export type TextCompletionStream = AsyncIterableIterator<TextBody & Hidden> & {
+  cancel(): Promise<void>
+} & Hidden
+
+export type ResponsesOptions = {
+  model: string
+  input?: string | readonly unknown[] | undefined
+  stream?: boolean | null | undefined
+} & Asked<{
+  instructions?: string | null | undefined
+  max_output_tokens?: number | null | undefined
+  /** An answer the provider keeps: only where the provider has the Responses API itself. */
+  previous_response_id?: string | null | undefined
+  reasoning?: object | null | undefined
+  store?: boolean | null | undefined
+  temperature?: number | null | undefined
+  text?: object | undefined
+  tool_choice?: string | object | undefined
+  tools?: readonly object[] | undefined
+  top_p?: number | null | undefined
+}>
+export type ResponsesAnswer = Open & {
+  id: string
+  object: 'response'
+  created_at: number
+  model: string
+  status: string
+  output: (Open & { type: string })[]
+  usage?: object | null
+} & Hidden
+/** Events of the Responses API as they come; leaving the loop ends the request. */
+export type ResponsesStream = AsyncIterableIterator<Open & { type: string } & Hidden> & {
+  cancel(): Promise<void>
+} & Hidden
+
+type Streamed<Options, Whole, Stream> = {
+  (options: Options & { stream: true }): Promise<Stream>
+  (options: Options & { stream?: false | null | undefined }): Promise<Whole>
+  (options: Options): Promise<Whole | Stream>
+}
+
+/** Everything that asks a model, of the library and of a Router. */
+export type Asks = {
+  /** Asks a model. `stream: true` gives chunks, otherwise the whole answer. */
+  completion: Completion
+  textCompletion: Streamed<TextCompletionOptions, TextCompletion, TextCompletionStream>
+  responses: Streamed<ResponsesOptions, ResponsesAnswer, ResponsesStream>
+  embedding(options: EmbeddingOptions): Promise<EmbeddingResponse>
+  imageGeneration(options: ImageGenerationOptions): Promise<ImageResponse>
+  imageEdit(options: ImageEditOptions): Promise<ImageResponse>
+  imageVariation(options: ImageVariationOptions): Promise<ImageResponse>
+  /** The sound comes as it is made. */
+  speech(options: SpeechOptions): Promise<SpeechResponse>
+  transcription(options: TranscriptionOptions): Promise<TranscriptionResponse>
+  rerank(options: RerankOptions): Promise<RerankResponse>
+  moderation(options: ModerationOptions): Promise<ModerationResponse>
+  ocr(options: OcrOptions): Promise<OcrResponse>
+}
+/** LiteLLM's second names: `acompletion`, `aembedding`, … */
+export type TwiceNamed = { [K in keyof Asks as `a${K}`]: Asks[K] }
+type RouterAsks = BothNames<Asks & TwiceNamed>
+
 /** What is known of a call besides its answer. */
 export type HiddenParams = {
   /** Which deployment answered. */
@@ -351,9 +542,7 @@ export type RouterOptions = EitherCase<{ model_list: readonly RouterModel[] } & 
   Open
 
 /** Several deployments behind one name, as LiteLLM's Router has them. */
-export interface Router {
-  readonly completion: Completion
-  readonly acompletion: Completion
+export type Router = RouterAsks & {
   /** The names callers may use. */
   getModelNames(): string[]
   get_model_names(): string[]

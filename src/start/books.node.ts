@@ -7,13 +7,7 @@ import { GatewayError } from '../errors.ts'
 import type { Rooms } from '../gateway/rooms.ts'
 import { type Json, number, object, text } from '../json/json.ts'
 import { type Books, createBooks } from '../ledger/books.ts'
-import {
-  deadJournals,
-  journalFolder,
-  openJournal,
-  readJournal,
-  removeJournal,
-} from '../ledger/journal.node.ts'
+import { findDead, journalFolder, openJournal } from '../ledger/journal.node.ts'
 import { createAccess } from '../policy/access.ts'
 import { type AdmitSettings, createAdmit } from '../policy/admit.ts'
 import { createGrants, type Grants } from '../policy/grant.ts'
@@ -65,11 +59,6 @@ export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
       }),
     }
     const limits = createLimits(store, Date.now)
-    const findDead = async () =>
-      deadJournals(folder, store.node).map((dead) => ({
-        left: readJournal(dead),
-        remove: () => removeJournal(dead.path),
-      }))
     const books = await createBooks({
       store,
       journal: openJournal(folder, store.node),
@@ -77,14 +66,9 @@ export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
       clock,
       rows: config.general.disable_spend_logs !== true,
       log,
-      findDead,
-      onNodes: (count, self) => limits.setNodes(count, self),
+      findDead: () => findDead(folder, store.node),
+      onNodes: (alive, self) => limits.setNodes(alive, self),
     })
-    // Before anything is answered: what the last process left counts.
-    for (const { left, remove } of await findDead()) {
-      await books.takeOver(left)
-      remove()
-    }
     const parties = await createParties(store, config.settings.max_end_user_budget_id)
     return {
       books,

@@ -26,6 +26,7 @@ import { createIdentify, isLoopbackHost, isWeakKey } from '../policy/identify.ts
 import { loadCatalogue, refreshCatalogue, refreshUrl } from '../provider/catalogue.node.ts'
 import { type Catalogue, createCatalogueHolder } from '../provider/catalogue.ts'
 import type { Deployment } from '../provider/deployment.ts'
+import type { OpenBooks } from './books.node.ts'
 import { adminKey, openDataDir } from './data.node.ts'
 import { type ConfigFiles, openLive } from './live.node.ts'
 import { createSchemes } from './schemes.node.ts'
@@ -63,17 +64,45 @@ export type Running = {
 
 /** From settings to a listening server. Throws GatewayError with one clear line where it cannot start. */
 export async function startServer(options: StartOptions): Promise<Running> {
-  const { config, env, settings, log } = options
+  const { config, settings, dataDir, log } = options
   const { masterKey, permitWeak } = accessOf(options)
   const at = addressFor({ host: options.host ?? settings.host, masterKey, permitWeak })
-  const loopback = isLoopbackHost(at.host)
   const tls = await readTls(options)
-  await openDataDir(options.dataDir)
+  await openDataDir(dataDir)
+  const served: { rooms?: Rooms } = {}
+  const rooms = (): Rooms => {
+    if (!served.rooms) throw new GatewayError('unavailable', 'the gateway is still starting')
+    return served.rooms
+  }
+  const opening = import('./books.node.ts').then(({ openBooks }) =>
+    openBooks({ config, settings, dataDir, masterKey, log, rooms }),
+  )
+  try {
+    return await listen(options, { at, tls, opening, served })
+  } catch (cause) {
+    // What was opened is closed where the start fails further on, as on a port that is taken.
+    await opening.then(({ books }) => books.close()).catch(() => {})
+    throw cause
+  }
+}
+
+type Opened = {
+  at: ReturnType<typeof addressFor>
+  tls: Awaited<ReturnType<typeof readTls>>
+  opening: Promise<OpenBooks>
+  served: { rooms?: Rooms }
+}
+
+async function listen(
+  options: StartOptions,
+  { at, tls, opening, served }: Opened,
+): Promise<Running> {
+  const { config, env, settings, log } = options
+  const { masterKey, permitWeak } = accessOf(options)
+  const loopback = isLoopbackHost(at.host)
   const [catalogue, { books, grants, access, admit }] = await Promise.all([
     loadCatalogue({ dataDir: options.dataDir, env: (name) => env[name] }),
-    import('./books.node.ts').then(({ openBooks }) =>
-      openBooks({ config, settings, dataDir: options.dataDir, masterKey, log, rooms: () => rooms }),
-    ),
+    opening,
   ])
   const admin = masterKey === undefined ? await adminKey(options.dataDir) : undefined
   const holder = createCatalogueHolder(catalogue)
@@ -119,6 +148,7 @@ export async function startServer(options: StartOptions): Promise<Running> {
     corsOrigins: masterKey === undefined ? [] : (settings.corsOrigins ?? ['*']),
   }
   const rooms: Rooms = openRooms(config, deps)
+  served.rooms = rooms
   const live = await openLive({
     rooms,
     deps,

@@ -15,23 +15,28 @@ export type Account = {
 }
 
 /** Names of accounts; every other place makes them by these. */
+/** A bar begins what lies beside an account, so none of a name's own may be one: customers choose their names themselves. */
+const plain = (id: string): string =>
+  id.includes('|') || id.includes('%') ? id.replace(/[%|]/g, encodeURIComponent) : id
+
 export const accountOf = {
-  key: (id: string) => `key:${id}`,
-  keyModel: (id: string, model: string) => `key:${id}|model:${model}`,
-  keyWindow: (id: string, duration: string) => `key:${id}|window:${duration}`,
-  user: (id: string) => `user:${id}`,
-  userModel: (id: string, model: string) => `user:${id}|model:${model}`,
-  team: (id: string) => `team:${id}`,
-  teamModel: (id: string, model: string) => `team:${id}|model:${model}`,
-  teamWindow: (id: string, duration: string) => `team:${id}|window:${duration}`,
-  member: (team: string, user: string) => `member:${team}/${user}`,
-  organization: (id: string) => `org:${id}`,
-  organizationMember: (organization: string, user: string) => `orgmember:${organization}/${user}`,
-  project: (id: string) => `project:${id}`,
-  customer: (id: string) => `customer:${id}`,
-  customerModel: (id: string, model: string) => `customer:${id}|model:${model}`,
-  tag: (name: string) => `tag:${name}`,
-  provider: (name: string) => `provider:${name}`,
+  key: (id: string) => `key:${plain(id)}`,
+  keyModel: (id: string, model: string) => `key:${plain(id)}|model:${model}`,
+  keyWindow: (id: string, duration: string) => `key:${plain(id)}|window:${duration}`,
+  user: (id: string) => `user:${plain(id)}`,
+  userModel: (id: string, model: string) => `user:${plain(id)}|model:${model}`,
+  team: (id: string) => `team:${plain(id)}`,
+  teamModel: (id: string, model: string) => `team:${plain(id)}|model:${model}`,
+  teamWindow: (id: string, duration: string) => `team:${plain(id)}|window:${duration}`,
+  member: (team: string, user: string) => `member:${plain(team)}/${plain(user)}`,
+  organization: (id: string) => `org:${plain(id)}`,
+  organizationMember: (organization: string, user: string) =>
+    `orgmember:${plain(organization)}/${plain(user)}`,
+  project: (id: string) => `project:${plain(id)}`,
+  customer: (id: string) => `customer:${plain(id)}`,
+  customerModel: (id: string, model: string) => `customer:${plain(id)}|model:${model}`,
+  tag: (name: string) => `tag:${plain(name)}`,
+  provider: (name: string) => `provider:${plain(name)}`,
   proxy: () => 'proxy',
 } as const
 

@@ -54,3 +54,16 @@ export const isUniqueViolation = (cause: unknown): boolean => {
     (typeof message === 'string' && message.includes('UNIQUE constraint failed'))
   )
 }
+
+/** The database understood and does not take what it was given: data it has no room or no form for. */
+export const isRefusal = (cause: unknown): boolean => {
+  const { code, errcode } = cause as { code?: unknown; errcode?: unknown }
+  return (
+    // 22: no such data. 23: against the rules. 54: too large.
+    (typeof code === 'string' && /^(22|23|54)[0-9A-Z]{3}$/.test(code)) ||
+    (typeof errcode === 'number' && sqliteRefusals.has(errcode & 0xff)) ||
+    cause instanceof TypeError
+  )
+}
+/** Too big, a constraint, a mismatch, out of range. */
+const sqliteRefusals: ReadonlySet<number> = new Set([18, 19, 20, 25])

@@ -2,7 +2,7 @@ import { noUsage } from '../chat/chat.ts'
 import type { Entry, Payer } from '../ledger/ledger.ts'
 import { statementsOf, wordsOf } from '../ledger/rows.ts'
 import type { Db } from './db.ts'
-import { wordIds } from './spend.ts'
+import { wordIds } from './words.ts'
 
 /** An entry of which only the differences matter. */
 export function entry(

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Reader } from './docs.ts'
-import { wordIds, wordTexts } from './spend.ts'
+import { wordIds, wordTexts } from './words.ts'
 
 /** Sums of many requests. Money in nano-dollars. */
 export type Sums = {

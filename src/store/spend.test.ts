@@ -6,14 +6,9 @@ import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Db } from './db.ts'
 import { migrate } from './migrate.ts'
-import {
-  countSpendRows,
-  type SpendFilter,
-  type SpendRow,
-  spendRowSums,
-  spendRows,
-} from './spend.ts'
+import { countSpendRows, type SpendRow, spendRowSums, spendRows } from './spend.ts'
 import { entry, fill } from './spend-fill.test.ts'
+import type { SpendFilter } from './spend-filter.ts'
 import { type SumsFilter, spenders, spendSums } from './spend-sums.ts'
 import { openSqlite } from './sqlite.node.ts'
 

@@ -1,7 +1,8 @@
-import { type Expression, type ExpressionBuilder, type SqlBool, sql } from 'kysely'
+import { sql } from 'kysely'
 import { type JsonObject, object } from '../json/json.ts'
 import type { Reader } from './docs.ts'
-import { idParts, type Tables } from './tables.ts'
+import { conditionsOf, type Keys, keysOf, namesIn, type SpendFilter } from './spend-filter.ts'
+import { wordIds, wordTexts } from './words.ts'
 
 /** One request as it was written down, its words put back. Money in nano-dollars, times in milliseconds. */
 export type SpendRow = {
@@ -33,44 +34,6 @@ export type SpendRow = {
   fault: string | null
   flags: number
   more: JsonObject
-}
-
-/** Which rows. What is absent does not narrow; an empty list fits nothing. */
-export type SpendFilter = {
-  /** Whose rows may be seen at all: what one of these names. */
-  sight?: Sight | undefined
-  /** Milliseconds since the epoch; the end is not part of it. */
-  from?: number | undefined
-  until?: number | undefined
-  /** The answer's id or the call's. */
-  requestId?: string | undefined
-  keys?: readonly string[] | undefined
-  users?: readonly string[] | undefined
-  teams?: readonly string[] | undefined
-  organizations?: readonly string[] | undefined
-  customers?: readonly string[] | undefined
-  models?: readonly string[] | undefined
-  groups?: readonly string[] | undefined
-  deployments?: readonly string[] | undefined
-  session?: string | undefined
-  /** Nano-dollars, both inclusive. */
-  minSpend?: number | undefined
-  maxSpend?: number | undefined
-  failed?: boolean | undefined
-  cached?: boolean | undefined
-  /** HTTP status of what failed. */
-  status?: number | undefined
-  /** Part of what was told of the error. */
-  error?: string | undefined
-  /** An id of any kind; a request's own is found outside the times too. */
-  anyId?: string | undefined
-}
-
-export type Sight = {
-  keys: readonly string[]
-  users: readonly string[]
-  teams: readonly string[]
-  organizations: readonly string[]
 }
 
 export type SpendOrder =
@@ -257,41 +220,6 @@ export async function payloadOf(db: Reader, requestId: string): Promise<JsonObje
   return row && object(JSON.parse(row.data))
 }
 
-/** Numbers of words. A word nobody has written yet has none. */
-export async function wordIds(
-  db: Reader,
-  texts: readonly string[],
-): Promise<ReadonlyMap<string, number>> {
-  const found = new Map<string, number>()
-  const wanted = [...new Set(texts)]
-  for (let at = 0; at < wanted.length; at += 500)
-    for (const { id, text } of await db
-      .selectFrom('word')
-      .selectAll()
-      .where('text', 'in', wanted.slice(at, at + 500))
-      .execute())
-      found.set(text, Number(id))
-  return found
-}
-
-export async function wordTexts(
-  db: Reader,
-  ids: readonly (number | null)[],
-): Promise<ReadonlyMap<number, string>> {
-  const found = new Map<number, string>()
-  const wanted = [...new Set(ids.map(Number))].filter((id) => id > 0)
-  for (let at = 0; at < wanted.length; at += 500)
-    for (const { id, text } of await db
-      .selectFrom('word')
-      .selectAll()
-      .where('id', 'in', wanted.slice(at, at + 500))
-      .execute())
-      found.set(Number(id), text)
-  return found
-}
-
-type Log = ExpressionBuilder<Tables, 'spend_log'>
-
 const orders = {
   startTime: sql`started_at`,
   endTime: sql`started_at + duration`,
@@ -302,169 +230,8 @@ const orders = {
   model: sql`(select text from word where word.id = spend_log.model)`,
 } as const satisfies Record<SpendOrder, unknown>
 
-/** Filters by a word: the field and its column. */
-const wordColumns = {
-  keys: 'key_id',
-  users: 'user_id',
-  teams: 'team_id',
-  organizations: 'organization_id',
-  customers: 'customer_id',
-  models: 'model',
-  groups: 'model_group',
-  deployments: 'deployment_id',
-} as const
-type WordField = keyof typeof wordColumns
-const wordFields = Object.keys(wordColumns) as WordField[]
-const sightFields = ['keys', 'users', 'teams', 'organizations'] as const
-
-const namesIn = (filter: SpendFilter): string[] => [
-  ...wordFields.flatMap((field) => filter[field] ?? []),
-  ...sightFields.flatMap((field) => filter.sight?.[field] ?? []),
-  ...(filter.anyId === undefined ? [] : [filter.anyId]),
-]
-
-const blind: Sight = { keys: [], users: [], teams: [], organizations: [] }
-
-/** Numbers of keys the rows can only have; 0: no key. Undefined: any. */
-type Keys = readonly number[] | undefined
-
-/**
- * Users, teams and organisations have no index of their own, which would be a fifth of the database: every hour's sums
- * know by which keys their requests came, and a key's rows have one.
- */
-async function keysOf(
-  db: Reader,
-  { sight, ...filter }: SpendFilter,
-  idOf: ReadonlyMap<string, number>,
-): Promise<Keys> {
-  if (filter.requestId !== undefined || filter.anyId !== undefined) return undefined
-  const ids = (names: readonly string[]): number[] => names.flatMap((name) => idOf.get(name) ?? [])
-  const keysBy = async ({ keys, ...parties }: Sight): Promise<Set<number>> => {
-    const found = new Set(ids(keys))
-    for (const field of ['users', 'teams', 'organizations'] as const)
-      for (const row of parties[field].length === 0
-        ? []
-        : await db
-            .selectFrom('spend_hour')
-            .select('key_id')
-            .distinct()
-            .where('scope', '=', scopes[field])
-            .where('scope_id', 'in', [-1, ...ids(parties[field])])
-            .execute())
-        found.add(Number(row.key_id))
-    return found
-  }
-  const wanted = sightFields.flatMap((field) => {
-    const names = filter[field]
-    return names ? [{ ...blind, [field]: names }] : []
-  })
-  if (sight) wanted.push(sight)
-  let all: Set<number> | undefined
-  for (const one of wanted) {
-    const found = await keysBy(one)
-    all = all ? new Set([...all].filter((key) => found.has(key))) : found
-  }
-  // So many keys have most of the rows: going through all of them is no slower.
-  return all && all.size > keysMax ? undefined : all && [...all]
-}
-const scopes = { users: 'user', teams: 'team', organizations: 'organization' } as const
-const keysMax = 500
+/** A search each for so many keys; more are searched at once. */
 const branchesMax = 50
-
-function conditionsOf(
-  filter: SpendFilter,
-  idOf: ReadonlyMap<string, number>,
-  among: Keys,
-  after?: SpendPage['after'],
-) {
-  return (a: Log): Expression<SqlBool> => {
-    const named = (column: (typeof wordColumns)[WordField], names: readonly string[]) => {
-      const ids = names.flatMap((name) => idOf.get(name) ?? [])
-      const [id] = ids
-      if (id === undefined) return sql<SqlBool>`1 = 0`
-      return ids.length === 1 ? a(column, '=', id) : a(column, 'in', ids)
-    }
-    const within = [
-      ...(filter.from === undefined ? [] : [a('started_at', '>=', filter.from)]),
-      ...(filter.until === undefined ? [] : [a('started_at', '<', filter.until)]),
-    ]
-    const all: Expression<SqlBool>[] = filter.anyId === undefined ? [...within] : []
-    for (const field of wordFields) {
-      const names = filter[field]
-      if (names) all.push(named(wordColumns[field], names))
-    }
-    const { sight, requestId, anyId, session, error } = filter
-    if (among) {
-      const known = among.filter((key) => key > 0)
-      const [key] = known
-      const by = [
-        ...(key === undefined
-          ? []
-          : [known.length === 1 ? a('key_id', '=', key) : a('key_id', 'in', known)]),
-        ...(among.includes(0) ? [a('key_id', 'is', null)] : []),
-      ]
-      all.push(by.length === 0 ? sql<SqlBool>`1 = 0` : a.or(by))
-    }
-    if (sight) {
-      const rights = sightFields.filter((field) => sight[field].length > 0)
-      all.push(
-        rights.length === 0
-          ? sql<SqlBool>`1 = 0`
-          : a.or(rights.map((field) => named(wordColumns[field], sight[field]))),
-      )
-    }
-    if (requestId !== undefined)
-      all.push(a.or([isId('request_id', requestId), isId('call_id', requestId)]))
-    if (anyId !== undefined)
-      all.push(
-        a.or([
-          isId('request_id', anyId),
-          a.and([
-            ...within,
-            a.or([
-              isId('call_id', anyId),
-              ...(['key_id', 'user_id', 'team_id', 'customer_id', 'deployment_id'] as const).map(
-                (column) => named(column, [anyId]),
-              ),
-              holds('session_id', anyId),
-            ]),
-          ]),
-        ]),
-      )
-    if (session !== undefined) all.push(holds('session_id', session))
-    if (error !== undefined) all.push(mentions(JSON.stringify(error).slice(1, -1)))
-    if (filter.minSpend !== undefined) all.push(a('spend', '>=', filter.minSpend))
-    if (filter.maxSpend !== undefined) all.push(a('spend', '<=', filter.maxSpend))
-    if (filter.failed !== undefined)
-      all.push(filter.failed ? a('fault', 'is not', null) : a('fault', 'is', null))
-    // The bit of `flags` that says: answered from the cache.
-    if (filter.cached !== undefined)
-      all.push(filter.cached ? sql<SqlBool>`(flags & 8) <> 0` : sql<SqlBool>`(flags & 8) = 0`)
-    if (filter.status !== undefined)
-      all.push(a('fault', 'is not', null), a('status', '=', filter.status))
-    if (after)
-      all.push(
-        a('started_at', '<=', after.startedAt),
-        a.or([a('started_at', '<', after.startedAt), a('seq', '<', after.seq)]),
-      )
-    return a.and(all)
-  }
-}
-
-/** The index has only a part of the id. */
-const isId = (column: keyof typeof idParts, id: string): Expression<SqlBool> =>
-  sql<SqlBool>`(${idParts[column]} = ${partOf[column](id)} and ${sql.ref(column)} = ${id})`
-const partOf = {
-  request_id: (id: string) => [...id].slice(-5).join(''),
-  call_id: (id: string) => [...id].slice(0, 5).join(''),
-} as const satisfies Record<keyof typeof idParts, unknown>
-
-/** In the JSON of `more`, as JSON.stringify wrote it. */
-const holds = (name: string, value: string): Expression<SqlBool> =>
-  mentions(`${JSON.stringify(name)}:${JSON.stringify(value)}`)
-/** Both databases know `replace`, and it heeds the case; `like` does not in one of them. */
-const mentions = (part: string): Expression<SqlBool> =>
-  sql<SqlBool>`(more is not null and replace(more, ${part}, '') <> more)`
 
 const wordsIn = (row: {
   operation: number

@@ -11,7 +11,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
-import { type Db, Superseded } from './db.ts'
+import { away, type Db, Superseded } from './db.ts'
 import type { Ask, Told } from './sqlite-worker.node.ts'
 import type { Tables } from './tables.ts'
 
@@ -144,11 +144,11 @@ function openThread(path: string) {
       one.reject(
         told.error.superseded
           ? new Superseded('another process was there first')
-          : Object.assign(new Error(told.error.message), { errcode: told.error.errcode }),
+          : failureOf(Object.assign(new Error(told.error.message), { errcode: told.error.errcode })),
       )
   })
-  worker.on('error', end)
-  worker.on('exit', () => end(new Error('the database is closed')))
+  worker.on('error', (cause) => end(away(cause, 'has stopped')))
+  worker.on('exit', () => end(away(new Error('the database is closed'), 'is closed')))
   return {
     ask: (statements: Ask['statements'], atomic: boolean) =>
       new Promise<{ rows: unknown[]; changes: number }[]>((resolve, reject) => {
@@ -167,4 +167,18 @@ function openThread(path: string) {
       await gone
     },
   }
+}
+
+/** What SQLite could not do as things are, as `away`; anything else is a mistake in what it was asked. */
+function failureOf(cause: Error & { errcode: number | undefined }): Error {
+  const why = cause.errcode === undefined ? undefined : unable[cause.errcode & 0xff]
+  return why === undefined ? cause : away(cause, why)
+}
+const unable: Readonly<Record<number, string>> = {
+  5: 'is busy with another process',
+  6: 'is busy with another process',
+  8: 'cannot be written (its folder is read-only)',
+  10: 'cannot be read or written (its disk fails)',
+  13: 'cannot be written (its disk is full)',
+  14: 'cannot be opened',
 }

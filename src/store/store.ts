@@ -97,7 +97,9 @@ export async function createStore({
       .deleteFrom('change')
       .where('at', '<', now() - changesKeptMs)
       // The last one stays: SQLite counts on from the highest there is.
-      .where('seq', '<', (inner) => inner.selectFrom('change').select((a) => a.fn.max('seq').as('seq')))
+      .where('seq', '<', (inner) =>
+        inner.selectFrom('change').select((a) => a.fn.max('seq').as('seq')),
+      )
       .execute()
   }
 

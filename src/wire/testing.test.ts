@@ -6,7 +6,7 @@ import { isObject, type Json, type JsonObject, text } from '../json/json.ts'
 import { bytesOf, toUtf8, utf8 } from '../json/latin1.ts'
 import { openFrames } from './framing/frames.ts'
 import { openaiChat } from './openai-chat/wire.ts'
-import type { ClientContext, ClientWire, Frame, Notes, ProviderWire, Target } from './wire.ts'
+import type { ClientContext, Frame, Notes, ProviderWire, Target, Wire } from './wire.ts'
 
 /** What the tests of the wires share: how to ask and to hear one, generators, and laws that hold for all of them. */
 
@@ -27,6 +27,12 @@ export const targetOf = (provider: string, model: string, more: Partial<Target> 
   modifyParams: false,
   ...more,
 })
+
+/** The same for a wire of one provider. */
+export const targetsOf =
+  (provider: string) =>
+  (model: string, more: Partial<Target> = {}): Target =>
+    targetOf(provider, model, more)
 
 /** A request as an OpenAI client words it. */
 export const asked = (body: JsonObject): ChatRequest => ({
@@ -59,7 +65,7 @@ export function heard(
 }
 
 /** What a wire writes for a client, and what it hears of a provider, in whole frames. */
-export const bothWays = (wire: ClientWire & ProviderWire, as: ClientContext = context) => ({
+export const bothWays = (wire: Wire, as: ClientContext = context) => ({
   told(events: readonly ChatEvent[]): string {
     const encoder = wire.encodeStream(as)
     return events.map((event) => encoder.push(event)).join('') + encoder.end()
@@ -92,15 +98,15 @@ export const withoutRaw = ({ usage, ...result }: ChatResult): unknown => {
   return { ...result, model: 'm', usage: counts }
 }
 
-/** What a stream's events come to, in the shape of a whole answer's choice. A cited text may end a part. */
-export function partsOf(events: readonly ChatEvent[], citedEnds = false): Part[] {
+/** What a stream's events come to, in the shape of a whole answer's choice. */
+export function partsOf(events: readonly ChatEvent[]): Part[] {
   const parts: Part[] = []
   const calls = new Map<number, Extract<Part, { type: 'tool-call' }>>()
   let thinking = false
   for (const event of events) {
     const last = parts.at(-1)
     if (event.type === 'text') {
-      if (last?.type === 'text' && !(citedEnds && last.annotations)) last.text += event.text
+      if (last?.type === 'text') last.text += event.text
       else parts.push({ type: 'text', text: event.text })
     } else if (event.type === 'annotation') {
       const said = parts.findLast((part) => part.type === 'text')
@@ -219,6 +225,22 @@ export function refusesInOwnWords(
         }
     }),
     { numRuns },
+  )
+}
+
+/** A stream that breaks off before its end, wherever, is one fault. */
+export function breaksAreFaults(
+  wire: ProviderWire,
+  streams: fc.Arbitrary<string>,
+  endOf: (stream: string) => number,
+): void {
+  fc.assert(
+    fc.property(streams, fc.nat(100), (stream, share) => {
+      const events = heard(wire, stream.slice(0, Math.floor((endOf(stream) * share) / 100)), [7])
+      assert.equal(events.at(-1)?.type, 'fault')
+      assert.equal(events.filter((event) => event.type === 'fault').length, 1)
+    }),
+    { numRuns: 60 },
   )
 }
 

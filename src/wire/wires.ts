@@ -3,6 +3,7 @@ import { bedrockConverse } from './bedrock-converse/wire.ts'
 import { bedrockInvoke } from './bedrock-invoke/wire.ts'
 import { chatgpt } from './chatgpt/wire.ts'
 import { cohere } from './cohere/wire.ts'
+import { cohereV1 } from './cohere-v1/wire.ts'
 import { fal } from './fal/wire.ts'
 import { gemini } from './gemini/wire.ts'
 import { gigachat } from './gigachat/wire.ts'
@@ -31,6 +32,7 @@ export const wires = {
   'bedrock-converse': bedrockConverse,
   'bedrock-invoke': bedrockInvoke,
   cohere,
+  'cohere-v1': cohereV1,
   gemini,
   ollama,
   replicate,

@@ -19,15 +19,25 @@ export type GatewayProcess = {
   ended: Promise<number | null>
 }
 
+export type ProcessOptions = {
+  /** Kept when it ends; absent: a folder of its own. */
+  dataDir?: string
+  env?: Readonly<Record<string, string>>
+}
+
 /** A gateway in a process of its own, so that its memory and its pauses are its own too. */
-export async function startProcess(t: Scope, config: JsonObject): Promise<GatewayProcess> {
+export async function startProcess(
+  t: Scope,
+  config: JsonObject,
+  { dataDir, env = {} }: ProcessOptions = {},
+): Promise<GatewayProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'throughway-process-'))
   const file = join(folder, 'config.yaml')
   // JSON is YAML.
   await writeFile(file, JSON.stringify(config))
   const child = spawn(
     process.execPath,
-    [bin, '--config', file, '--port', '0', '--data-dir', join(folder, 'data')],
+    [bin, '--config', file, '--port', '0', '--data-dir', dataDir ?? join(folder, 'data')],
     {
       cwd: folder,
       env: {
@@ -36,6 +46,7 @@ export async function startProcess(t: Scope, config: JsonObject): Promise<Gatewa
         LITELLM_MODE: 'PRODUCTION',
         JSON_LOGS: 'true',
         LITELLM_LOCAL_MODEL_COST_MAP: 'true',
+        ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     },

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { ChatEvent, ChatResult, Part } from '../../chat/chat.ts'
+import type { ChatResult, Part } from '../../chat/chat.ts'
 import {
   isObject,
   type Json,
@@ -9,40 +9,10 @@ import {
   object,
   text,
 } from '../../json/json.ts'
-import type { ClientContext, Frame, Target } from '../wire.ts'
+import { inputRecords, targetsOf, wildJson } from '../testing.test.ts'
+import type { Frame } from '../wire.ts'
 
-export const context: ClientContext = {
-  model: 'public',
-  requestId: 'r-1',
-  created: 1_700_000_000,
-  streamUsage: true,
-  choices: 1,
-}
-
-export const targetOf = (model: string, more: Partial<Target> = {}): Target => ({
-  provider: 'anthropic',
-  model,
-  quirks: {},
-  info: {},
-  dropParams: false,
-  modifyParams: false,
-  ...more,
-})
-
-/** What a client reads from the bytes of a stream; data must be one line, as this wire writes it. */
-export const framesOf = (stream: string): Frame[] =>
-  stream
-    .split('\n\n')
-    .filter((block) => block !== '')
-    .map((block) => {
-      const [event = '', data = '', ...rest] = block.split('\n')
-      if (rest.length > 0 || !event.startsWith('event: ') || !data.startsWith('data: '))
-        throw new Error(`no event: ${block}`)
-      return { event: event.slice(7), data: data.slice(6) }
-    })
-
-export const framed = (events: readonly JsonObject[]): Frame[] =>
-  events.map((event) => ({ event: text(event.type), data: JSON.stringify(event) }))
+export const targetOf = targetsOf('anthropic')
 
 /** The grammar of Anthropic's streams; answers with the content blocks the client ends up with. */
 export function readGrammar(frames: readonly Frame[]): { blocks: JsonObject[]; end: JsonObject } {
@@ -141,50 +111,8 @@ function apply(
   }
 }
 
-/** What a stream's events come to, in the shape of a whole answer's choice. */
-export function partsOf(events: readonly ChatEvent[]): Part[] {
-  const parts: Part[] = []
-  const calls = new Map<number, Extract<Part, { type: 'tool-call' }>>()
-  let thinking = false
-  for (const event of events) {
-    const last = parts.at(-1)
-    if (event.type === 'text') {
-      if (last?.type === 'text' && !last.annotations) last.text += event.text
-      else parts.push({ type: 'text', text: event.text })
-    } else if (event.type === 'annotation' && last?.type === 'text')
-      last.annotations = [...(last.annotations ?? []), event.annotation]
-    else if (event.type === 'reasoning') {
-      if (thinking && last?.type === 'reasoning') last.text += event.text
-      else parts.push({ type: 'reasoning', text: event.text })
-    } else if (event.type === 'signature') {
-      if (thinking && last?.type === 'reasoning') last.signature = event.signature
-      else parts.push({ type: 'reasoning', text: '', signature: event.signature })
-    } else if (event.type === 'redacted')
-      parts.push({ type: 'reasoning', text: '', redacted: event.data })
-    else if (event.type === 'tool-start') {
-      const call = { type: 'tool-call' as const, id: event.id, name: event.name, input: '' }
-      calls.set(event.index, call)
-      parts.push(call)
-    } else if (event.type === 'tool-input') {
-      const call = calls.get(event.index)
-      if (call) call.input += event.text
-    } else if (event.type === 'raw')
-      parts.push({ type: 'raw', wire: event.wire, value: event.value })
-    thinking = event.type === 'reasoning'
-  }
-  return parts
-}
-
 const word = fc.string({ minLength: 1, maxLength: 12 }).map((said) => `w${said}w`)
 const id = fc.stringMatching(/^toolu_[a-zA-Z0-9]{4,8}$/)
-const inputs = fc.dictionary(
-  fc.stringMatching(/^[a-z]{1,5}$/),
-  fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constant(null)),
-  {
-    maxKeys: 3,
-    noNullPrototype: true,
-  },
-)
 
 /** Parts of an answer that Anthropic can tell; no two texts touch, since a stream joins them. */
 export const answerParts: fc.Arbitrary<Part[]> = fc
@@ -195,7 +123,7 @@ export const answerParts: fc.Arbitrary<Part[]> = fc
         .tuple(word, word)
         .map(([said, signature]): Part => ({ type: 'reasoning', text: said, signature })),
       word.map((data): Part => ({ type: 'reasoning', text: '', redacted: data })),
-      fc.tuple(id, fc.stringMatching(/^[a-z_]{1,9}$/), inputs).map(
+      fc.tuple(id, fc.stringMatching(/^[a-z_]{1,9}$/), inputRecords).map(
         ([call, name, input]): Part => ({
           type: 'tool-call',
           id: call,
@@ -203,7 +131,7 @@ export const answerParts: fc.Arbitrary<Part[]> = fc
           input: JSON.stringify(input),
         }),
       ),
-      fc.tuple(id, inputs).map(
+      fc.tuple(id, inputRecords).map(
         ([call, input]): Part => ({
           type: 'raw',
           wire: 'anthropic',
@@ -307,7 +235,7 @@ export const requestBodies: fc.Arbitrary<JsonObject> = fc
         note: fc.boolean(),
         thoughts: fc.array(thoughtBlock, { maxLength: 2 }),
         say: fc.array(textBlock, { maxLength: 1 }),
-        calls: fc.array(inputs, { maxLength: 2 }),
+        calls: fc.array(inputRecords, { maxLength: 2 }),
         results: fc.array(fc.oneof(textBlock, imageBlock), { minLength: 1, maxLength: 2 }),
         failed: fc.boolean(),
       }),
@@ -390,53 +318,12 @@ export const requestBodies: fc.Arbitrary<JsonObject> = fc
   })
 
 /** JSON that looks like this wire's: real keys and types, any values. */
-export const wildJson: fc.Arbitrary<JsonObject> = fc.letrec<{ node: Json; object: JsonObject }>(
-  (tie) => ({
-    node: fc.oneof(
-      { maxDepth: 4 },
-      fc.constantFrom<Json>(
-        null,
-        true,
-        0,
-        -1,
-        1e300,
-        '',
-        'text',
-        'thinking',
-        'tool_use',
-        'tool_result',
-        'user',
-        'assistant',
-        'system',
-        'image',
-        'document',
-        'base64',
-        'url',
-        'enabled',
-        'adaptive',
-        'error',
-        'message_delta',
-        'content_block_start',
-        'content_block_delta',
-        'input_json_delta',
-        'text_delta',
-        'end_turn',
-        'toString',
-        '__proto__',
-      ),
-      fc.array(tie('node'), { maxLength: 3 }),
-      tie('object'),
-    ),
-    object: fc.dictionary(
-      fc.constantFrom(
-        ...`type model messages role content text system tools name input_schema tool_choice max_tokens thinking budget_tokens
-      output_config effort format schema metadata user_id stop_sequences source media_type data url file_id input id
-      tool_use_id is_error cache_control ttl citations signature usage input_tokens output_tokens cache_creation delta
-      index content_block message partial_json stop_reason error stop_details properties items anyOf $ref required
-      __proto__ constructor`.split(/\s+/),
-      ),
-      tie('node'),
-      { maxKeys: 5, noNullPrototype: true },
-    ),
-  }),
-).object
+export const wildBodies = wildJson(
+  `type model messages role content text system tools name input_schema tool_choice max_tokens thinking
+  budget_tokens output_config effort format schema metadata user_id stop_sequences source media_type data url
+  file_id input id tool_use_id is_error cache_control ttl citations signature usage input_tokens output_tokens
+  cache_creation delta index content_block message partial_json stop_reason error stop_details properties items
+  anyOf $ref required constructor`,
+  `text thinking tool_use tool_result user assistant system image document base64 url enabled adaptive error
+  message_delta content_block_start content_block_delta input_json_delta text_delta end_turn toString __proto__`,
+)

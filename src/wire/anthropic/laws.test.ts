@@ -1,40 +1,28 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { ChatEvent, ChatResult } from '../../chat/chat.ts'
+import type { ChatEvent } from '../../chat/chat.ts'
 import { eventsOf } from '../../chat/fold.ts'
-import { GatewayError } from '../../errors.ts'
-import { isObject, type JsonObject, object, text } from '../../json/json.ts'
+import { type JsonObject, object, text } from '../../json/json.ts'
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
-import type { Frame } from '../wire.ts'
 import {
-  answers,
+  bothWays,
   context,
+  fallsSilent,
   framed,
   framesOf,
   partsOf,
-  readGrammar,
-  requestBodies,
-  targetOf,
-  wildJson,
-} from './generators.test.ts'
+  refusesInOwnWords,
+  shuffledCalls,
+  toolCalls,
+  withoutRaw,
+} from '../testing.test.ts'
+import { answers, readGrammar, requestBodies, targetOf, wildBodies } from './generators.test.ts'
 import { decodeUsage } from './response.ts'
 import { anthropic } from './wire.ts'
 
 const notes = { model: 'm' }
-const told = (events: readonly ChatEvent[]): string => {
-  const encoder = anthropic.encodeStream(context)
-  return events.map((event) => encoder.push(event)).join('') + encoder.end()
-}
-const heard = (frames: readonly Frame[]): ChatEvent[] => {
-  const decoder = anthropic.decodeStream(notes)
-  return [...frames.flatMap((frame) => decoder.push(frame)), ...decoder.end()]
-}
-const withoutRaw = ({ usage, ...result }: ChatResult): unknown => {
-  const { raw: _, ...counts } = usage
-  return { ...result, model: 'm', usage: counts }
-}
-
+const { told, heard } = bothWays(anthropic)
 test('a request that Anthropic can say survives decode and encode', () => {
   fc.assert(
     fc.property(requestBodies, (body) => {
@@ -78,7 +66,6 @@ test('a stream survives encode and decode, and obeys the grammar', () => {
   )
 })
 
-const indices = fc.nat(3)
 const words = fc.string({ minLength: 1, maxLength: 6 })
 const anyEvent: fc.Arbitrary<ChatEvent> = fc.oneof(
   words.map((said): ChatEvent => ({ type: 'text', text: said })),
@@ -101,33 +88,13 @@ const anyEvent: fc.Arbitrary<ChatEvent> = fc.oneof(
 )
 
 test('whatever order events come in, the client gets lawful blocks and every word of every call', () => {
-  const calls = fc.uniqueArray(
-    fc.tuple(indices, fc.dictionary(fc.constantFrom('a', 'b'), words), fc.nat(3)),
-    { selector: ([index]) => index, maxLength: 4 },
-  )
   fc.assert(
     fc.property(
       fc.array(anyEvent, { maxLength: 12 }),
-      calls,
+      toolCalls(words),
       fc.infiniteStream(fc.nat(100)),
       (others, called, dice) => {
-        // Each call's events in order, all of them shuffled into each other.
-        const queues: ChatEvent[][] = called.map(([index, input, cut]) => {
-          const json = JSON.stringify(input)
-          const cuts = [json.slice(0, cut), json.slice(cut)]
-          return [
-            { type: 'tool-start', index, id: `toolu_${index}`, name: 'f' },
-            ...cuts.map((said): ChatEvent => ({ type: 'tool-input', index, text: said })),
-          ]
-        })
-        queues.push([...others])
-        const events: ChatEvent[] = [{ type: 'start', id: 'x', model: 'y', created: 0 }]
-        for (;;) {
-          const left = queues.filter((queue) => queue.length > 0)
-          const next = left[(dice.next().value ?? 0) % Math.max(left.length, 1)]?.shift()
-          if (!next) break
-          events.push(next)
-        }
+        const events = shuffledCalls(others, called, dice, 'toolu_')
         const { blocks } = readGrammar(framesOf(told(events)))
         const inputs = blocks
           .filter((block) => block.type === 'tool_use')
@@ -228,31 +195,7 @@ test('nothing but GatewayError is thrown for any JSON', () => {
       ]
     },
   ]
-  refusesInOwnWords(wildJson, tries)
+  refusesInOwnWords(wildBodies, tries)
 })
 
-test('frames that are no JSON are one fault and then silence', () => {
-  fc.assert(
-    fc.property(fc.string(), (data) => {
-      fc.pre(data !== '' && data !== '[DONE]')
-      let value: unknown
-      try {
-        value = JSON.parse(data)
-      } catch {
-        /* as wanted */
-      }
-      fc.pre(!isObject(value))
-      const decoder = anthropic.decodeStream(notes)
-      const events = [
-        ...decoder.push({ event: 'x', data }),
-        ...decoder.push({ event: 'x', data }),
-        ...decoder.end(),
-      ]
-      assert.deepEqual(
-        events.map((event) => event.type),
-        ['fault'],
-      )
-    }),
-    { numRuns: 50 },
-  )
-})
+test('frames that are no JSON are one fault and then silence', () => fallsSilent(anthropic, 'x'))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { JsonObject } from '../../json/json.ts'
-import { wildJson } from './generators.test.ts'
+import { wildBodies } from './generators.test.ts'
 import { strictSchema, toolSchema } from './schema.ts'
 
 const a = { type: 'string' }
@@ -156,7 +156,7 @@ for (const [name, schema, expected] of strict)
 
 test('any schema is read without a change to it', () => {
   fc.assert(
-    fc.property(wildJson, (schema) => {
+    fc.property(wildBodies, (schema) => {
       const before = structuredClone(schema)
       assert.equal(toolSchema(schema).type, 'object')
       strictSchema(schema)

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { GatewayError } from '../../errors.ts'
 import type { JsonObject } from '../../json/json.ts'
 import {
   asked,
+  breaksAreFaults,
   cutting,
   heard,
   inputs,
   partsOf,
+  refusesInOwnWords,
   targetOf,
   wildJson,
   word,
@@ -98,18 +99,8 @@ test('a stream, cut anywhere, says what the whole answer says', () => {
   )
 })
 
-test('a stream that ends before its message does is a fault', () => {
-  fc.assert(
-    fc.property(answers, fc.nat(100), (said, share) => {
-      const stream = streamed(said)
-      const end = stream.indexOf('event: message-end')
-      const events = heard(cohere, stream.slice(0, Math.floor((end * share) / 100)), [7])
-      assert.equal(events.at(-1)?.type, 'fault')
-      assert.equal(events.filter((event) => event.type === 'fault').length, 1)
-    }),
-    { numRuns: 60 },
-  )
-})
+test('a stream that ends before its message does is a fault', () =>
+  breaksAreFaults(cohere, answers.map(streamed), (stream) => stream.indexOf('event: message-end')))
 
 test('nothing but GatewayError is thrown for any JSON', () => {
   const wild = wildJson(

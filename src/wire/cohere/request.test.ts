@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GatewayError } from '../../errors.ts'
 import type { Json, JsonObject } from '../../json/json.ts'
-import type { Target } from '../wire.ts'
 import { asked, targetOf } from '../testing.test.ts'
+import type { Target } from '../wire.ts'
 import { cohere } from './wire.ts'
 
 const command = targetOf('cohere_chat', 'command-a-03-2025', {

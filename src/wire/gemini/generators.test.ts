@@ -1,25 +1,10 @@
 import fc from 'fast-check'
-import type { ChatEvent, ChatResult, Part } from '../../chat/chat.ts'
-import { type Json, type JsonObject, list, object, text } from '../../json/json.ts'
-import type { ClientContext, Frame, Target } from '../wire.ts'
+import type { ChatResult, Part } from '../../chat/chat.ts'
+import { type JsonObject, list, object, text } from '../../json/json.ts'
+import { context, inputRecords, targetsOf, wildJson } from '../testing.test.ts'
+import type { Frame } from '../wire.ts'
 
-export const context: ClientContext = {
-  model: 'public',
-  requestId: 'r-1',
-  created: 1_700_000_000,
-  streamUsage: true,
-  choices: 1,
-}
-
-export const targetOf = (model: string, more: Partial<Target> = {}): Target => ({
-  provider: 'gemini',
-  model,
-  quirks: {},
-  info: {},
-  dropParams: false,
-  modifyParams: false,
-  ...more,
-})
+export const targetOf = targetsOf('gemini')
 
 /** What a client reads from the bytes of a stream: one line of data an event, as this wire writes it. */
 export const framesOf = (stream: string): Frame[] =>
@@ -65,55 +50,9 @@ export function readGrammar(frames: readonly Frame[]): { parts: JsonObject[]; la
   return { parts: parts.filter((part) => part.text !== '' || part.thoughtSignature), last }
 }
 
-/** What a stream's events come to, in the shape of a whole answer's choice. */
-export function partsOf(events: readonly ChatEvent[]): Part[] {
-  const parts: Part[] = []
-  const calls = new Map<number, Extract<Part, { type: 'tool-call' }>>()
-  let thinking = false
-  for (const event of events) {
-    const last = parts.at(-1)
-    if (event.type === 'text') {
-      if (last?.type === 'text') last.text += event.text
-      else parts.push({ type: 'text', text: event.text })
-    } else if (event.type === 'annotation') {
-      const said = parts.findLast((part) => part.type === 'text')
-      if (said) said.annotations = [...(said.annotations ?? []), event.annotation]
-    } else if (event.type === 'reasoning') {
-      if (thinking && last?.type === 'reasoning') last.text += event.text
-      else parts.push({ type: 'reasoning', text: event.text })
-    } else if (event.type === 'signature') {
-      if (thinking && last?.type === 'reasoning') last.signature = event.signature
-      else parts.push({ type: 'reasoning', text: '', signature: event.signature })
-    } else if (event.type === 'tool-start') {
-      const { index, id, name, kind, signature } = event
-      const call = {
-        type: 'tool-call' as const,
-        id,
-        name,
-        input: '',
-        ...(kind && { kind }),
-        ...(signature !== undefined && { signature }),
-      }
-      calls.set(index, call)
-      parts.push(call)
-    } else if (event.type === 'tool-input') {
-      const call = calls.get(event.index)
-      if (call) call.input += event.text
-    } else if (event.type === 'media') parts.push(event.part)
-    else if (event.type === 'raw') parts.push({ type: 'raw', wire: event.wire, value: event.value })
-    thinking = event.type === 'reasoning'
-  }
-  return parts
-}
-
 const word = fc.string({ minLength: 1, maxLength: 12 }).map((said) => `w${said}w`)
 const signature = fc.base64String({ minLength: 4, maxLength: 24 })
 const name = fc.stringMatching(/^[a-z_]{1,9}$/)
-const inputs = fc.dictionary(
-  fc.stringMatching(/^[a-z]{1,5}$/),
-  fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constant(null)),
-  { maxKeys: 3, noNullPrototype: true },
-)
 const picture: Part = {
   type: 'media',
   media: 'image',
@@ -129,7 +68,7 @@ export const answerParts: fc.Arbitrary<Part[]> = fc
       fc
         .tuple(word, signature)
         .map(([said, sign]): Part => ({ type: 'reasoning', text: said, signature: sign })),
-      fc.tuple(name, inputs, fc.option(signature, { nil: undefined })).map(
+      fc.tuple(name, inputRecords, fc.option(signature, { nil: undefined })).map(
         ([called, input, sign]): Part => ({
           type: 'tool-call',
           id: `call_${called}`,
@@ -211,7 +150,7 @@ export const requestBodies: fc.Arbitrary<JsonObject> = fc
         say: fc.option(fc.tuple(word, fc.option(signature, { nil: undefined })), {
           nil: undefined,
         }),
-        calls: fc.array(inputs, { maxLength: 2 }),
+        calls: fc.array(inputRecords, { maxLength: 2 }),
         sign: signature,
         result: fc.oneof(
           word.map((result): JsonObject => ({ result })),
@@ -333,53 +272,20 @@ export const requestBodies: fc.Arbitrary<JsonObject> = fc
   })
 
 /** JSON that looks like this wire's: real keys and types, any values. */
-export const wildJson: fc.Arbitrary<JsonObject> = fc.letrec<{ node: Json; object: JsonObject }>(
-  (tie) => ({
-    node: fc.oneof(
-      { maxDepth: 4 },
-      fc.constantFrom<Json>(
-        null,
-        true,
-        0,
-        -1,
-        1e300,
-        '',
-        'text',
-        'user',
-        'model',
-        'OBJECT',
-        'array',
-        'STOP',
-        'ANY',
-        '#',
-        '#/$defs/a',
-        'INTERNAL',
-        'constructor',
-        '__proto__',
-        '12s',
-      ),
-      fc.array(tie('node'), { maxLength: 3 }),
-      tie('object'),
-    ),
-    object: fc.dictionary(
-      fc.constantFrom(
-        ...`contents role parts text thought thoughtSignature thought_signature functionCall functionResponse name args id
-        response output error inlineData inline_data mimeType data fileData fileUri executableCode systemInstruction
-        tools functionDeclarations parameters parametersJsonSchema toolConfig functionCallingConfig mode
-        allowedFunctionNames generationConfig responseSchema responseJsonSchema thinkingConfig thinkingLevel
-        thinkingBudget stopSequences temperature candidateCount type properties items anyOf allOf $ref $defs a enum const
-        nullable required format propertyOrdering additionalProperties candidates content finishReason index
-        groundingMetadata groundingChunks groundingSupports segment startIndex endIndex groundingChunkIndices web uri
-        citationMetadata citations logprobsResult chosenCandidates topCandidates usageMetadata promptTokenCount
-        cachedContentTokenCount candidatesTokenCount thoughtsTokenCount totalTokenCount promptTokensDetails modality
-        tokenCount promptFeedback blockReason modelVersion responseId createTime code message status details retryDelay
-        model stream __proto__ constructor`.split(/\s+/),
-      ),
-      tie('node'),
-      { maxKeys: 5, noNullPrototype: true },
-    ),
-  }),
-).object
+export const wildBodies = wildJson(
+  `contents role parts text thought thoughtSignature thought_signature functionCall functionResponse name args id
+  response output error inlineData inline_data mimeType data fileData fileUri executableCode systemInstruction
+  tools functionDeclarations parameters parametersJsonSchema toolConfig functionCallingConfig mode
+  allowedFunctionNames generationConfig responseSchema responseJsonSchema thinkingConfig thinkingLevel
+  thinkingBudget stopSequences temperature candidateCount type properties items anyOf allOf $ref $defs a enum
+  const nullable required format propertyOrdering additionalProperties candidates content finishReason index
+  groundingMetadata groundingChunks groundingSupports segment startIndex endIndex groundingChunkIndices web uri
+  citationMetadata citations logprobsResult chosenCandidates topCandidates usageMetadata promptTokenCount
+  cachedContentTokenCount candidatesTokenCount thoughtsTokenCount totalTokenCount promptTokensDetails modality
+  tokenCount promptFeedback blockReason modelVersion responseId createTime code message status details retryDelay
+  model stream constructor`,
+  `text user model OBJECT array STOP ANY # #/$defs/a INTERNAL constructor __proto__ 12s`,
+)
 
 export const textIn = (parts: readonly JsonObject[], thought: boolean): string =>
   parts

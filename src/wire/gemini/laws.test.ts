@@ -1,42 +1,36 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { ChatEvent, ChatResult } from '../../chat/chat.ts'
+import type { ChatEvent } from '../../chat/chat.ts'
 import { noUsage } from '../../chat/chat.ts'
 import { eventsOf } from '../../chat/fold.ts'
-import { GatewayError } from '../../errors.ts'
 import { isObject, type JsonObject, list, object } from '../../json/json.ts'
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
-import type { Frame } from '../wire.ts'
+import {
+  bothWays,
+  context,
+  fallsSilent,
+  partsOf,
+  refusesInOwnWords,
+  shuffledCalls,
+  toolCalls,
+  withoutRaw,
+} from '../testing.test.ts'
 import {
   answers,
-  context,
   framed,
   framesOf,
-  partsOf,
   readGrammar,
   requestBodies,
   targetOf,
   textIn,
-  wildJson,
+  wildBodies,
 } from './generators.test.ts'
 import { createItems, encodeStreamArray } from './stream-out.ts'
 import { gemini } from './wire.ts'
 
 const notes = { model: 'm' }
-const told = (events: readonly ChatEvent[]): string => {
-  const encoder = gemini.encodeStream(context)
-  return events.map((event) => encoder.push(event)).join('') + encoder.end()
-}
-const heard = (frames: readonly Frame[]): ChatEvent[] => {
-  const decoder = gemini.decodeStream(notes)
-  return [...frames.flatMap((frame) => decoder.push(frame)), ...decoder.end()]
-}
-const withoutRaw = ({ usage, ...result }: ChatResult): unknown => {
-  const { raw: _, ...counts } = usage
-  return { ...result, model: 'm', usage: counts }
-}
-
+const { told, heard } = bothWays(gemini)
 test('a request that Gemini can say survives decode and encode', () => {
   fc.assert(
     fc.property(requestBodies, (body) => {
@@ -142,37 +136,13 @@ const anyEvent: fc.Arbitrary<ChatEvent> = fc.oneof(
 )
 
 test('whatever order events come in, the client gets lawful chunks and every word of every call', () => {
-  const calls = fc.uniqueArray(
-    fc.tuple(
-      fc.nat(3),
-      fc.dictionary(fc.constantFrom('a', 'b'), words, { noNullPrototype: true }),
-      fc.nat(3),
-    ),
-    { selector: ([index]) => index, maxLength: 4 },
-  )
   fc.assert(
     fc.property(
       fc.array(anyEvent, { maxLength: 12 }),
-      calls,
+      toolCalls(words),
       fc.infiniteStream(fc.nat(100)),
       (others, called, dice) => {
-        // Each call's events in order, all of them shuffled into each other.
-        const queues: ChatEvent[][] = called.map(([index, input, cut]) => {
-          const json = JSON.stringify(input)
-          const cuts = [json.slice(0, cut), json.slice(cut)]
-          return [
-            { type: 'tool-start', index, id: `c${index}`, name: 'f' },
-            ...cuts.map((said): ChatEvent => ({ type: 'tool-input', index, text: said })),
-          ]
-        })
-        queues.push([...others])
-        const events: ChatEvent[] = [{ type: 'start', id: 'x', model: 'y', created: 0 }]
-        for (;;) {
-          const left = queues.filter((queue) => queue.length > 0)
-          const next = left[(dice.next().value ?? 0) % Math.max(left.length, 1)]?.shift()
-          if (!next) break
-          events.push(next)
-        }
+        const events = shuffledCalls(others, called, dice, 'c')
         const { parts } = readGrammar(framesOf(told(events)))
         const got = parts.flatMap(({ functionCall }) =>
           functionCall ? [object(functionCall)] : [],
@@ -283,28 +253,7 @@ test('nothing but GatewayError is thrown for any JSON', () => {
       return [pass.push({ event: undefined, data }), pass.usage(), pass.end(noUsage), pass.text()]
     },
   ]
-  refusesInOwnWords(wildJson, tries)
+  refusesInOwnWords(wildBodies, tries)
 })
 
-test('frames that are no JSON are one fault and then silence', () => {
-  fc.assert(
-    fc.property(fc.string(), (data) => {
-      fc.pre(data !== '' && data !== '[DONE]')
-      let value: unknown
-      try {
-        value = JSON.parse(data)
-      } catch {
-        /* as wanted */
-      }
-      fc.pre(!isObject(value))
-      const decoder = gemini.decodeStream(notes)
-      const frame = { event: undefined, data }
-      const events = [...decoder.push(frame), ...decoder.push(frame), ...decoder.end()]
-      assert.deepEqual(
-        events.map((event) => event.type),
-        ['fault'],
-      )
-    }),
-    { numRuns: 50 },
-  )
-})
+test('frames that are no JSON are one fault and then silence', () => fallsSilent(gemini, undefined))

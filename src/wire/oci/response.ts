@@ -9,6 +9,7 @@ import {
 import { GatewayError } from '../../errors.ts'
 import { isObject, type Json, type JsonObject, list, object, text } from '../../json/json.ts'
 import { customText } from '../anthropic/response.ts'
+import { decodeCalls } from '../cohere-v1/response.ts'
 import { decodeErrorObject } from '../openai-chat/errors.ts'
 import { count } from '../tgi/response.ts'
 import { createdAt } from '../watsonx-text/response.ts'
@@ -54,7 +55,7 @@ function decodeCohere(said: JsonObject, notes: Notes): Choice {
   const choice = ended(
     [
       ...(words ? [{ type: 'text' as const, text: words }] : []),
-      ...list(said.toolCalls).map((value, at) => cohereCall(object(value), at, notes)),
+      ...decodeCalls(said.toolCalls, notes),
     ],
     text(said.finishReason),
     undefined,
@@ -63,10 +64,6 @@ function decodeCohere(said: JsonObject, notes: Notes): Choice {
     ? { ...choice, extras: { provider_specific_fields: { citations } } }
     : choice
 }
-
-/** Its calls have no id. */
-export const cohereCall = (call: JsonObject, at: number, notes: Notes) =>
-  callPart(`call_${at}`, text(call.name) ?? '', JSON.stringify(object(call.parameters)), notes)
 
 const callPart = (id: string, name: string, input: string, { customTools }: Notes) =>
   customTools?.has(name)

@@ -3,10 +3,11 @@ import type { GatewayError } from '../../errors.ts'
 import { isObject, type JsonObject, list, number, object, text } from '../../json/json.ts'
 import { parseOr } from '../anthropic/blocks.ts'
 import { customText } from '../anthropic/response.ts'
+import { decodeCalls as wholeCalls } from '../cohere-v1/response.ts'
 import { decodeErrorObject } from '../openai-chat/errors.ts'
 import { cutShort, notJson } from '../openai-chat/stream.ts'
 import type { Notes, StreamDecoder } from '../wire.ts'
-import { cohereCall, decodeFinish, decodeUsage, wordsIn } from './response.ts'
+import { decodeFinish, decodeUsage, wordsIn } from './response.ts'
 
 type Call = {
   id: string
@@ -101,8 +102,7 @@ export function decodeStream(notes: Notes): StreamDecoder {
       events.push({ type: 'text', text: words })
     }
     if (calls.length === 0)
-      list(said.toolCalls).forEach((value, at) => {
-        const { id, name, input, ...kind } = cohereCall(object(value), at, notes)
+      wholeCalls(said.toolCalls, notes).forEach(({ id, name, input, ...kind }, at) => {
         calls.push({ id, name, choice: 0, index: at, held: '', told: true })
         events.push({ ...kind, type: 'tool-start', index: at, id, name })
         events.push({ type: 'tool-input', index: at, text: input })

@@ -5,10 +5,12 @@ import { GatewayError } from '../../errors.ts'
 import type { JsonObject } from '../../json/json.ts'
 import {
   asked,
+  breaksAreFaults,
   cutting,
   heard,
   inputs,
   partsOf,
+  refusesInOwnWords,
   targetOf,
   wildJson,
   word,
@@ -76,18 +78,8 @@ test('ids of calls differ within an answer, and from one answer to the next', ()
   assert.equal(new Set(ids).size, 4)
 })
 
-test('a stream that ends before it is done is a fault', () => {
-  fc.assert(
-    fc.property(answers, fc.nat(100), (said, share) => {
-      const stream = streamed(said)
-      const end = stream.lastIndexOf('{"model"')
-      const events = heard(ollama, stream.slice(0, Math.floor((end * share) / 100)), [7])
-      assert.equal(events.at(-1)?.type, 'fault')
-      assert.equal(events.filter((event) => event.type === 'fault').length, 1)
-    }),
-    { numRuns: 60 },
-  )
-})
+test('a stream that ends before it is done is a fault', () =>
+  breaksAreFaults(ollama, answers.map(streamed), (stream) => stream.lastIndexOf('{"model"')))
 
 test('nothing but GatewayError is thrown for any JSON', () => {
   const wild = wildJson(

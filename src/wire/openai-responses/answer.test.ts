@@ -4,15 +4,8 @@ import { type ChatEvent, type ChatResult, noUsage, type Part } from '../../chat/
 import { GatewayError } from '../../errors.ts'
 import { type JsonObject, list, object, text } from '../../json/json.ts'
 import { anthropic } from '../anthropic/wire.ts'
-import {
-  asked,
-  context,
-  framed,
-  framesOf,
-  partsOf,
-  readGrammar,
-  targetOf,
-} from './generators.test.ts'
+import { context, framed, framesOf, partsOf } from '../testing.test.ts'
+import { asked, readGrammar, targetOf } from './generators.test.ts'
 import { decodeUsage, encodeUsage } from './usage.ts'
 import { openaiResponses as wire } from './wire.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { type ChatEvent, type ChatResult, noUsage, type Part } from '../../chat/chat.ts'
+import { type ChatResult, noUsage, type Part } from '../../chat/chat.ts'
 import {
   isObject,
   type Json,
@@ -10,45 +10,13 @@ import {
   object,
   text,
 } from '../../json/json.ts'
-import type { ClientContext, Frame, Target } from '../wire.ts'
-
-export const context: ClientContext = {
-  model: 'public',
-  requestId: 'r-1',
-  created: 1_700_000_000,
-  streamUsage: false,
-  choices: 1,
-}
+import { context, inputRecords, targetsOf, wildJson } from '../testing.test.ts'
+import type { ClientContext, Frame } from '../wire.ts'
 
 /** A context that knows what the client said. */
 export const asked = (body: JsonObject): ClientContext => ({ ...context, said: (key) => body[key] })
 
-export const targetOf = (model: string, more: Partial<Target> = {}): Target => ({
-  provider: 'openai',
-  model,
-  quirks: {},
-  info: {},
-  dropParams: false,
-  modifyParams: false,
-  ...more,
-})
-
-/** What a client reads from the bytes of a stream; data must be one line, as this wire writes it. */
-export const framesOf = (stream: string): Frame[] =>
-  stream
-    .split('\n\n')
-    .filter((block) => block !== '' && !block.startsWith(':'))
-    .map((block) => {
-      const [event = '', data = '', ...rest] = block.split('\n')
-      assert.ok(
-        rest.length === 0 && event.startsWith('event: ') && data.startsWith('data: '),
-        `no event: ${block}`,
-      )
-      return { event: event.slice(7), data: data.slice(6) }
-    })
-
-export const framed = (events: readonly JsonObject[]): Frame[] =>
-  events.map((event) => ({ event: text(event.type), data: JSON.stringify(event) }))
+export const targetOf = targetsOf('openai')
 
 /** The grammar of this wire's streams, from the official types; answers with the response the client ends up with. */
 export function readGrammar(frames: readonly Frame[]): JsonObject {
@@ -165,50 +133,9 @@ function grow(item: JsonObject, type: string, said: JsonObject): void {
   }
 }
 
-/** What a stream's events come to, in the shape of a whole answer's choice. */
-export function partsOf(events: readonly ChatEvent[]): Part[] {
-  const parts: Part[] = []
-  const calls = new Map<number, Extract<Part, { type: 'tool-call' }>>()
-  let thinking = false
-  for (const event of events) {
-    const last = parts.at(-1)
-    if (event.type === 'text') {
-      if (last?.type === 'text') last.text += event.text
-      else parts.push({ type: 'text', text: event.text })
-    } else if (event.type === 'annotation' && last?.type === 'text')
-      last.annotations = [...(last.annotations ?? []), event.annotation]
-    else if (event.type === 'refusal') parts.push({ type: 'refusal', text: event.text })
-    else if (event.type === 'reasoning') {
-      if (thinking && last?.type === 'reasoning') last.text += event.text
-      else parts.push({ type: 'reasoning', text: event.text })
-    } else if (event.type === 'signature') {
-      if (thinking && last?.type === 'reasoning') last.signature = event.signature
-      else parts.push({ type: 'reasoning', text: '', signature: event.signature })
-    } else if (event.type === 'redacted')
-      parts.push({ type: 'reasoning', text: '', redacted: event.data })
-    else if (event.type === 'tool-start') {
-      const { id, name, kind } = event
-      const call = { type: 'tool-call' as const, id, name, input: '', ...(kind && { kind }) }
-      calls.set(event.index, call)
-      parts.push(call)
-    } else if (event.type === 'tool-input') {
-      const call = calls.get(event.index)
-      if (call) call.input += event.text
-    } else if (event.type === 'media') parts.push(event.part)
-    else if (event.type === 'raw') parts.push({ type: 'raw', wire: event.wire, value: event.value })
-    thinking = event.type === 'reasoning'
-  }
-  return parts
-}
-
 const word = fc.string({ minLength: 1, maxLength: 12 }).map((said) => `w${said}w`)
 const name = fc.stringMatching(/^[a-z_]{1,9}$/)
 const callIds = fc.stringMatching(/^call_[a-zA-Z0-9]{6,8}$/)
-export const inputs = fc.dictionary(
-  fc.stringMatching(/^[a-z]{1,5}$/),
-  fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constant(null)),
-  { maxKeys: 3, noNullPrototype: true },
-)
 
 const citation: JsonObject = {
   type: 'url_citation',
@@ -238,7 +165,7 @@ export const answerParts: fc.Arbitrary<Part[]> = fc
         .map(([said, signature]): Part => ({ type: 'reasoning', text: said, signature })),
       fc.constant<Part>({ type: 'reasoning', text: '', signature: 'gAAAAwordless' }),
       word.map((data): Part => ({ type: 'reasoning', text: '', redacted: data })),
-      fc.tuple(callIds, name, inputs).map(
+      fc.tuple(callIds, name, inputRecords).map(
         ([id, called, input]): Part => ({
           type: 'tool-call',
           id,
@@ -353,8 +280,10 @@ const reply = fc.oneof(
   ),
 )
 const callItem = fc.oneof(
-  inputs.map((input): JsonObject => ({ type: 'function_call', name: 'look', ...json(input) })),
-  inputs.map(
+  inputRecords.map(
+    (input): JsonObject => ({ type: 'function_call', name: 'look', ...json(input) }),
+  ),
+  inputRecords.map(
     (input): JsonObject => ({
       type: 'function_call',
       id: 'fc_1',
@@ -483,36 +412,18 @@ export const requestBodies: fc.Arbitrary<JsonObject> = fc
   })
 
 /** JSON that looks like this wire's: real keys and types, any values. */
-export const wildJson: fc.Arbitrary<JsonObject> = fc.letrec<{ node: Json; object: JsonObject }>(
-  (tie) => ({
-    node: fc.oneof(
-      { maxDepth: 4 },
-      fc.constantFrom<Json>(
-        ...[null, true, 0, -1, 1e300, ''],
-        ...`text message reasoning function_call function_call_output custom_tool_call item_reference input_text
-        input_image input_file input_audio output_text refusal user assistant system developer function custom namespace
-        web_search allowed_tools json_schema grammar high auto none url_citation completed incomplete failed error
-        additional_tools response.created response.completed response.failed response.output_item.added
-        response.output_item.done response.output_text.delta response.reasoning_summary_text.delta
-        response.function_call_arguments.delta image_generation_call web_search_call toString __proto__`.split(
-          /\s+/,
-        ),
-      ),
-      fc.array(tie('node'), { maxLength: 3 }),
-      tie('object'),
-    ),
-    object: fc.dictionary(
-      fc.constantFrom(
-        ...`type model input instructions role content text tools name parameters strict description format syntax
-        definition tool_choice mode max_output_tokens temperature reasoning effort summary include top_logprobs
-        image_url file_id file_data file_url filename input_audio data id call_id arguments output encrypted_content
-        namespace annotations url_citation logprobs refusal usage input_tokens output_tokens total_tokens
-        input_tokens_details output_tokens_details cached_tokens reasoning_tokens status incomplete_details reason
-        error code message response item part delta output_index content_index summary_index annotation result action
-        previous_response_id extras __proto__ constructor`.split(/\s+/),
-      ),
-      tie('node'),
-      { maxKeys: 5, noNullPrototype: true },
-    ),
-  }),
-).object
+export const wildBodies = wildJson(
+  `type model input instructions role content text tools name parameters strict description format syntax
+  definition tool_choice mode max_output_tokens temperature reasoning effort summary include top_logprobs
+  image_url file_id file_data file_url filename input_audio data id call_id arguments output encrypted_content
+  namespace annotations url_citation logprobs refusal usage input_tokens output_tokens total_tokens
+  input_tokens_details output_tokens_details cached_tokens reasoning_tokens status incomplete_details reason error
+  code message response item part delta output_index content_index summary_index annotation result action
+  previous_response_id extras constructor`,
+  `text message reasoning function_call function_call_output custom_tool_call item_reference input_text input_image
+  input_file input_audio output_text refusal user assistant system developer function custom namespace web_search
+  allowed_tools json_schema grammar high auto none url_citation completed incomplete failed error additional_tools
+  response.created response.completed response.failed response.output_item.added response.output_item.done
+  response.output_text.delta response.reasoning_summary_text.delta response.function_call_arguments.delta
+  image_generation_call web_search_call toString __proto__`,
+)

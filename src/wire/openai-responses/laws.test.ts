@@ -8,18 +8,22 @@ import { isObject, type JsonObject, list, object, text } from '../../json/json.t
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
 import { anthropic } from '../anthropic/wire.ts'
 import { openaiChat } from '../openai-chat/wire.ts'
-import type { Frame } from '../wire.ts'
 import {
-  answers,
-  asked,
+  bothWays,
   context,
+  fallsSilent,
   framed,
   framesOf,
   partsOf,
+  refusesInOwnWords,
+} from '../testing.test.ts'
+import {
+  answers,
+  asked,
   readGrammar,
   requestBodies,
   targetOf,
-  wildJson,
+  wildBodies,
 } from './generators.test.ts'
 import { anyStream } from './streams.test.ts'
 import { openaiResponses as wire } from './wire.ts'
@@ -28,14 +32,7 @@ const notes = { model: 'm' }
 const { native } = wire
 assert.ok(native)
 
-const told = (events: readonly ChatEvent[]): string => {
-  const encoder = wire.encodeStream(context)
-  return events.map((event) => encoder.push(event)).join('') + encoder.end()
-}
-const heard = (frames: readonly Frame[]): ChatEvent[] => {
-  const decoder = wire.decodeStream(notes)
-  return [...frames.flatMap((frame) => decoder.push(frame)), ...decoder.end()]
-}
+const { told, heard } = bothWays(wire)
 /** Without what the client's wire makes up: ids of thoughts, and what comes with a picture. */
 const plainPart = (part: Part): Part => {
   if (part.type === 'reasoning') {
@@ -277,7 +274,7 @@ test('nothing but GatewayError is thrown for any JSON', () => {
       return [pass.push({ event: undefined, data }), pass.end(noUsage), pass.text(), pass.usage()]
     },
   ]
-  refusesInOwnWords(wildJson, tries, 150)
+  refusesInOwnWords(wildBodies, tries, 150)
 })
 const odd = targetOf('m', {
   quirks: {
@@ -293,26 +290,9 @@ const odd = targetOf('m', {
 })
 
 test('frames that are no JSON are one fault and then silence', () => {
-  fc.assert(
-    fc.property(fc.string(), (data) => {
-      let value: unknown
-      try {
-        value = JSON.parse(data)
-      } catch {
-        /* as wanted */
-      }
-      fc.pre(data !== '' && data !== '[DONE]' && !isObject(value))
-      const decoder = wire.decodeStream(notes)
-      const frame = { event: 'x', data }
-      const events = [...decoder.push(frame), ...decoder.push(frame), ...decoder.end()]
-      assert.deepEqual(
-        events.map((event) => event.type),
-        ['fault'],
-      )
-      const pass = native.passStream(targetOf('m'), context)
-      assert.equal(pass.push({ event: undefined, data: latin1(toUtf8(data)) }), '')
-      assert.ok(pass.fault)
-    }),
-    { numRuns: 50 },
-  )
+  fallsSilent(wire, 'x', (data) => {
+    const pass = native.passStream(targetOf('m'), context)
+    assert.equal(pass.push({ event: undefined, data: latin1(toUtf8(data)) }), '')
+    assert.ok(pass.fault)
+  })
 })

@@ -3,8 +3,9 @@ import { test } from 'node:test'
 import { noUsage } from '../../chat/chat.ts'
 import { type JsonObject, list, object } from '../../json/json.ts'
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
+import { context, framesOf } from '../testing.test.ts'
 import type { Written } from '../wire.ts'
-import { context, framesOf, targetOf } from './generators.test.ts'
+import { targetOf } from './generators.test.ts'
 import { openaiResponses } from './wire.ts'
 
 const { native } = openaiResponses

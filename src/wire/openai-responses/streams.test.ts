@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { type ChatEvent, noUsage } from '../../chat/chat.ts'
-import { inputs } from './generators.test.ts'
+import { inputRecords } from '../testing.test.ts'
 
 const words = fc.string({ minLength: 1, maxLength: 6 })
 const anyEvent: fc.Arbitrary<ChatEvent> = fc.oneof(
@@ -46,7 +46,13 @@ export const anyStream: fc.Arbitrary<ChatEvent[]> = fc
   .tuple(
     fc.array(anyEvent, { maxLength: 12 }),
     fc.uniqueArray(
-      fc.tuple(fc.nat(3), fc.option(inputs, { nil: undefined }), words, fc.nat(9), fc.boolean()),
+      fc.tuple(
+        fc.nat(3),
+        fc.option(inputRecords, { nil: undefined }),
+        words,
+        fc.nat(9),
+        fc.boolean(),
+      ),
       { selector: ([index]) => index, maxLength: 4 },
     ),
     fc.array(fc.nat(100), { minLength: 40, maxLength: 40 }),

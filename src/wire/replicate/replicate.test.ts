@@ -8,6 +8,7 @@ import {
   cutting,
   heard,
   partsOf,
+  refusesInOwnWords,
   targetOf,
   wildJson,
   word,

@@ -4,22 +4,15 @@ import type { JsonObject } from '../json/json.ts'
 import { text } from '../json/json.ts'
 import { isSecretKey } from '../provider/secrets.ts'
 import { createRouter, type RouterSettings } from '../router/router.ts'
-import { complete } from './complete.ts'
-import { type Fallback, readOptions, type Said } from './options.ts'
+import type { Call } from './complete.ts'
+import type { Fallback, Said } from './options.ts'
 import { type Room, readRow } from './room.ts'
-import type { ChatCompletion, ChatCompletionStream, CompletionOptions } from './types.ts'
 
 /** LiteLLM's, for a call outside a router. */
 export const usualTimeoutSeconds = 600
 
-/** One call of one model; others follow where it fails and `fallbacks` says so. */
-export async function completion(
-  options: CompletionOptions,
-  room: Room,
-): Promise<ChatCompletion | ChatCompletionStream> {
-  const said = readOptions(options, (name) =>
-    room.warn(`completion: ${name} has no effect in this build`),
-  )
+/** One model, and others that follow where it fails and `fallbacks` says so. */
+export function alone(said: Said, room: Room): Omit<Call, 'said' | 'wire'> {
   const { controls, model, params } = said
   const first = room.make(readRow(group(0), model, params, room))
   const others = controls.disableFallbacks ? [] : controls.fallbacks
@@ -35,28 +28,24 @@ export async function completion(
   const usual = room.settings.num_retries ?? (first.mock ? 0 : 2)
   const router = createRouter({
     deployments,
-    settings: { ...alone, retries: usual, maxFallbacks: deployments.length },
+    settings: { ...restless, retries: usual, maxFallbacks: deployments.length },
     expand: (wildcard) => wildcard,
     ...(room.runtime.sleep && { sleep: room.runtime.sleep }),
   })
-  return complete(
-    {
-      said,
-      router,
-      group: group(0),
-      override: (to) => to,
-      fallbacks: deployments.slice(1).map((to) => to.group),
-      timeout: room.settings.request_timeout ?? usualTimeoutSeconds,
-      streamTimeout: undefined,
-    },
-    room,
-  )
+  return {
+    router,
+    group: group(0),
+    override: (to) => to,
+    fallbacks: deployments.slice(1).map((to) => to.group),
+    timeout: room.settings.request_timeout ?? usualTimeoutSeconds,
+    streamTimeout: undefined,
+  }
 }
 
 const group = (at: number): string => `call ${at}`
 
 /** Nothing is remembered from one call to the next, so nothing rests. */
-const alone: RouterSettings = routerSettingsOf(
+const restless: RouterSettings = routerSettingsOf(
   readConfig({ router_settings: { disable_cooldowns: true } }).config,
   { retries: 2, allowedFails: undefined, cooldownSeconds: 0, maxFallbacks: 0 },
 )
