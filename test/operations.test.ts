@@ -401,6 +401,59 @@ describe('what a provider keeps', () => {
     equal((await gateway.get('/nobody/v1/files')).status, 400)
   })
 
+  test('threads: their ids lead back, inside of what is told and in streams, and functions keep theirs', async () => {
+    second.tell(({ path, json }) => {
+      if (json['stream'] === true)
+        return stream([
+          'event: thread.run.created\ndata: {"id":"run_2","thread_id":"thread_1"}\n\n',
+          'event: thread.run.completed\ndata: {"id":"run_2","usage":{"prompt_tokens":1000,',
+          '"completion_tokens":1000,"total_tokens":2000}}\n\nevent: done\ndata: [DONE]\n\n',
+        ])
+      return whole(
+        path.endsWith('/runs/run_1')
+          ? {
+              id: 'run_1',
+              thread_id: 'thread_1',
+              required_action: { submit_tool_outputs: { tool_calls: [{ id: 'call_1' }] } },
+            }
+          : {
+              id: 'thread_1',
+              metadata: { id: 'mine' },
+              tool_resources: { file_search: { vector_store_ids: ['vs_1'] } },
+            },
+      )
+    })
+    const kept = gateway.running.rooms.router.groups
+      .find('pair')
+      .find(({ url }) => url.whole.startsWith(second.origin))
+    const made = await (
+      await gateway.post(`/v1/threads?model=${kept?.id}`, { messages: [] })
+    ).json()
+    equal(second.last().headers['openai-beta'], 'assistants=v2')
+    const store = made.tool_resources.file_search.vector_store_ids[0]
+    deepEqual(
+      [readKept(made.id)?.id, made.metadata.id, readKept(store)?.id],
+      ['thread_1', 'mine', 'vs_1'],
+    )
+    await gateway.post(`/v1/threads/${made.id}`, {
+      tool_resources: { file_search: { vector_store_ids: [store] } },
+    })
+    deepEqual(second.last().json['tool_resources'], {
+      file_search: { vector_store_ids: ['vs_1'] },
+    })
+    const run = await (await gateway.get(`/v1/threads/${made.id}/runs/run_1`)).json()
+    equal(second.last().path, '/v1/threads/thread_1/runs/run_1')
+    equal(run.required_action.submit_tool_outputs.tool_calls[0].id, 'call_1')
+    const said = await gateway.post(`/v1/threads/${made.id}/runs`, {
+      assistant_id: 'asst_1',
+      stream: true,
+    })
+    const events = await said.text()
+    const [first] = /"run-[\w-]+"/.exec(events) ?? []
+    equal(readKept(first?.slice(1, -1) ?? '')?.id, 'run_2')
+    match(events, /event: done\ndata: \[DONE\]\n\n$/)
+  })
+
   test('an id cannot lead elsewhere', async () => {
     const asked = provider.asked.length
     // `fetch` would tidy the path.

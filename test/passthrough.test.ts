@@ -82,6 +82,38 @@ describe('a provider’s own API', () => {
     equal(provider.last().headers['x-goog-api-key'], 'gemini-credential')
   })
 
+  test('files of Google and Anthropic are asked for at the paths their clients know', async () => {
+    provider.tell(() =>
+      whole('{}', {
+        headers: {
+          'x-goog-upload-url': 'https://google.example/upload?upload_id=1',
+          'x-goog-upload-status': 'active',
+        },
+      }),
+    )
+    const begun = await fetch(`${gateway.url}/upload/v1beta/files?key=${key}`, {
+      method: 'POST',
+      headers: { 'x-goog-upload-command': 'start', 'content-type': 'application/json' },
+      body: '{"file":{}}',
+    })
+    equal(begun.headers.get('x-goog-upload-url'), 'https://google.example/upload?upload_id=1')
+    equal(provider.last().path, '/upload/v1beta/files')
+    deepEqual(
+      [provider.last().headers['x-goog-upload-command'], provider.last().headers['x-goog-api-key']],
+      ['start', 'gemini-credential'],
+    )
+    await gateway.get('/v1beta/files/abc:download?alt=media', { 'x-goog-api-key': key })
+    equal(provider.last().path, '/v1beta/files/abc:download?alt=media')
+
+    const headers = { 'anthropic-version': '2023-06-01', 'anthropic-beta': 'files-api-2025-04-14' }
+    await gateway.get('/v1/files/file_011?beta=true', headers)
+    equal(provider.last().path, '/v1/files/file_011?beta=true')
+    deepEqual(
+      [provider.last().headers['x-api-key'], provider.last().headers['anthropic-beta']],
+      ['sk-ant-credential', 'files-api-2025-04-14'],
+    )
+  })
+
   test('its errors are its own', async () => {
     provider.tell(() => refusal(418, { message: 'teapot', own: true }))
     const response = await gateway.get('/openai/v1/anything')

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type JsonObject, list, object, text } from '../json/json.ts'
 import { doorOf, readWords, runAgent } from './agent.node.ts'
@@ -14,8 +14,9 @@ import { type AgentName, agents, chooseModel } from './agents.ts'
 const fake = `#!${process.execPath}
 const { readFileSync, writeFileSync } = require('node:fs')
 const { argv, env } = process
-const path = env.GEMINI_CLI_SYSTEM_SETTINGS_PATH
-const settings = path && JSON.parse(readFileSync(path, 'utf8'))
+const at = env.GEMINI_CLI_HOME && env.GEMINI_CLI_HOME + '/.gemini/'
+const read = (name) => at && readFileSync(at + name, 'utf8')
+const settings = at && { ...JSON.parse(read('settings.json')), memory: read('GEMINI.md') }
 writeFileSync(env.TOLD, JSON.stringify({ argv: argv.slice(2), env, settings }))
 if (argv.includes('wait')) {
   process.on('SIGTERM', () => process.exit(41))
@@ -120,27 +121,35 @@ test('Codex: overrides on its command line, the key in a variable', async () => 
   )
 })
 
-test('Gemini CLI: the login is set over what the system and the user said, in a file that is gone afterwards', async () => {
+test("Gemini CLI: the login is set in a home for this run, where all else is the user's", async () => {
   served = [{ id: 'gemini-3-pro-preview' }]
-  const mine = join(folder, 'system.json')
-  await writeFile(mine, '{"security":{"auth":{"selectedType":"oauth-personal"},"x":1},"ui":{}}')
-  const before = await readFile(mine, 'utf8')
+  const mine = join(folder, '.gemini')
+  await mkdir(mine)
+  const said = '{"security": {"auth": {"selectedType": "oauth-personal"}, /* x */ "x": "//"}} // y'
+  await writeFile(join(mine, 'settings.json'), said)
+  await writeFile(join(mine, 'GEMINI.md'), 'Remember.')
   const { env, settings } = await start('gemini', [], {
-    GEMINI_CLI_SYSTEM_SETTINGS_PATH: mine,
+    HOME: folder,
     GOOGLE_GENAI_USE_VERTEXAI: 'true',
     HTTP_PROXY: 'http://proxy:3128',
     NO_PROXY: 'a.b',
   })
-  deepEqual(settings, { security: { auth: { selectedType: 'gemini-api-key' }, x: 1 }, ui: {} })
+  const security = { auth: { selectedType: 'gemini-api-key' }, x: '//' }
+  deepEqual(settings, { security, memory: 'Remember.' })
   deepEqual(pick(env, ['GOOGLE_GEMINI_BASE_URL', 'GEMINI_API_KEY', 'GEMINI_MODEL']), [
     base,
     'throughway',
     'gemini-3-pro-preview',
   ])
   deepEqual(pick(env, ['GOOGLE_GENAI_USE_VERTEXAI', 'NO_PROXY']), [undefined, 'a.b,127.0.0.1'])
-  equal(await readFile(mine, 'utf8'), before)
-  const path = text(env['GEMINI_CLI_SYSTEM_SETTINGS_PATH']) ?? ''
-  ok(path !== mine && !existsSync(dirname(path)))
+  const home = text(env['GEMINI_CLI_HOME']) ?? ''
+  ok(home !== '' && !existsSync(home))
+  equal(await readFile(join(mine, 'settings.json'), 'utf8'), said)
+  equal(await readFile(join(mine, 'GEMINI.md'), 'utf8'), 'Remember.')
+  await writeFile(join(mine, 'settings.json'), JSON.stringify({ security }))
+  equal((await start('gemini', [], { HOME: folder })).env['GEMINI_CLI_HOME'], undefined)
+  await writeFile(join(mine, 'settings.json'), '{')
+  await rejects(start('gemini', [], { HOME: folder }), { message: /settings\.json is no JSON/ })
 })
 
 test('opencode: a provider with every chat model of the gateway', async () => {

@@ -1,13 +1,32 @@
 import { spawn } from 'node:child_process'
 import { constants as files } from 'node:fs'
-import { access, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { constants, tmpdir } from 'node:os'
+import {
+  access,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
+import { constants, homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { readEnvironment } from '../config/environment.ts'
 import { GatewayError } from '../errors.ts'
 import { isObject, type JsonObject, list, number, object, text } from '../json/json.ts'
 import { isLoopbackHost } from '../policy/identify.ts'
-import { type Agent, type AgentName, agents, chooseModel, type Launch, type Way } from './agents.ts'
+import {
+  type Agent,
+  type AgentName,
+  agents,
+  chooseModel,
+  type Home,
+  type Launch,
+  type Way,
+} from './agents.ts'
 import type { Terminal } from './terminal.node.ts'
 import { addressOf, ask, baseOf, type Door, visible } from './visit.node.ts'
 
@@ -33,15 +52,15 @@ export async function runAgent(
       `throughway: ${agent.title} with ${visible(way.model)} through ${way.base} (one of ${way.models.length}; --model takes another)\n`,
     )
   const launch = agent.launch(way)
-  const file = launch.file && (await writeBeside(launch.file, env))
+  const home = launch.home && (await openHome(launch.home, env))
   try {
     return await run(
       program,
       [...launch.args, ...said.rest],
-      environmentFor(launch, env, way.base, file?.path),
+      environmentFor(launch, env, way.base, home),
     )
   } finally {
-    await file?.remove()
+    if (home !== undefined) await rm(home, { recursive: true, force: true })
   }
 }
 
@@ -149,7 +168,7 @@ async function findProgram({ program, title, install }: Agent, env: Environment)
 
 /** Loopback is not reached through a proxy. */
 function environmentFor(
-  { env: own, without, file }: Launch,
+  { env: own, without, home }: Launch,
   env: Environment,
   base: string,
   path: string | undefined,
@@ -157,7 +176,7 @@ function environmentFor(
   const out: NodeJS.ProcessEnv = { ...env }
   for (const name of without) delete out[name]
   Object.assign(out, own)
-  if (file && path !== undefined) out[file.variable] = path
+  if (home && path !== undefined) out[home.variable] = path
   const { hostname } = new URL(base)
   if (isLoopbackHost(hostname))
     for (const name of ['NO_PROXY', 'no_proxy'])
@@ -165,36 +184,38 @@ function environmentFor(
   return out
 }
 
-/** Readable by nobody else, and gone when the agent is. */
-async function writeBeside(
-  { variable, content, over }: NonNullable<Launch['file']>,
+/**
+ * A home for one run, where the user's does not say what it has to: the settings are a copy with that in it, everything
+ * else beside them is a link to the user's own. Undefined: the user's will do.
+ */
+async function openHome(
+  { variable, folder, file, content }: Home,
   env: Environment,
-): Promise<{ path: string; remove(): Promise<void> }> {
-  const folder = await mkdtemp(join(tmpdir(), 'throughway-agent-'))
-  const path = join(folder, 'settings.json')
-  const named = env[variable]
-  const before = await firstObject(named ? [named] : over)
-  await writeFile(path, JSON.stringify(merged(before, content)), { mode: 0o600 })
-  return { path, remove: () => rm(folder, { recursive: true, force: true }) }
+): Promise<string | undefined> {
+  const mine = join(env[variable] || env['HOME'] || homedir(), folder)
+  const before = await settingsIn(join(mine, file))
+  const settings = merged(before, content)
+  if (isDeepStrictEqual(settings, before)) return undefined
+  const home = await mkdtemp(join(tmpdir(), 'throughway-agent-'))
+  await mkdir(join(home, folder))
+  for (const name of await readdir(mine).catch(() => []))
+    if (name !== file) await symlink(join(mine, name), join(home, folder, name))
+  await writeFile(join(home, folder, file), JSON.stringify(settings, null, 2), { mode: 0o600 })
+  return home
 }
 
-/** The first of files that may not be there. */
-async function firstObject(paths: readonly string[]): Promise<JsonObject> {
-  for (const path of paths) {
-    const said = await readFile(path, 'utf8').catch(() => undefined)
-    if (said === undefined) continue
-    try {
-      return object(JSON.parse(said))
-    } catch (cause) {
-      throw new GatewayError(
-        'bad_request',
-        `${path} is no JSON, so its settings cannot be kept beside ours`,
-        { cause },
-      )
-    }
+/** Agents allow comments in their JSON. */
+async function settingsIn(path: string): Promise<JsonObject> {
+  const said = await readFile(path, 'utf8').catch(() => '{}')
+  try {
+    return object(JSON.parse(said.replace(comments, (found) => (found[0] === '"' ? found : ''))))
+  } catch (cause) {
+    throw new GatewayError('bad_request', `${path} is no JSON: its settings cannot be kept`, {
+      cause,
+    })
   }
-  return {}
 }
+const comments = /"(?:[^"\\]|\\.)*"|\/\/[^\n]*|\/\*[\s\S]*?\*\//g
 
 function merged(under: JsonObject, over: JsonObject): JsonObject {
   const out: JsonObject = { ...under }

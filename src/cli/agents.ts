@@ -19,9 +19,12 @@ export type Launch = {
   env: Readonly<Record<string, string>>
   /** Variables that would lead it elsewhere, or make it ask for a login. */
   without: readonly string[]
-  /** A file that lives as long as the agent, named by a variable. */
-  file?: { variable: string; content: JsonObject; over: readonly string[] }
+  /** What has to stand in a file of its home: it gets another one, in which all else is the user's. */
+  home?: Home
 }
+
+/** `variable` names the home; in it are `folder` and its `file` of settings, which say at least `content`. */
+export type Home = { variable: string; folder: string; file: string; content: JsonObject }
 
 export type Agent = {
   title: string
@@ -149,8 +152,9 @@ function codex({ base, key, model, models }: Way): Launch {
 }
 
 /**
- * Which login Gemini CLI uses is a setting, and what the user chose there goes over the environment; only the settings of
- * the system go over those, so a file takes their place, with what they said.
+ * Which login Gemini CLI uses is a setting that no variable replaces: without it a run without a terminal ends with
+ * "Invalid auth method", and a login with Google that was chosen once goes over the key. The settings of the system would
+ * go over the user's, but only where root has written them.
  */
 function gemini({ base, key, model }: Way): Launch {
   return {
@@ -163,13 +167,11 @@ function gemini({ base, key, model }: Way): Launch {
       'GOOGLE_VERTEX_BASE_URL',
       'GEMINI_CLI_USE_COMPUTE_ADC',
     ],
-    file: {
-      variable: 'GEMINI_CLI_SYSTEM_SETTINGS_PATH',
+    home: {
+      variable: 'GEMINI_CLI_HOME',
+      folder: '.gemini',
+      file: 'settings.json',
       content: { security: { auth: { selectedType: 'gemini-api-key' } } },
-      over: [
-        '/etc/gemini-cli/settings.json',
-        '/Library/Application Support/GeminiCli/settings.json',
-      ],
     },
   }
 }

@@ -1,12 +1,15 @@
 import type { Incoming } from '../http/http.ts'
-import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
+import { isObject, type Json, type JsonObject, list, object, text } from '../json/json.ts'
+import { plain } from '../ledger/words.ts'
 import type { Pass, Worst } from '../policy/admit.ts'
 import type { Caller } from '../policy/caller.ts'
+import type { Price } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import type { Inbound } from '../wire/inbound.ts'
 import type { Controls } from './fields.ts'
 import type { Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
+import { pricesFor, worstOfChat } from './worst.ts'
 
 /**
  * The model a request means: the caller's own name for it resolved, then the gateway's. Throws where the caller may not
@@ -36,10 +39,13 @@ export function admission(
   if (!rooms.admit) return
   const metadata = metadataOf(said)
   const { customerHeaders } = rooms.settings
+  const deployments = rooms.router.groups.find(group)
   const admitted = rooms.admit({
     caller,
-    group,
-    prices: pricesOf(rooms.router.groups.find(group)),
+    // A deployment called by its own id counts as its group.
+    group: deployments[0]?.group ?? group,
+    asked: said.model,
+    prices: worst.prices ?? pricesOf(deployments, said),
     worst,
     customerId: customerOf(incoming, said, metadata, customerHeaders),
     tags: tagsOf(controls, caller),
@@ -55,85 +61,10 @@ export function admission(
   return admitted instanceof Promise ? admitted.then(enter) : enter(admitted)
 }
 
-/** Names of fields in which the dialects bound what a model writes. */
-const bounds = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'] as const
-
-export function worstOfChat(said: Inbound, group: string, rooms: Rooms): Worst {
-  const choices = (): number => {
-    for (const name of ['n', 'best_of', 'candidateCount'])
-      if (said.has(name)) return Math.max(1, number(said.field(name)) ?? 1)
-    return 1
-  }
-  return {
-    // A token is at least a byte, but an image named by its address is none of them.
-    input: () => said.bytes.length + imagesBy(said) * imageTokens,
-    async exactInput() {
-      await rooms.tokens.ready()
-      const { counter } = rooms.tokens
-      const model = rooms.router.groups.find(group)[0]?.target.model ?? group
-      const messages = said.has('messages') ? list(said.field('messages')) : undefined
-      const counted = messages
-        ? counter.countMessages(
-            messages,
-            said.has('tools') ? said.field('tools') : undefined,
-            model,
-          )
-        : counter.countRequest(said.request(), model)
-      return Math.min(
-        counted + imagesBy(said) * imageTokens,
-        said.bytes.length + imagesBy(said) * imageTokens,
-      )
-    },
-    output() {
-      for (const name of bounds) {
-        if (!said.has(name)) continue
-        const bound = number(said.field(name))
-        if (bound !== undefined && bound >= 0) return bound * choices()
-      }
-      const config = object(
-        said.has('generationConfig') ? said.field('generationConfig') : undefined,
-      )
-      const bound = number(config['maxOutputTokens'] ?? config['max_output_tokens'])
-      return bound === undefined || bound < 0
-        ? undefined
-        : bound * Math.max(1, number(config['candidateCount']) ?? 1)
-    },
-    modelOutput() {
-      let most: number | undefined
-      for (const { info } of rooms.router.groups.find(group)) {
-        const bound = number(info['max_output_tokens'])
-        if (bound !== undefined) most = Math.max(most ?? 0, bound)
-      }
-      return most === undefined ? undefined : Math.min(most, outputClip) * choices()
-    },
-  }
-}
-
-/** What an unbounded request is expected to write at most; it is let in with less, and may overshoot by itself. */
-const outputClip = 16_384
-/** More than the dearest image costs with any provider whose prices are per token. */
-const imageTokens = 3000
-
-/** Addresses in the body that a provider may turn into tokens. */
-function imagesBy(said: Inbound): number {
-  const { bytes } = said
-  // Short bodies without the word are nearly all of them.
-  if (bytes.length > 2_000_000) return 0
-  let count = 0
-  for (
-    let at = bytes.indexOf(quote);
-    at !== -1 && at < bytes.length - 6;
-    at = bytes.indexOf(quote, at + 1)
-  ) {
-    if (bytes[at + 1] === h && bytes[at + 2] === t && bytes[at + 3] === t && bytes[at + 4] === p)
-      if (++count >= 100) break
-  }
-  return count
-}
-const [quote, h, t, p] = [34, 104, 116, 112]
-
-const priceLists = new WeakMap<readonly Deployment[], Deployment['price'][]>()
-function pricesOf(deployments: readonly Deployment[]): readonly Deployment['price'][] {
+const priceLists = new WeakMap<readonly Deployment[], Price[]>()
+function pricesOf(deployments: readonly Deployment[], said: Inbound): readonly Price[] {
+  if (said.has('service_tier'))
+    return [...new Set(deployments.flatMap((one) => pricesFor(one, said)))]
   let prices = priceLists.get(deployments)
   if (!prices) {
     prices = [...new Set(deployments.map(({ price }) => price))]
@@ -169,20 +100,32 @@ function customerOf(
     named(metadata?.['user_id'])
   )
 }
+
+/** Whoever is called by a number, or at too great length, is a customer all the same. */
 const named = (value: Json | undefined): string | undefined =>
-  typeof value === 'string' && value !== '' && value.length <= 512 ? value : undefined
+  typeof value === 'number'
+    ? String(value)
+    : typeof value === 'string'
+      ? plain(value.slice(0, 512)) || undefined
+      : undefined
 
 function tagsOf(controls: Controls, { grant }: Caller): string[] {
   const own = [grant?.key, grant?.team].flatMap((doc) => [
     ...list(doc?.data['tags']),
     ...list(object(doc?.data['metadata'])['tags']),
   ])
-  if (own.length === 0) return controls.tags.slice(0, tagsMax)
-  const tags = new Set(controls.tags)
-  for (const tag of own) if (typeof tag === 'string' && tag !== '') tags.add(tag)
-  return [...tags].slice(0, tagsMax)
+  if (own.length === 0 && controls.tags.length === 0) return controls.tags
+  // The key's own come first: no crowd of others pushes them out.
+  const tags = new Set<string>()
+  for (const tag of [...own, ...controls.tags]) {
+    if (tags.size >= tagsMax) break
+    if (typeof tag === 'string' && tag !== '') tags.add(plain(tag.slice(0, tagLength)))
+  }
+  return [...tags]
 }
 const tagsMax = 50
+/** As long as management's names may be. */
+const nameLength = 255
 
 function sessionOf(
   incoming: Incoming,

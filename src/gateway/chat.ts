@@ -27,6 +27,7 @@ import {
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 import { shaped } from './shaped.ts'
+import { pricesFor } from './worst.ts'
 
 /** One request, door to ledger. Read this and you have read the gateway. */
 export async function serveChat(
@@ -92,7 +93,7 @@ export async function serveChat(
         controls.timeoutSeconds !== undefined || controls.streamTimeoutSeconds !== undefined,
       attempt: (to) => {
         refuseUnpriced(to, rooms)
-        const covered = receipt.pass?.cover(to.price)
+        const covered = receipt.pass?.cover(to.group, pricesFor(to, said))
         return covered ? covered.then(() => attempt(to)) : attempt(to)
       },
     })

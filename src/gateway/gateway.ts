@@ -6,20 +6,44 @@ import { refusal } from './chat.ts'
 import { callIdOf } from './headers.ts'
 import { endpointRoutes } from './passthrough.ts'
 import type { Rooms } from './rooms.ts'
-import { compile, type Route, routes } from './routes.ts'
+import { compile, type Route, routes, type Table } from './routes.ts'
 
 /**
  * The one door: finds the route, asks whether the caller may, runs it. The matched route is the only thing that decides
  * about permission; Host and headers never do.
  */
-export function createGateway(rooms: Rooms, more: readonly Route[] = []): Handler {
-  const all = [...endpointRoutes(rooms), ...routes, ...more]
-  const table = compile(all)
+export function createGateway(
+  rooms: Rooms,
+  more: readonly Route[] | (() => Promise<readonly Route[]>) = [],
+): Handler {
+  const configured = new Set(endpointRoutes(rooms))
+  let all: readonly Route[] = [...configured, ...routes]
+  let table = compile(all)
+  const add = (others: readonly Route[]): void => {
+    all = [...all, ...others]
+    table = compile(all)
+  }
+  let adding: Promise<void> | undefined
+  /** Routes that come later are looked for where those that are here do not fit, or fit only by what was configured. */
+  const find = async (method: string, path: string): Promise<ReturnType<Table['match']>> => {
+    if (typeof more === 'function') await (adding ??= more().then(add))
+    return table.match(method, path)
+  }
+  if (typeof more !== 'function') {
+    add(more)
+    adding = Promise.resolve()
+  }
   return async (incoming) => {
     let dialect: Wire = wires['openai-chat']
     try {
-      if (incoming.method === 'OPTIONS') return await preflight(incoming, rooms, table)
-      const found = table.match(incoming.method, incoming.path)
+      const { method, path } = incoming
+      if (method === 'OPTIONS') {
+        await find(method, path)
+        return await preflight(incoming, rooms, table)
+      }
+      let found = table.match(method, path)
+      if (!('route' in found) || configured.has(found.route) || found.route.tellsAll)
+        found = await find(method, path)
       if ('allowed' in found) throw notServed(incoming, found.allowed)
       const { route, params } = found
       dialect = route.dialect ?? dialect

@@ -21,6 +21,7 @@ import { isControl, readControls, refuseUpstreamElsewhere } from './fields.ts'
 import { answerHeaders, callIdOf, costOfAnswer, forwarded } from './headers.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
+import { pricesFor } from './worst.ts'
 
 /** One request that is not chat, door to ledger: the path of `serveChat`, for every operation alike. */
 export async function serveOperation(
@@ -79,7 +80,7 @@ export async function serveOperation(
       )
     const attempt = (to: Deployment): Promise<OperationAnswer> => {
       refuseUnpriced(to, rooms)
-      const covered = receipt.pass?.cover(to.price)
+      const covered = receipt.pass?.cover(to.group, pricesFor(to, said))
       return covered ? covered.then(() => speak(to)) : speak(to)
     }
     const routed = keeping

@@ -10,6 +10,7 @@ import { priceOf } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { specOf } from '../provider/resolve.ts'
 import { sentSecrets } from '../provider/secrets.ts'
+import type { Wire } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
 import { admission } from './admission.ts'
 import { refusal } from './chat.ts'
@@ -42,6 +43,8 @@ export type PassTarget = {
 export async function servePassthrough(
   { incoming, rooms, caller }: Visit,
   targetFor: () => PassTarget,
+  /** In whose words our own refusals are. */
+  dialect: Wire = wires['openai-chat'],
 ): Promise<Outgoing> {
   const receipt = openReceipt(rooms, 'passthrough', callIdOf(incoming.header('x-litellm-call-id')))
   receipt.keyId = caller.keyId
@@ -84,7 +87,7 @@ export async function servePassthrough(
         cause: error.cause,
         requestId: receipt.requestId,
       })
-    return refusal(error, wires['openai-chat'], receipt.requestId, rooms)
+    return refusal(error, dialect, receipt.requestId, rooms)
   }
 }
 
@@ -184,6 +187,7 @@ function answer(
   }
   const headers: Record<string, string> = {
     ...headersBack(reply, secrets),
+    ...uploadHeaders(reply, secrets),
     'content-type': reply.header('content-type') ?? 'application/octet-stream',
     'x-litellm-call-id': receipt.requestId,
   }
@@ -214,6 +218,16 @@ function answer(
       }),
     },
   }
+}
+
+/** Google's uploads go on at an address that its answer names in a header: clients look for these by their own names. */
+function uploadHeaders(reply: Reply, secrets: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(reply.headers()).filter(
+      ([name, value]) =>
+        name.startsWith('x-goog-upload-') && !secrets.some((secret) => value.includes(secret)),
+    ),
+  )
 }
 
 /** A price for the request itself, wherever it went. */
@@ -268,7 +282,38 @@ export const passthroughRoutes: readonly Route[] = places.flatMap(([prefix, prov
   ),
 )
 
-function providerTarget({ incoming, rooms }: Visit, prefix: string, provider: string): PassTarget {
+/**
+ * What only the provider's own clients speak of, at the paths they know: Google's files and the uploads of them, and with
+ * `anthropic-version` Anthropic's.
+ */
+export const nativeFileRoutes: readonly Route[] = (
+  [
+    ['POST', '/upload/v1beta/files'],
+    ['PUT', '/upload/v1beta/files'],
+    ['GET', '/v1beta/files'],
+    ['GET', '/v1beta/files/{path+}'],
+    ['DELETE', '/v1beta/files/{path+}'],
+  ] as const
+).map(
+  ([method, path]): Route => ({
+    method,
+    path,
+    permission: 'llm',
+    dialect: wires.gemini,
+    summary: "Google's files, with the gateway's credential",
+    run: (visit) => passTo(visit, 'gemini', wires.gemini),
+  }),
+)
+
+/** The same path at a provider. */
+export const passTo = (visit: Visit, provider: string, dialect: Wire): Promise<Outgoing> =>
+  servePassthrough(visit, () => providerTarget(visit, undefined, provider), dialect)
+
+function providerTarget(
+  { incoming, rooms }: Visit,
+  prefix: string | undefined,
+  provider: string,
+): PassTarget {
   const to = rooms.provider(provider, 'passthrough')
   const problem = to?.problem
   if (!to || problem || to.place.base === '')
@@ -300,8 +345,8 @@ function rootOf({ place, provider }: Deployment, path: string): string {
 }
 
 /** As it was sent, and never upwards. */
-function pathBelow(path: string, prefix: string): string {
-  const below = path.slice(prefix.length + 1)
+function pathBelow(path: string, prefix: string | undefined): string {
+  const below = prefix === undefined ? path : path.slice(prefix.length + 1)
   if (upwards.test(below) || below.includes('\\'))
     throw new GatewayError('bad_request', 'the path leads upwards; write it out')
   return below

@@ -1,7 +1,9 @@
 import { GatewayError } from '../errors.ts'
 import type { Outgoing } from '../http/http.ts'
 import { createResource, readKept } from '../wire/media/resource.ts'
+import { wires } from '../wire/wires.ts'
 import { serveOperation } from './operation.ts'
+import { passTo } from './passthrough.ts'
 import type { Route, Visit } from './routes.ts'
 
 /**
@@ -35,6 +37,17 @@ const kept: readonly [id: string, paths: string, model?: true][] = [
     |GET /containers/{id}/files|GET /containers/{id}/files/{file}|DELETE /containers/{id}/files/{file}
     |GET /containers/{id}/files/{file}/content`,
   ],
+  [
+    'assistants',
+    `POST /assistants|GET /assistants|GET /assistants/{id}|POST /assistants/{id}|DELETE /assistants/{id}
+    |POST /threads|GET /threads/{id}|POST /threads/{id}|DELETE /threads/{id}|POST /threads/runs
+    |POST /threads/{id}/messages|GET /threads/{id}/messages|GET /threads/{id}/messages/{message}
+    |POST /threads/{id}/messages/{message}|DELETE /threads/{id}/messages/{message}
+    |POST /threads/{id}/runs|GET /threads/{id}/runs|GET /threads/{id}/runs/{run}|POST /threads/{id}/runs/{run}
+    |POST /threads/{id}/runs/{run}/cancel|POST /threads/{id}/runs/{run}/submit_tool_outputs
+    |GET /threads/{id}/runs/{run}/steps|GET /threads/{id}/runs/{run}/steps/{step}`,
+    true,
+  ],
 ]
 /** LiteLLM has these with the provider in the path too. */
 const byProvider = new Set(['files', 'batch', 'fine_tuning'])
@@ -51,6 +64,7 @@ const summaries: Readonly<Record<string, string>> = {
   vector_stores: 'Vector stores',
   video: 'Videos',
   containers: 'Containers',
+  assistants: 'Assistants and threads',
 }
 
 export const resourceRoutes: readonly Route[] = kept.flatMap(([id, rows, model]) =>
@@ -62,7 +76,10 @@ export const resourceRoutes: readonly Route[] = kept.flatMap(([id, rows, model])
       path: place,
       permission: 'llm',
       summary: `${summaries[id] ?? id}: passed to the provider that keeps them`,
-      run: (visit) => serveResource(visit, id, path, model === true),
+      run: (visit) =>
+        id === 'files' && visit.incoming.header('anthropic-version') !== undefined
+          ? passTo(visit, 'anthropic', wires.anthropic)
+          : serveResource(visit, id, path, model === true),
     }))
   }),
 )

@@ -22,7 +22,7 @@ import {
 import { json, modelGroupInfo, modelInfo } from './models.ts'
 import { openapi } from './openapi.ts'
 import { operationRoutes } from './operation-routes.ts'
-import { passthroughRoutes } from './passthrough.ts'
+import { nativeFileRoutes, passthroughRoutes } from './passthrough.ts'
 import { resourceRoutes } from './resources.ts'
 import { createResponse } from './responses.ts'
 import { needsSocket, serveResponsesSocket } from './responses-socket.ts'
@@ -54,6 +54,8 @@ export type Route = {
   input?: z.ZodType
   output?: z.ZodType
   run(visit: Visit): Promise<Outgoing> | Outgoing
+  /** It tells of every route, those that come later too. */
+  tellsAll?: true
   /** The conversation over a WebSocket, where the path is one; it lasts as long as the promise. */
   socket?(visit: Visit, socket: Socket): Promise<void>
 }
@@ -180,6 +182,7 @@ export const routes: readonly Route[] = [
   }),
   ...operationRoutes,
   ...resourceRoutes,
+  ...nativeFileRoutes,
   ...route('GET', '/v1/models /models', {
     permission: 'info',
     summary: 'Models the caller may use',
@@ -265,6 +268,7 @@ export const routes: readonly Route[] = [
   ...route('GET', '/routes', {
     permission: 'info',
     summary: 'Every route',
+    tellsAll: true,
     run: ({ routes: all = routes }) =>
       json({
         routes: all.map(({ path, method, summary }) => ({
@@ -277,6 +281,7 @@ export const routes: readonly Route[] = [
   ...route('GET', '/openapi.json', {
     permission: 'public',
     summary: 'This document',
+    tellsAll: true,
     run: ({ rooms, routes: all = routes }) =>
       rooms.settings.docs ? json(documentOf(all)) : noDocs(),
   }),

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { GatewayError } from '../errors.ts'
 import { type Account, readAccounts, resetAccount } from '../store/accounts.ts'
-import { isAway, isRefusal, type Statement, Superseded } from '../store/db.ts'
+import { isAway, isRefusal, Superseded } from '../store/db.ts'
 import type { Store } from '../store/store.ts'
 import type { Dead, Journal } from './journal.ts'
 import { recountStatements } from './lease.ts'
@@ -11,7 +11,7 @@ import { createPurses, type Flush, type Purses } from './purse.ts'
 import { fitted, spentBy, statementsOf, wordsOf } from './rows.ts'
 import { sweepNodes } from './sweep.ts'
 import { takeOver } from './takeover.ts'
-import { createWords } from './words.ts'
+import { createWords, fitting } from './words.ts'
 
 /** The database's side of the ledger: budgets, rows, sums; and management's way to them. */
 export type Books = {
@@ -117,23 +117,23 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
   async function writeOnce(): Promise<void> {
     if (doubt) await resolveDoubt()
     const batch = waiting.slice(0, batchSize)
-    const entries = batch.map(({ entry }) => entry)
-    const wordOf = await words.known(entries.flatMap(wordsOf))
-    const spent = spentBy(entries)
     const upTo = batch.at(-1)?.seq ?? flushedSeq
-    const flushing = await purses.takeFlush(spent)
-    const mark = sql`update node set flushed = ${upTo}
-      where id = ${node} and taken_by is null and flushed = ${flushedSeq}`
-    const statements: Statement[] = [
-      { query: mark.compile(db.query), expect: 1 },
-      ...statementsOf(entries, wordOf, db.dialect, rows),
-      ...flushing.statements,
-    ]
+    let flushing: Flush | undefined
     try {
-      await db.batch(statements)
+      const entries = batch.map(({ entry }) => entry)
+      const wordOf = await words.known(entries.flatMap(wordsOf))
+      const rowsAndSums = statementsOf(entries, wordOf, db.dialect, rows)
+      flushing = await purses.takeFlush(spentBy(entries))
+      const mark = sql`update node set flushed = ${upTo}
+        where id = ${node} and taken_by is null and flushed = ${flushedSeq}`
+      await db.batch([
+        { query: mark.compile(db.query), expect: 1 },
+        ...rowsAndSums,
+        ...flushing.statements,
+      ])
     } catch (cause) {
-      doubt = { batch, upTo, ...flushing.failed() }
-      await afterFailure(cause, batch)
+      if (flushing) doubt = { batch, upTo, ...flushing.failed() }
+      afterFailure(cause, batch)
       throw cause
     }
     batchSize = batchMax
@@ -175,7 +175,7 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
       .executeTakeFirst()
 
   /** One entry that the database does not take must not hold up the others. */
-  async function afterFailure(cause: unknown, batch: readonly Waiting[]): Promise<void> {
+  function afterFailure(cause: unknown, batch: readonly Waiting[]): void {
     if (cause instanceof Superseded || isAway(cause) || !isRefusal(cause)) return
     if (batch.length > 1) {
       batchSize = Math.ceil(batch.length / 2)
@@ -208,7 +208,11 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
     const done = waiting.filter(({ seq }) => seq <= upTo)
     for (const { entry } of done)
       for (const account of entry.payer?.accounts ?? []) purses.spend(account, -entry.nanoDollars)
-    const known = await alreadyCounted([...begun])
+    const rest = waiting.filter(({ seq }) => seq > upTo)
+    const known = await alreadyCounted([
+      ...[...begun].map(([opened, { requestId }]): [number, string] => [opened, requestId]),
+      ...rest.map(({ entry }): [number, string] => [entry.opened ?? 0, entry.requestId]),
+    ])
     purses.forgetAll()
     await db.batch([
       own
@@ -224,7 +228,17 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
               ),
           },
     ])
-    for (const [opened, nanoDollars] of known) counted.set(opened, nanoDollars)
+    for (const [opened, nanoDollars] of known)
+      if (begun.has(opened)) counted.set(opened, nanoDollars)
+    for (const one of rest) {
+      const before = Math.min(known.get(one.entry.opened ?? 0) ?? 0, one.entry.nanoDollars)
+      if (before === 0) continue
+      one.entry = { ...one.entry, nanoDollars: one.entry.nanoDollars - before }
+      for (const account of one.entry.payer?.accounts ?? []) {
+        unwritten.set(account, (unwritten.get(account) ?? 0) - before)
+        purses.spend(account, -before)
+      }
+    }
     written(done, upTo)
     journal.renew()
     log('warn', 'another process had taken this one for dead and closed its books: they go on', {
@@ -232,18 +246,20 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
     })
   }
 
-  /** Requests in flight that were closed in our place have rows, with what they had cost by then. */
-  async function alreadyCounted(open: readonly [number, Opening][]): Promise<[number, number][]> {
-    const found: [number, number][] = []
+  /** Requests that were closed in our place have rows, with what they had cost by then. */
+  async function alreadyCounted(open: readonly [number, string][]): Promise<Map<number, number>> {
+    const found = new Map<number, number>()
     for (let at = 0; at < open.length; at += 200) {
-      const some = new Map(open.slice(at, at + 200).map(([opened, one]) => [one.requestId, opened]))
+      const some = new Map(
+        open.slice(at, at + 200).map(([opened, requestId]) => [fitting(requestId), opened]),
+      )
       for (const { request_id, spend } of await db.query
         .selectFrom('spend_log')
         .select(['request_id', 'spend'])
         .where('request_id', 'in', [...some.keys()])
         .where('call_id', 'is', null)
         .execute())
-        found.push([some.get(request_id) ?? 0, Number(spend)])
+        found.set(some.get(request_id) ?? 0, Number(spend))
     }
     return found
   }

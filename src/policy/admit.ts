@@ -18,6 +18,8 @@ export type Entering = {
   caller: Caller
   /** The public name that answers, aliases resolved. */
   group: string
+  /** The name the client said: budgets and limits of models may be written by it too. */
+  asked: string
   /** Prices of the deployments that may answer; the dearest counts. */
   prices: readonly Price[]
   /** What it may use at most. Asked only where somebody's budget or tokens are bounded. */
@@ -45,6 +47,22 @@ export type Worst = {
   unknown?: true
   /** Images, seconds, characters…, for operations priced by them. */
   units?: Units | undefined
+  /** Asked where somebody's money is bounded; absent: nothing but text. */
+  kinds?(): Kinds
+  /** What is paid by, where it is not what the group's deployments usually cost. */
+  prices?: readonly Price[]
+}
+
+/** What besides plain text may be billed. */
+export type Kinds = {
+  audio: boolean
+  images: boolean
+  /** Something is to be kept in the provider's cache for an hour. */
+  longCache: boolean
+  /** Web searches. */
+  searches: number
+  /** What the request says of itself that has a price: how fast, and where. */
+  raw: JsonObject | undefined
 }
 
 /** A request that has been let in. */
@@ -54,8 +72,8 @@ export type Pass = {
   headers: Readonly<Record<string, string>>
   /** What the input alone costs, for a process that does not live to settle it; nano-dollars. */
   inputCost: number
-  /** A dearer deployment is about to be tried: sets more aside, or throws. */
-  cover(price: Price): void | Promise<void>
+  /** A deployment is about to be tried, perhaps dearer, perhaps of another group: sets more aside, or throws. */
+  cover(group: string, prices: readonly Price[]): void | Promise<void>
   /** The end, however it came: what was set aside is free again. */
   release(usage: Usage, fault: boolean): void
 }
@@ -140,6 +158,8 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
   ): Pass | Promise<Pass> {
     const { worst } = entering
     const price = dearest(entering.prices, worst.input())
+    const costAtMost = (input: number, output: number): number =>
+      mostOf(price, input, output, worst)
     const bounded = worst.output()
     const output = bounded ?? worst.modelOutput() ?? settings.outputOtherwise
     const short = (
@@ -149,13 +169,14 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
     )
       ? 'clip'
       : 'refuse'
-    const cheap = costAtMost(price, worst.input(), output, worst.units)
+    const cheap = costAtMost(worst.input(), output)
     // Nobody can tell what it will cost: it is let in while anything is left.
-    if (worst.unknown) {
-      const one = books.purses.reserve(budgets, { amount: 1, short: 'clip' })
+    if (worst.unknown || entering.prices.some(isToldLater)) {
+      const amount = Math.max(cheap, unknownCost)
+      const one = books.purses.reserve(budgets, { amount, short: 'clip' })
       const into = (reserved: Reserved | Refused): Pass => {
-        if (reserved.ok) return passOf(entering, holders, taken, reserved, 1)
-        throw budgetRefusal(reserved, budgets, entering, 1, worst.input(), undefined, settings)
+        if (reserved.ok) return passOf(entering, holders, taken, reserved, amount)
+        throw budgetRefusal(reserved, budgets, entering, amount, worst.input(), undefined, settings)
       }
       return one instanceof Promise ? one.then(into) : into(one)
     }
@@ -168,7 +189,7 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
     /** The cheap bound is several times the truth: before a refusal the input is counted. */
     const again = async (refused: Refused): Promise<Pass> => {
       const exact = await worst.exactInput()
-      const counted = costAtMost(price, exact, output, worst.units)
+      const counted = costAtMost(exact, output)
       if (counted < cheap) {
         const reserved = await books.purses.reserve(budgets, { amount: counted, short })
         if (reserved.ok) return passOf(entering, holders, taken, reserved, counted)
@@ -187,51 +208,93 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
     reserved: Reserved | undefined,
     amount: number,
   ): Pass {
-    const { caller, group } = entering
+    const { caller, worst } = entering
     const more: Reserved[] = []
+    const alsoTaken: Taken[] = []
+    const covered = new Set([entering.group])
+    let answering = entering
     let set = amount
+    let released = false
+
+    /** A fallback counts against the limits of its own model too. */
+    function takeFor(group: string): void | Promise<void> {
+      const own = limitsOf(holders, { ...entering, group, asked: group }, settings)
+      const asks = own.filter(({ id }) => id.includes('|model:'))
+      if (asks.length === 0) return
+      const note = (one: Awaited<ReturnType<Limits['take']>>): void => {
+        if (!one.ok) throw limitRefusal(one.ask, one.retryAfterMs, now())
+        if (released) one.release(undefined)
+        else alsoTaken.push(one)
+      }
+      const one = limits.take(asks)
+      return one instanceof Promise ? one.then(note) : note(one)
+    }
+
+    /** `all`: what its models' own budgets must hold; `missing`: what everybody else's must hold besides. */
+    async function setAside(wanted: number, isNew: boolean, price: Price | undefined) {
+      const budgets = budgetsOf(holders, answering, settings, now())
+      const before = new Set(
+        budgetsOf(holders, entering, settings, now()).map((one) => one.account),
+      )
+      const fresh = isNew ? budgets.filter(({ account }) => !before.has(account)) : []
+      const rest = budgets.filter((one) => !fresh.includes(one))
+      const short =
+        settings.overshoot === 'deny' ||
+        (settings.overshoot === 'bounded' && worst.output() !== undefined)
+          ? 'refuse'
+          : 'clip'
+      const parts: [typeof budgets, number][] = [
+        [fresh, wanted],
+        [rest, wanted - set],
+      ]
+      for (const [of, missing] of parts) {
+        if (of.length === 0 || missing <= 0) continue
+        const one = await books.purses.reserve(of, { amount: missing, short })
+        if (!one.ok) throw budgetRefusal(one, of, answering, wanted, worst.input(), price, settings)
+        // Whoever has left meanwhile holds nothing.
+        if (released) one.release()
+        else more.push(one)
+      }
+      set = Math.max(set, wanted)
+    }
+
     return {
-      payer: payerOf(entering, holders, settings),
+      get payer() {
+        return payerOf(answering, holders, settings)
+      },
       headers: headersOf(taken, caller),
       inputCost: reserved
-        ? costAtMost(
-            dearest(entering.prices, 0),
-            Math.ceil(entering.worst.input() / 4),
-            0,
-            undefined,
-          )
+        ? mostOf(dearest(entering.prices, 0), Math.ceil(worst.input() / 4), 0, {})
         : 0,
-      cover(price) {
-        if (!reserved) return
-        const { worst } = entering
+      cover(group, prices) {
+        const isNew = !covered.has(group)
+        answering =
+          group === entering.group ? entering : { ...entering, group, asked: group, prices }
+        if (!isNew && prices.every((price) => entering.prices.includes(price))) return
+        const limited = isNew ? takeFor(group) : undefined
+        covered.add(group)
+        if (budgetsOf(holders, answering, settings, now()).length === 0) return limited
+        const price = dearest(prices, worst.input())
         const output = worst.output() ?? worst.modelOutput() ?? settings.outputOtherwise
-        const wanted = costAtMost(price, worst.input(), output, worst.units)
-        if (wanted <= set) return
-        const budgets = budgetsOf(holders, entering, settings, now())
-        const missing = wanted - set
-        const got = books.purses.reserve(budgets, {
-          amount: missing,
-          short: worst.output() === undefined ? 'clip' : 'refuse',
-        })
-        const take = (one: Reserved | Refused): void => {
-          if (!one.ok)
-            throw budgetRefusal(one, budgets, entering, wanted, worst.input(), price, settings)
-          more.push(one)
-          set = wanted
-        }
-        return got instanceof Promise ? got.then(take) : take(got)
+        const known = mostOf(price, worst.input(), output, worst)
+        const wanted = prices.some(isToldLater) ? Math.max(known, unknownCost) : known
+        if (wanted <= set && (!isNew || wanted === 0)) return limited
+        return limited
+          ? limited.then(() => setAside(wanted, isNew, price))
+          : setAside(wanted, isNew, price)
       },
       release(usage, fault) {
+        released = true
         reserved?.release()
         for (const one of more) one.release()
         const tokens = inputTokens(usage) + outputTokens(usage)
-        taken.release(fault && tokens === 0 ? 0 : tokens)
-        if (settings.onSoft) tellSoft(holders, group)
+        for (const one of [taken, ...alsoTaken]) one.release(fault && tokens === 0 ? 0 : tokens)
+        if (settings.onSoft) tellSoft(holders)
       },
     }
   }
 
-  function tellSoft(holders: readonly Holder[], _group: string): void {
+  function tellSoft(holders: readonly Holder[]): void {
     const soft = holders.filter(({ terms }) => terms.soft !== undefined)
     if (soft.length === 0) return
     books
@@ -283,7 +346,7 @@ const fits = (pattern: Json, name: string): boolean =>
 /** Every budget that bounds the request, as the purses want it. */
 function budgetsOf(
   holders: readonly Holder[],
-  { group, customerId }: Entering,
+  { group, asked, customerId }: Entering,
   { proxy, customerMax }: AdmitSettings,
   now: number,
 ): (Ask & { holder: Holder | undefined; model?: boolean })[] {
@@ -306,7 +369,7 @@ function budgetsOf(
     if (budget) add(budget, holder)
     for (const window of windows) add(window, holder)
     if (models.size > 0) {
-      const own = modelBudget(models, group)
+      const own = modelBudget(models, group, asked)
       if (own) add(own, holder, true)
     }
   }
@@ -319,22 +382,27 @@ function budgetsOf(
   return asks
 }
 
-function modelBudget(models: ReadonlyMap<string, Budget>, group: string): Budget | undefined {
-  const own = models.get(group)
+function modelBudget(
+  models: ReadonlyMap<string, Budget>,
+  group: string,
+  asked: string,
+): Budget | undefined {
+  const own = models.get(group) ?? models.get(asked)
   if (own) return own
   for (const [name, budget] of models) if (fits(name, group)) return budget
   return undefined
 }
 
-const lastPayers = new WeakMap<Caller, { group: string; payer: Payer }>()
+const lastPayers = new WeakMap<Caller, { group: string; asked: string; payer: Payer }>()
 
 /** Mostly the same as for the caller's last request: then it is the same object, which the journal names by a number. */
 function payerOf(entering: Entering, holders: readonly Holder[], settings: AdmitSettings): Payer {
-  const { caller, customerId, group, tags, sessionId, ip, userAgent, metadata } = entering
+  const { caller, customerId, group, asked, tags, sessionId, ip, userAgent, metadata } = entering
   const last = lastPayers.get(caller)
   if (
     last &&
     last.group === group &&
+    last.asked === asked &&
     last.payer.customerId === customerId &&
     last.payer.ip === ip &&
     last.payer.userAgent === userAgent &&
@@ -360,7 +428,7 @@ function payerOf(entering: Entering, holders: readonly Holder[], settings: Admit
     userAgent,
     metadata,
   }
-  lastPayers.set(caller, { group, payer })
+  lastPayers.set(caller, { group, asked, payer })
   return payer
 }
 
@@ -370,14 +438,14 @@ function accountsOf(
   entering: Entering,
   settings: AdmitSettings,
 ): string[] {
-  const { caller, customerId, tags, group } = entering
+  const { caller, customerId, tags, group, asked } = entering
   const accounts = new Set<string>()
   if (caller.keyId !== '' && !caller.grant) accounts.add(accountOf.key(caller.keyId))
   for (const { account, terms } of holders) {
     accounts.add(account)
     for (const window of terms.windows) accounts.add(window.account)
     if (terms.models.size > 0) {
-      const own = modelBudget(terms.models, group)
+      const own = modelBudget(terms.models, group, asked)
       if (own) accounts.add(own.account)
     }
   }
@@ -393,7 +461,7 @@ function dearest(prices: readonly Price[], input: number): Price | undefined {
   let cost = -1
   for (const price of prices) {
     if (prices.length === 1) return price
-    const one = costAtMost(price, Math.max(input, 1000), 1000, undefined)
+    const one = mostOf(price, Math.max(input, 1000), 1000, {})
     if (one > cost) {
       cost = one
       most = price
@@ -402,21 +470,50 @@ function dearest(prices: readonly Price[], input: number): Price | undefined {
   return most
 }
 
-/** Nano-dollars that so much input and output cost at most, whatever of it is cached, thought or spoken. */
-function costAtMost(
+/** Nano-dollars set aside where the answer alone tells what it cost. */
+const unknownCost = 100_000_000
+/** Nobody here knows its price, and the provider will say it. */
+const isToldLater = ({ priced, reported }: Price): boolean => !priced && reported !== undefined
+
+const texts = { into: ['input', 'cacheWrite'], out: ['output', 'reasoning'] } as const
+
+/** Nano-dollars that so much input and output cost at most, whatever of it is cached, thought, drawn or spoken. */
+function mostOf(
   price: Price | undefined,
   input: number,
   output: number,
-  units: Units | undefined,
+  { units, kinds }: Pick<Worst, 'units' | 'kinds'>,
 ): number {
   if (!price) return 0
+  const { audio, images, longCache, searches, raw } = kinds?.() ?? plainKinds
+  const into: Tokens[] = [...texts.into]
+  const out: Tokens[] = [...texts.out]
+  if (longCache) into.push('cacheWrite1h')
+  if (audio) {
+    into.push('inputAudio')
+    out.push('outputAudio')
+  }
+  if (images) into.push('inputImage')
+  if (images || price.makes === 'images') out.push('outputImage')
   let most = 0
-  for (const into of ['input', 'cacheWrite'] as const)
-    for (const out of ['output', 'reasoning'] as const) {
-      const usage: Usage = { ...noUsage, [into]: input, [out]: output }
+  for (const read of into)
+    for (const written of out) {
+      const usage: Usage = { ...noUsage, [read]: input, [written]: output, searches }
+      if (raw) usage.raw = raw
       most = Math.max(most, costOf(usage, price, units ? { units } : undefined).nanoDollars)
     }
   return most
+}
+type Tokens = Exclude<
+  { [K in keyof Usage]-?: Usage[K] extends number ? K : never }[keyof Usage],
+  'searches'
+>
+const plainKinds: Kinds = {
+  audio: false,
+  images: false,
+  longCache: false,
+  searches: 0,
+  raw: undefined,
 }
 
 const descriptors: Readonly<Record<Holder['scope'], string>> = {
@@ -433,7 +530,7 @@ const descriptors: Readonly<Record<Holder['scope'], string>> = {
 
 function limitsOf(
   holders: readonly Holder[],
-  { group, worst }: Entering,
+  { group, asked, worst }: Entering,
   settings: AdmitSettings,
 ): LimitAsk[] {
   const asks: LimitAsk[] = []
@@ -481,7 +578,7 @@ function limitsOf(
         descriptor,
         name,
       })
-    const modelRpm = terms.modelRpm.get(group)
+    const modelRpm = terms.modelRpm.get(group) ?? terms.modelRpm.get(asked)
     if (modelRpm !== undefined)
       asks.push({
         id: `${account}|model:${group}`,
@@ -492,7 +589,7 @@ function limitsOf(
         descriptor: `model_per_${scope}`,
         name: group,
       })
-    const modelTpm = terms.modelTpm.get(group)
+    const modelTpm = terms.modelTpm.get(group) ?? terms.modelTpm.get(asked)
     if (modelTpm !== undefined)
       asks.push({
         id: `${account}|model:${group}`,
@@ -606,10 +703,11 @@ function budgetRefusal(
 /** The output bound with which the request would fit what is left. */
 function hint(price: Price | undefined, input: number, left: number, worst: Worst): string {
   if (left <= 0 || worst.units) return ''
-  const own = costAtMost(price, input, 0, undefined)
-  const each = (costAtMost(price, input, 1000, undefined) - own) / 1000
+  const costs = (output: number): number => mostOf(price, input, output, worst)
+  const own = costs(0)
+  const each = (costs(1000) - own) / 1000
   if (each <= 0 || own >= left) return ''
   let tokens = Math.floor((left - own) / each)
-  while (tokens > 0 && costAtMost(price, input, tokens, undefined) > left) tokens--
+  while (tokens > 0 && costs(tokens) > left) tokens--
   return tokens > 0 ? ` It fits with an output of at most ${tokens} tokens (max_tokens).` : ''
 }

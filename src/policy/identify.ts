@@ -144,7 +144,7 @@ export function keyOf(incoming: Incoming, headerName: string | undefined): strin
     ? (new URLSearchParams(incoming.query).get('key') ?? undefined)
     : undefined
 }
-const googleRoute = /^\/(v1beta|v1|models|gemini|vertex[_-]ai)(\/|$)/
+const googleRoute = /^\/(upload\/v1beta|v1beta|v1|models|gemini|vertex[_-]ai)(\/|$)/
 
 /**
  * Without a key the gateway trusts this machine, and only it: a web page that makes the browser call us shows itself by

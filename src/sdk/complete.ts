@@ -13,6 +13,7 @@ import type { Deployment } from '../provider/deployment.ts'
 import type { Routed, Router } from '../router/router.ts'
 import { type Inbound, listen } from '../wire/inbound.ts'
 import { openaiChat } from '../wire/openai-chat/wire.ts'
+import { openaiResponses } from '../wire/openai-responses/wire.ts'
 import type { PassedResult, Wire } from '../wire/wire.ts'
 import { costOfCall } from './costs.ts'
 import { type APIError, apiErrorFrom } from './errors.ts'
@@ -164,11 +165,24 @@ async function attempt(
   const { inbound, signal } = begun
   return speak(candidate, asked, begun, async (own) => {
     const to = own.forClient[wire.id] ?? own
+    if (to.wire !== wire) refuseElsewhere(inbound, to)
     const limits = limitsOf(asked, to)
     const answer = await call(inbound, to, askOf(to, begun), room.calls, { signal, limits })
     if (answer.type === 'stream') return { type: 'stream', answer }
     return { type: 'whole', answer, ...read(answer.result, inbound, answer, room) }
   })
+}
+
+/** Keeping answers is the provider's to do: without one that does, half a conversation would be answered. */
+function refuseElsewhere(inbound: Inbound, { spec, target }: Deployment): void {
+  if (inbound.wire !== openaiResponses) return
+  for (const key of ['previous_response_id', 'conversation', 'prompt', 'background'])
+    if (inbound.has(key) && inbound.field(key) !== null && inbound.field(key) !== false)
+      throw new GatewayError(
+        'unsupported_params',
+        `${spec.name} keeps no answers of ${target.model}, so it does not know '${key}': send the whole conversation in 'input', or call it through a gateway, which keeps them`,
+        { param: key, type: 'invalid_request_error' },
+      )
 }
 
 /** One attempt, with what the call changes about the deployment, and its failure told of whom it was. */

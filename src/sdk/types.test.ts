@@ -62,6 +62,22 @@ export async function withOpenAi(
   return { role: 'assistant', content: first?.message.content ?? null }
 }
 
+export async function besideChat(sdk: Face): Promise<void> {
+  const { data } = await sdk.embedding({ model: 'a/b', input: ['a'], encodingFormat: 'base64' })
+  yes<Same<(typeof data)[0]['embedding'], string | number[]>>()
+  const sound = await sdk.speech({ model: 'a/b', input: 'a', voice: 'alloy' })
+  yes<Same<typeof sound.body, Response['body']>>()
+  const chunks = await sdk.text_completion({ model: 'a/b', prompt: 'a', stream: true })
+  yes<Same<typeof chunks, face.TextCompletionStream>>()
+  const said = await sdk.aresponses({ model: 'a/b', input: 'a', maxOutputTokens: 5 })
+  yes<Same<typeof said, face.ResponsesAnswer>>()
+  // @ts-expect-error documents are needed
+  await sdk.rerank({ model: 'a/b', query: 'a' })
+  // @ts-expect-error a file is bytes
+  await sdk.transcription({ model: 'a/b', file: 5 })
+  yes<Same<Face['aimage_edit'], Face['imageEdit']>>()
+}
+
 export function others(sdk: Face): void {
   yes<Same<ReturnType<Face['cost_per_token']>, [number, number]>>()
   yes<Same<Face['get_model_info'], Face['getModelInfo']>>()
@@ -73,6 +89,7 @@ export function others(sdk: Face): void {
     routingStrategy: 'simple-shuffle',
   })
   yes<Same<typeof router.completion, face.Completion>>()
+  yes<Same<typeof router.aembedding, Face['embedding']>>()
   // @ts-expect-error rows have names
   new sdk.Router({ model_list: [{ litellm_params: { model: 'groq/b' } }] })
   sdk.get_model_info({ model: 'gpt-4o', customLlmProvider: 'azure' })
@@ -84,4 +101,5 @@ export function others(sdk: Face): void {
 
 test('the types are right: tsc reads this file', () => {
   equal(typeof answers, 'function')
+  equal(typeof besideChat, 'function')
 })

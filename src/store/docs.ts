@@ -65,11 +65,14 @@ export function readDocs<K extends DocKind>(kind: K, db: Reader): Docs<K> {
       const name = column as 'id'
       if (value === undefined) continue
       if (value === null) query = query.where(name, 'is', null)
-      else if (Array.isArray(value))
-        query = value.length === 0 ? query.where('id', 'is', null) : query.where(name, 'in', value)
-      else query = query.where(name, '=', String(value))
+      else {
+        const values = (Array.isArray(value) ? value : [value]).map(String).filter(isKeepable)
+        if (values.length === 0) query = query.where('id', 'is', null)
+        else query = query.where(name, 'in', values)
+      }
     }
     if (containing !== undefined && containing !== '') {
+      if (!isKeepable(containing)) return query.where('id', 'is', null)
       const like = `%${containing.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`
       const columns = ['id', 'unique_name', ...('alias' in columnsOf(kind) ? ['alias'] : [])]
       query = query.where((a) =>
@@ -83,16 +86,18 @@ export function readDocs<K extends DocKind>(kind: K, db: Reader): Docs<K> {
   const docOf = (row: unknown): Doc<K> => read(kind, row as Record<string, unknown>)
   return {
     async find(id) {
+      if (!isKeepable(id)) return undefined
       const row = await from().where('id', '=', id).executeTakeFirst()
       return row && docOf(row)
     },
     async many(ids) {
       const docs: Doc<K>[] = []
-      for (let at = 0; at < ids.length; at += 500)
+      const known = ids.filter(isKeepable)
+      for (let at = 0; at < known.length; at += 500)
         docs.push(
           ...(
             await from()
-              .where('id', 'in', ids.slice(at, at + 500))
+              .where('id', 'in', known.slice(at, at + 500))
               .execute()
           ).map(docOf),
         )
@@ -205,7 +210,17 @@ export function writeDocs<K extends DocKind>(
   }
 }
 
+/** PostgreSQL keeps no NUL, and no database half a character: it would read back as another name. */
+const isKeepable = (text: string): boolean => !text.includes('\u0000') && text.isWellFormed()
+
 async function refuseTaken(kind: DocKind, doc: Doc, work: () => Promise<unknown>): Promise<void> {
+  const names = [doc.id, doc.uniqueName, ...Object.values(doc.columns)]
+  if (!names.every((name) => typeof name !== 'string' || isKeepable(name)))
+    throw new GatewayError(
+      'bad_request',
+      `a name or an id of this ${kind.replaceAll('_', ' ')} has a NUL or half a character in it: leave it out`,
+      { type: 'bad_request_error', code: '400' },
+    )
   try {
     await work()
   } catch (cause) {

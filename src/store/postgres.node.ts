@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect, type PostgresPoolClient, type QueryResult } from 'kysely'
 import pg from 'pg'
+import { GatewayError } from '../errors.ts'
 import { away, type Db, type Statement, Superseded } from './db.ts'
 import type { Tables } from './tables.ts'
 
@@ -194,6 +195,12 @@ function refuseAway(cause: unknown): never {
   // 53: no room left, on its disk or for connections. 57P: it is shut down or starts. 08: the connection failed.
   if (code === '53100') throw away(cause, 'cannot be written (its disk is full)')
   if (/^(08|53|57P)/.test(code) || networkCodes.has(code) || lost.test(message)) throw away(cause)
+  if (code === '22021')
+    throw new GatewayError(
+      'bad_request',
+      'a text has a NUL character in it, which the database does not keep: leave it out',
+      { type: 'bad_request_error', code: '400', cause },
+    )
   throw cause
 }
 const networkCodes = new Set([

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import {
@@ -12,21 +13,58 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import { away, type Db, Superseded } from './db.ts'
-import type { Ask, Told } from './sqlite-worker.node.ts'
+import { type Ask, openConnection, type SqliteConnection, type Told } from './sqlite-run.node.ts'
 import type { Tables } from './tables.ts'
 
 /** Opens (or makes) the database file. `:memory:` is a database of its own. */
 export function openSqlite(path: string): Db {
-  const thread = openThread(path)
   const turn = createTurns()
+  // One in memory is its connection's alone.
+  let thread = (path === ':memory:' ? undefined : openHere(path)) ?? openThread(path)
+  /** Something has come that must not hold up a request: from the next turn on a thread does the work. */
+  let wanted = false
+  const take = async (): Promise<void> => {
+    await turn.take()
+    if (!wanted || !thread.here) return
+    await moveOut()
+  }
+  const moveOut = async (): Promise<void> => {
+    const here = thread
+    const next = openThread(path)
+    // Whoever closes the file last writes the log into it: that must not be this thread.
+    await next.ask([{ sql: 'select 1', parameters: [] }], false)
+    thread = next
+    await here.close()
+  }
   const results = async (
     statements: Ask['statements'],
     atomic: boolean,
-  ): Promise<QueryResult<unknown>[]> =>
-    (await thread.ask(statements, atomic)).map(({ rows, changes }) => ({
-      rows,
-      numAffectedRows: BigInt(changes),
-    }))
+  ): Promise<QueryResult<unknown>[]> => {
+    if (thread.here && isLong(statements)) {
+      wanted = true
+      // In a transaction that began here it goes on here.
+      if (!inTransaction) await moveOut()
+    }
+    const began = thread.here ? performance.now() : 0
+    let told: Answered[]
+    try {
+      told = await thread.ask(statements, atomic)
+    } catch (cause) {
+      // Another process holds the file: waiting for it is for the thread to do. Nothing has been done yet.
+      if (!thread.here || inTransaction || !isBusy(cause)) throw cause
+      await moveOut()
+      told = await thread.ask(statements, atomic)
+    }
+    if (thread.here) {
+      // Making the tables takes its time, once, before anybody is served.
+      const slow = performance.now() - began > hereMsMax
+      if (slow && !statements.some(({ sql }) => /^\s*(create|commit)\b/i.test(sql))) wanted = true
+      if (++done % 100 === 0 && sizeOf(`${path}-wal`) > logMax) wanted = true
+    }
+    return told.map(({ rows, changes }) => ({ rows, numAffectedRows: BigInt(changes) }))
+  }
+  let done = 0
+  let inTransaction = false
   const connection: DatabaseConnection = {
     async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
       const [result = { rows: [] }] = await results([{ sql, parameters }], false)
@@ -40,16 +78,26 @@ export function openSqlite(path: string): Db {
   const say = async (sql: string): Promise<void> => {
     await results([{ sql, parameters: [] }], false)
   }
+  const end = async (how: 'commit' | 'rollback'): Promise<void> => {
+    try {
+      await say(how)
+    } finally {
+      inTransaction = false
+    }
+  }
   const driver: Driver = {
     init: async () => {},
     acquireConnection: async () => {
-      await turn.take()
+      await take()
       return connection
     },
     // Immediate: a transaction that reads first and writes then must not find that somebody else wrote in between.
-    beginTransaction: () => say('begin immediate'),
-    commitTransaction: () => say('commit'),
-    rollbackTransaction: () => say('rollback'),
+    async beginTransaction() {
+      await say('begin immediate')
+      inTransaction = true
+    },
+    commitTransaction: () => end('commit'),
+    rollbackTransaction: () => end('rollback'),
     releaseConnection: async () => turn.give(),
     destroy: async () => {},
   }
@@ -64,7 +112,7 @@ export function openSqlite(path: string): Db {
     dialect: 'sqlite',
     query,
     async batch(statements) {
-      await turn.take()
+      await take()
       try {
         return await results(
           statements.map(({ query: { sql, parameters }, many, expect }) => ({
@@ -83,8 +131,71 @@ export function openSqlite(path: string): Db {
       const [result] = await results([{ sql: 'pragma data_version', parameters: [] }], false)
       return Number((result?.rows[0] as { data_version?: number } | undefined)?.data_version ?? 0)
     },
-    close: thread.close,
+    close: () => thread.close(),
   }
+}
+
+/**
+ * A gateway that is little used works on the file by itself: a thread takes 10 MB and 30 ms of a start. The thread comes
+ * with the first statement that took this long or may, with the first wait for another process, and when the log has grown
+ * so far that somebody has to write it into the file.
+ */
+const hereMsMax = 4
+const rowsMax = 64
+const logMax = 8 * 1024 * 1024
+
+const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
+
+type Answered = { rows: unknown[]; changes: number }
+type Asked = {
+  /** In this thread. */
+  here: boolean
+  ask(statements: Ask['statements'], atomic: boolean): Promise<Answered[]>
+  close(): Promise<void>
+}
+
+const isLong = (statements: Ask['statements']): boolean =>
+  statements.some(
+    ({ sql, many }) =>
+      (many !== undefined && many.length > rowsMax) ||
+      (/\b(spend_log|spend_hour|payload)\b/.test(sql) && /^\s*(select|with)\b/i.test(sql)),
+  )
+
+const isBusy = (cause: unknown): boolean => {
+  const { errcode } = (cause as { cause?: { errcode?: unknown } }).cause ?? {}
+  return errcode === 5 || errcode === 6 || (cause as { errcode?: unknown }).errcode === 5
+}
+
+/** The connection in this thread: it waits for nobody, and leaves the log to the thread that comes later. */
+function openHere(path: string): Asked | undefined {
+  let closed = false
+  let connection: SqliteConnection
+  try {
+    connection = openConnection(path, { busyMs: 0, checkpoints: false })
+  } catch (cause) {
+    if (isBusy(cause)) return undefined
+    throw failureOf(cause as Error & { errcode: number | undefined })
+  }
+  return {
+    here: true,
+    async ask(statements, atomic) {
+      if (closed) throw away(new Error('the database is closed'), 'is closed')
+      const told = connection.run({ id: 0, statements, atomic })
+      if ('results' in told) return told.results
+      throw errorOf(told.error)
+    },
+    async close() {
+      if (closed) return
+      closed = true
+      connection.close()
+    },
+  }
+}
+
+function errorOf(error: Extract<Told, { error: unknown }>['error']): Error {
+  return error.superseded
+    ? new Superseded('another process was there first')
+    : failureOf(Object.assign(new Error(error.message), { errcode: error.errcode }))
 }
 
 /** SQLite does roll back what changes tables, which makes migrations all or nothing. */
@@ -114,7 +225,7 @@ function createTurns() {
   }
 }
 
-function openThread(path: string) {
+function openThread(path: string): Asked {
   // `.ts` from source, `.mjs` from the bundle, `.js` in the compiled library.
   const file = new URL(`./sqlite-worker.node${extname(import.meta.url)}`, import.meta.url)
   const worker = new Worker(file, {
@@ -144,14 +255,17 @@ function openThread(path: string) {
       one.reject(
         told.error.superseded
           ? new Superseded('another process was there first')
-          : failureOf(Object.assign(new Error(told.error.message), { errcode: told.error.errcode })),
+          : failureOf(
+              Object.assign(new Error(told.error.message), { errcode: told.error.errcode }),
+            ),
       )
   })
   worker.on('error', (cause) => end(away(cause, 'has stopped')))
   worker.on('exit', () => end(away(new Error('the database is closed'), 'is closed')))
   return {
-    ask: (statements: Ask['statements'], atomic: boolean) =>
-      new Promise<{ rows: unknown[]; changes: number }[]>((resolve, reject) => {
+    here: false,
+    ask: (statements, atomic) =>
+      new Promise<Answered[]>((resolve, reject) => {
         if (ended) return reject(ended)
         const id = ++last
         asked.set(id, { resolve, reject })

@@ -12,6 +12,8 @@ export type Cli = {
   /** What it speaks itself, and who else is asked through the gateway. */
   native: UpstreamName
   others: readonly UpstreamName[]
+  /** Whose signatures it has no place for, or does not send back: they take an unsigned turn, and lose its thoughts. */
+  unsigned?: readonly UpstreamName[]
   /** What a native upstream's model is called: a name the agent knows. */
   model: string
   /** Behind `throughway NAME --model …`: one task without a person. */
@@ -83,6 +85,7 @@ export const clis: readonly Cli[] = [
     version: '0.61.0',
     native: 'gemini',
     others: ['chat', 'anthropic', 'responses'],
+    unsigned: ['responses'],
     model: 'gemini-3.1-pro-preview',
     words: ['-p', prompt, '--yolo', '--skip-trust', '--output-format', 'json'],
     turns: file('read_file write_file', 'file_path'),
@@ -93,6 +96,8 @@ export const clis: readonly Cli[] = [
     version: '1.18.33',
     native: 'chat',
     others: ['anthropic', 'gemini', 'responses'],
+    // Its AI SDK keeps Gemini's, and sends them back only to a provider that is called google.
+    unsigned: ['responses', 'gemini'],
     model: 'qwen3',
     words: ['run', '--auto', '--format', 'json', prompt],
     env: {

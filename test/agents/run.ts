@@ -213,7 +213,8 @@ function turnFor(
   const turn = turns[nth]
   if (!turn) return { turn: title, nth, complaint: `more turns than there are: ${nth}` }
   try {
-    upstream.check(json, turns.slice(0, nth))
+    const unsigned = cli.unsigned?.some((name) => upstreams[name] === upstream) ?? false
+    upstream.check(json, turns.slice(0, nth), unsigned)
     return { turn, nth }
   } catch (cause) {
     const complaint = cause instanceof Error ? cause.message : String(cause)

@@ -66,7 +66,11 @@ export async function startPostgres(bin: string): Promise<TemporaryPostgres> {
     })
   }
   await begin()
-  const halt = (): void => run('pg_ctl', ['-D', data, '-m', 'immediate', 'stop'])
+  let runs = true
+  const halt = (): void => {
+    if (runs) run('pg_ctl', ['-D', data, '-m', 'immediate', 'stop'])
+    runs = false
+  }
   const made = new Set<string>()
   return {
     database(name = `t${randomBytes(5).toString('hex')}`) {
@@ -76,7 +80,10 @@ export async function startPostgres(bin: string): Promise<TemporaryPostgres> {
       return `postgres://postgres@127.0.0.1:${port}/${name}`
     },
     pause: halt,
-    resume: begin,
+    async resume() {
+      await begin()
+      runs = true
+    },
     stop() {
       halt()
       rmSync(folder, { recursive: true, force: true })

@@ -1,10 +1,12 @@
-import { type Json, type JsonObject, list, object, text } from '../../json/json.ts'
+import { isObject, type Json, type JsonObject, text } from '../../json/json.ts'
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
 import { decodeError } from '../openai-chat/errors.ts'
+import { decodeUsage } from '../openai-chat/response.ts'
 import { openaiChat } from '../openai-chat/wire.ts'
 import type { Target } from '../wire.ts'
 import { type Answered, askOnce, type Exchange, jsonBody, readJson, type Sent } from './media.ts'
 import type { Operation, OperationAsk, Told } from './operation.ts'
+import { usageTap } from './tap.ts'
 
 /**
  * Things a provider keeps for a client: files, batches, vector stores, films in the making. The request passes to the
@@ -41,8 +43,8 @@ export function createResource(ask: ResourceAsk): Operation {
 }
 
 function* passing(
-  { method, path, query, live, model }: ResourceAsk,
-  { to, upload, form, plain, keeper }: OperationAsk,
+  { id, method, path, query, live, model }: ResourceAsk,
+  { to, upload, form, plain, keeper, stream }: OperationAsk,
 ): Exchange<Told> {
   const bare = method === 'GET' || method === 'DELETE'
   // A provider without a deployment knows the client's name for it.
@@ -50,16 +52,23 @@ function* passing(
   const own = known
     ? { set: { model: to.model }, remove: forUs }
     : { set: {}, remove: model ? forUs : forUsAll }
+  const passes = live || (id === 'assistants' && stream)
   const answer = yield* askOnce({
     method,
+    // Without it OpenAI does not know the paths (platform.openai.com/docs/assistants, 2026-11).
+    ...(id === 'assistants' && { headers: { 'openai-beta': 'assistants=v2' } }),
     path: `${placeOf(to, path)}${query === '' ? '' : `?${query}`}`,
     ...(!bare && {
       body: upload ? form(undefined, own) : jsonBody(sentBody(plain(), to, model)),
     }),
-    ...(live && { live: true as const }),
+    ...(passes && { live: true as const }),
   })
   const mime = answer.header('content-type') ?? 'application/json'
-  if (answer.live) return { type: 'live', mime, body: answer.live }
+  if (answer.live && live) return { type: 'live', mime, body: answer.live }
+  if (answer.live) {
+    const tap = usageTap((usage) => decodeUsage({ usage: usage ?? null }))
+    return { type: 'live', mime, body: eventsWithIds(answer.live, keeper), tap }
+  }
   if (!/json/i.test(mime)) return { type: 'whole', mime, encode: () => answer.bytes }
   return told(answer, keeper)
 }
@@ -84,7 +93,7 @@ const forUs: ReadonlySet<string> = new Set([...forUsAll].filter((name) => name !
 function sentBody(body: JsonObject, to: Target, named: boolean): JsonObject {
   const out: JsonObject = {}
   for (const [key, value] of Object.entries(body))
-    if (!forUsAll.has(key)) out[key] = idFields.has(key) ? bareIds(value) : value
+    if (!forUsAll.has(key)) out[key] = withBareIds(key, value)
   const model = to.model === '*' ? body['model'] : to.model
   return named && model !== undefined ? { ...out, model } : out
 }
@@ -96,7 +105,14 @@ const placeOf = ({ quirks }: Target, path: string): string =>
 /** Fields that name what a provider keeps. */
 const idFields: ReadonlySet<string> = new Set(
   `id input_file_id output_file_id error_file_id file_id file_ids training_file validation_file vector_store_id
-  batch_id first_id last_id`.split(/\s+/),
+  vector_store_ids batch_id first_id last_id assistant_id thread_id run_id message_id step_id`.split(
+    /\s+/,
+  ),
+)
+/** Where assistants and threads speak of what is kept, below the top. */
+const containers: ReadonlySet<string> = new Set(
+  `data thread messages additional_messages tool_resources code_interpreter file_search attachments content image_file
+  text annotations file_citation file_path delta step_details message_creation`.split(/\s+/),
 )
 
 /** `file-` and base64url of `litellm:<the provider's id>;model,<deployment>`: LiteLLM's clients know ids like these. */
@@ -130,19 +146,57 @@ const bareIds = (value: Json | undefined): Json => {
   return Array.isArray(value) ? value.map(bareIds) : (value ?? null)
 }
 
-/** Ids of an answer and of the items of a list. */
+function withBareIds(key: string, value: Json | undefined): Json {
+  if (idFields.has(key)) return bareIds(value)
+  if (!containers.has(key)) return value ?? null
+  if (Array.isArray(value)) return value.map((item) => withBareIds(key, item))
+  if (!isObject(value)) return value ?? null
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name, withBareIds(name, item)]),
+  )
+}
+
+/** Ids of an answer, of the items of a list, and of what is inside them. */
 function withIds(body: JsonObject, keeper: string): JsonObject {
-  const out: JsonObject = {}
-  for (const [key, value] of Object.entries(body)) {
-    const said = text(value)
-    if (idFields.has(key) && said) out[key] = keptId(said, keeper)
-    else if (key === 'data' && Array.isArray(value))
-      out[key] = list(value).map((item) =>
-        typeof item === 'object' && item !== null && !Array.isArray(item)
-          ? withIds(object(item), keeper)
-          : item,
-      )
-    else out[key] = value
+  const sealed = (key: string, value: Json | undefined): Json | undefined => {
+    if (idFields.has(key)) {
+      if (Array.isArray(value)) return value.map((item) => sealed(key, item) ?? null)
+      return text(value) ? keptId(text(value) ?? '', keeper) : value
+    }
+    if (!containers.has(key)) return value
+    if (Array.isArray(value)) return value.map((item) => sealed(key, item) ?? null)
+    return isObject(value) ? withIds(value, keeper) : value
   }
+  const out: JsonObject = {}
+  for (const [key, value] of Object.entries(body)) out[key] = sealed(key, value)
   return out
 }
+
+/** The same in the events of a stream. A line that is no JSON, or too long, passes as it is. */
+async function* eventsWithIds(
+  body: AsyncIterable<Uint8Array>,
+  keeper: string,
+): AsyncGenerator<Uint8Array> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  const told = (line: string): string => {
+    if (!line.startsWith('data:')) return line
+    try {
+      const value: Json = JSON.parse(line.slice(5))
+      return isObject(value) ? `data: ${JSON.stringify(withIds(value, keeper))}` : line
+    } catch {
+      return line
+    }
+  }
+  for await (const chunk of body) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    if (lines.length > 0) yield toUtf8(lines.map((line) => `${told(line)}\n`).join(''))
+    if (rest.length > lineMax) {
+      yield toUtf8(rest)
+      rest = ''
+    }
+  }
+  if (rest !== '') yield toUtf8(told(rest))
+}
+const lineMax = 4 * 1024 * 1024

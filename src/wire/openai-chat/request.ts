@@ -522,6 +522,12 @@ export const encodeCall = (call: ToolCallPart): JsonObject =>
       call.signature === undefined ? undefined : { thought_signature: call.signature },
   })
 
+/** The same in an answer: signed where Google's compatible route signs too, since clients (the AI SDK) send that back. */
+export const answeredCall = (call: ToolCallPart): JsonObject =>
+  call.signature === undefined
+    ? encodeCall(call)
+    : { ...encodeCall(call), extra_content: { google: { thought_signature: call.signature } } }
+
 /** One plain text as a string, anything else as parts; undefined when nothing was said. */
 function encodeContent(parts: readonly Part[], role: Role, dropped: string[]): Json | undefined {
   const said = parts.filter(

@@ -24,10 +24,10 @@ import { adaptMessageAnswer } from './adapt.ts'
 import { restored } from './custom.ts'
 import { decodeErrorObject, errorIn } from './errors.ts'
 import {
+  answeredCall,
   decodeCalls,
   decodeContent,
   decodeThoughts,
-  encodeCall,
   encodeThoughts,
 } from './request.ts'
 
@@ -130,7 +130,7 @@ function encodeMessage(choice: Choice): JsonObject {
     refusal,
     annotations: annotations.length > 0 ? annotations : undefined,
     images: images.length > 0 ? images : undefined,
-    tool_calls: calls.length > 0 ? calls.map(encodeCall) : undefined,
+    tool_calls: calls.length > 0 ? calls.map(answeredCall) : undefined,
     provider_specific_fields:
       raw.length > 0 || isObject(fields)
         ? { ...object(fields), ...(raw.length > 0 && { raw_blocks: raw }) }

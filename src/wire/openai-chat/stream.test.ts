@@ -354,6 +354,7 @@ const tellings: [name: string, events: ChatEvent[], deltas: JsonObject[]][] = [
             type: 'function',
             function: { name: 'f', arguments: '' },
             provider_specific_fields: { thought_signature: 't' },
+            extra_content: { google: { thought_signature: 't' } },
           },
         ],
       },

@@ -14,7 +14,7 @@ import type { ClientContext, Notes, StreamDecoder, StreamEncoder } from '../wire
 import { adaptMessageAnswer } from './adapt.ts'
 import { restoring } from './custom.ts'
 import { decodeErrorObject, encodeError, errorIn } from './errors.ts'
-import { decodeSignature, encodeCall } from './request.ts'
+import { answeredCall, decodeSignature } from './request.ts'
 import { decodeFinish, decodeUsage, encodeFinish, encodeUsage } from './response.ts'
 
 export const cutShort = (): GatewayError =>
@@ -238,7 +238,7 @@ export function encodeStream(context: ClientContext): StreamEncoder {
             tool_calls: [
               {
                 index: event.index,
-                ...encodeCall({
+                ...answeredCall({
                   type: 'tool-call',
                   id: event.id,
                   name: event.name,

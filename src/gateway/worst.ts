@@ -1,0 +1,245 @@
+import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
+import { latin1 } from '../json/latin1.ts'
+import type { Kinds, Worst } from '../policy/admit.ts'
+import { type Price, priceOf, tierOf } from '../provider/cost.ts'
+import type { Deployment } from '../provider/deployment.ts'
+import type { Inbound } from '../wire/inbound.ts'
+import type { Rooms } from './rooms.ts'
+
+/**
+ * What a conversation may use at most, before it is sent. Only what the client's dialect itself calls a bound is one:
+ * another dialect's word for it is nothing to the provider, so it must not make a request look small.
+ */
+export function worstOfChat(said: Inbound, group: string, rooms: Rooms): Worst {
+  let seen: Seen | undefined
+  const look = (): Seen => (seen ??= lookAt(said))
+  const deployments = rooms.router.groups.find(group)
+  const unseen = (): number => (look().unseen ? unseenTokens : 0)
+  const pictures = (): number => look().images * tokensOfImage(deployments)
+  return {
+    // A token is at least a byte; what is only named is none.
+    input: () => said.bytes.length + pictures() + unseen(),
+    async exactInput() {
+      await rooms.tokens.ready()
+      const { counter } = rooms.tokens
+      const model = deployments[0]?.target.model ?? group
+      const messages = said.has('messages') ? list(said.field('messages')) : undefined
+      const counted = messages
+        ? counter.countMessages(
+            messages,
+            said.has('tools') ? said.field('tools') : undefined,
+            model,
+          )
+        : counter.countRequest(said.request(), model)
+      const text = Math.ceil(counted * (deployments.every(countsAsOpenai) ? 1 : otherTokenizers))
+      return Math.min(text, said.bytes.length) + pictures() + unseen()
+    },
+    output() {
+      // Nobody bounds what tools of the provider write and read in between.
+      if (look().unseen) return undefined
+      const bound = boundOf(said)
+      return bound === undefined ? undefined : bound * choicesOf(said)
+    },
+    modelOutput() {
+      let most: number | undefined
+      for (const { info } of deployments) {
+        const bound = number(info['max_output_tokens'])
+        if (bound !== undefined) most = Math.max(most ?? 0, bound)
+      }
+      return most === undefined ? undefined : Math.min(most, outputClip) * choicesOf(said)
+    },
+    kinds: () => look().kinds,
+  }
+}
+
+/** What an unbounded request is expected to write at most; it is let in with less, and may overshoot by itself. */
+const outputClip = 16_384
+/** What a document, a conversation or a page that is only named is expected to be. */
+const unseenTokens = 16_384
+/** Tokenizers that are not published make more tokens of a text than OpenAI's, up to so many times. */
+const otherTokenizers = 1.5
+const countsAsOpenai = ({ provider }: Deployment): boolean =>
+  provider === 'openai' || provider === 'azure'
+
+/** More than the dearest image costs; GPT-4o mini counts 2,833 tokens and 5,667 for each tile of 512 pixels. */
+const tokensOfImage = (deployments: readonly Deployment[]): number =>
+  deployments.some(({ target }) => target.model.includes('4o-mini')) ? 50_000 : 5000
+
+/** By the dialect; the largest counts where there are several. */
+const bounds: Readonly<Record<string, readonly string[]>> = {
+  'openai-chat': ['max_completion_tokens', 'max_tokens'],
+  'openai-text': ['max_tokens'],
+  'openai-responses': ['max_output_tokens'],
+  anthropic: ['max_tokens'],
+}
+
+/** Of one choice. None is said by what is no number above nothing: a provider may take it for "as much as you like". */
+function boundOf(said: Inbound): number | undefined {
+  const config = configOf(said)
+  const values = config
+    ? [config['maxOutputTokens'], config['max_output_tokens']]
+    : (bounds[said.wire.id] ?? []).map((name) => (said.has(name) ? said.field(name) : undefined))
+  let most: number | undefined
+  for (const value of values) {
+    if (value === undefined || value === null) continue
+    const bound = number(value)
+    if (bound === undefined || !(bound > 0)) return undefined
+    most = Math.max(most ?? 0, Math.ceil(bound))
+  }
+  return most
+}
+
+/** How many answers are written: alternatives, and prompts of a list. */
+function choicesOf(said: Inbound): number {
+  const config = configOf(said)
+  if (config) return Math.max(1, countOf(config['candidateCount'] ?? config['candidate_count']))
+  let most = 1
+  for (const name of ['n', 'best_of'])
+    if (said.has(name)) most = Math.max(most, countOf(said.field(name)))
+  return most * (said.wire.id === 'openai-text' ? promptsOf(said.field('prompt')) : 1)
+}
+
+/** Some servers read a number in a text. */
+const countOf = (value: Json | undefined): number => {
+  const count = Number(typeof value === 'string' ? value : (number(value) ?? 1))
+  return Number.isFinite(count) ? Math.ceil(count) : 1
+}
+
+/** A list of numbers is one prompt in tokens. */
+const promptsOf = (prompt: Json | undefined): number =>
+  Array.isArray(prompt) && typeof prompt[0] !== 'number' ? Math.max(1, prompt.length) : 1
+
+function configOf(said: Inbound): JsonObject | undefined {
+  if (said.wire.id !== 'gemini') return undefined
+  const name = said.has('generationConfig') ? 'generationConfig' : 'generation_config'
+  return object(said.has(name) ? said.field(name) : undefined)
+}
+
+type Seen = { images: number; unseen: boolean; kinds: Kinds }
+
+const plain: Kinds = { audio: false, images: false, longCache: false, searches: 0, raw: undefined }
+
+function lookAt(said: Inbound): Seen {
+  const raw = rawOf(said)
+  // To look through more takes longer than a turn of the loop should; whose bytes are so many is not small anyway.
+  if (said.bytes.length > lookedAtMax)
+    return {
+      images: imagesMax,
+      unseen: true,
+      kinds: { audio: true, images: true, longCache: true, searches: searchesMax, raw },
+    }
+  const body = said.glance?.text ?? latin1(said.bytes)
+  const odd = named.test(body) && namesUnseen(said)
+  return {
+    images: pictured.test(body) ? countImages(body) : 0,
+    unseen: odd,
+    kinds:
+      raw || odd || rich.test(body)
+        ? {
+            audio: /audio/i.test(body),
+            images: /image/i.test(body),
+            longCache: body.includes('"1h"'),
+            searches: odd ? searchesMax : 0,
+            raw,
+          }
+        : plain,
+  }
+}
+const lookedAtMax = 2_000_000
+const imagesMax = 20
+const searchesMax = 10
+const rich = /audio|image|"1h"/i
+const pictured = /"http|data:image|base64|inline_?data/i
+
+/** Addresses and inline data that a provider may turn into tokens. */
+function countImages(body: string): number {
+  let count = 0
+  for (const _ of body.matchAll(/"https?:|data:image|"base64"|"inline_?data"/gi))
+    if (++count >= 100) break
+  return count
+}
+
+/** Anthropic's names of what costs more: where it runs, and how fast. */
+function rawOf(said: Inbound): JsonObject | undefined {
+  if (!said.has('speed') && !said.has('inference_geo')) return undefined
+  return {
+    speed: said.has('speed') ? (said.field('speed') ?? null) : null,
+    inference_geo: said.has('inference_geo') ? (said.field('inference_geo') ?? null) : null,
+  }
+}
+
+/** Words without which nothing below can be there. */
+const named =
+  /"(?:previous_response_id|conversation|prompt|cached_?content|container|mcp_servers|extra_body|web_search_options|search_parameters|plugins|tools|file_?[a-z]+|document|input_file|input_video|video_url)"|application\/pdf|video\//i
+
+/** Does it name what the gateway cannot see: what the provider keeps, what it reads by itself, pages of a document? */
+function namesUnseen(said: Inbound): boolean {
+  for (const name of elsewhere) if (said.has(name) && isSome(said.field(name))) return true
+  if (said.has('prompt') && isObject(said.field('prompt'))) return true
+  if (said.has('tools') && list(said.field('tools')).some(isTheirs)) return true
+  for (const name of ['messages', 'input', 'contents', 'system', 'instructions'])
+    if (said.has(name) && holdsDocument(said.field(name), 12)) return true
+  return false
+}
+const elsewhere = [
+  'previous_response_id',
+  'conversation',
+  'cachedContent',
+  'cached_content',
+  'container',
+  'mcp_servers',
+  'extra_body',
+  'web_search_options',
+  'search_parameters',
+  'plugins',
+]
+const isSome = (value: Json | undefined): boolean =>
+  value !== undefined && value !== null && value !== '' && value !== false
+
+/** A tool that the provider runs. Those the client runs say what they take, or are known to be the client's. */
+function isTheirs(tool: Json): boolean {
+  const said = object(tool)
+  const type = text(said['type'])
+  if (type !== undefined) return !clients.test(type)
+  // Google's are named by their only field.
+  return Object.keys(said).some(
+    (name) =>
+      /^(google|url|code|file|enterprise|computer)_?[a-z]+/i.test(name) && isObject(said[name]),
+  )
+}
+const clients =
+  /^(function|custom|namespace|local_shell|shell|apply_patch|computer|bash_|text_editor_|memory_|tool_search)/
+
+function holdsDocument(value: Json | undefined, depth: number): boolean {
+  if (depth === 0) return true
+  if (Array.isArray(value)) return value.some((item) => holdsDocument(item, depth - 1))
+  if (!isObject(value)) return false
+  if (documents.has(text(value['type']) ?? '')) return true
+  for (const [name, one] of Object.entries(value)) {
+    if (fileFields.has(name) && isSome(one)) return true
+    if (/^(mime_?type|media_type)$/i.test(name) && /pdf|video/.test(text(one) ?? '')) return true
+    if (typeof one === 'object' && holdsDocument(one, depth - 1)) return true
+  }
+  return false
+}
+const documents = new Set([
+  'document',
+  'file',
+  'input_file',
+  'video_url',
+  'input_video',
+  'container_upload',
+])
+const fileFields = new Set(['file_id', 'file_url', 'file_data', 'file_uri', 'fileUri', 'fileData'])
+
+/** What a request pays by: as usual, or by the tier it asks for; the dearer of both counts. */
+export function pricesFor(
+  { price, info, priceOptions }: Deployment,
+  said: Inbound,
+): readonly Price[] {
+  const asked = said.has('service_tier') ? said.field('service_tier') : undefined
+  const tier = typeof asked === 'string' ? tierOf(asked, undefined) : undefined
+  return tier === undefined
+    ? [price]
+    : [price, priceOf(info, { ...priceOptions, serviceTier: tier })]
+}

@@ -1,0 +1,105 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+
+/** Statements for one connection, as they go to a thread. */
+export type Ask = {
+  id: number
+  statements: {
+    sql: string
+    parameters: readonly unknown[]
+    many?: readonly (readonly unknown[])[]
+    expect?: number
+  }[]
+  atomic: boolean
+}
+export type Told =
+  | { id: number; results: { rows: unknown[]; changes: number }[] }
+  | { id: number; error: { message: string; errcode?: number; superseded?: true } }
+
+type Prepared = Map<string, { statement: StatementSync; reads: boolean }>
+const preparedMax = 300
+
+export type SqliteConnection = { run(ask: Ask): Told; close(): void }
+
+/**
+ * One connection to the file; statements are prepared once. A crash of the process loses nothing; a power cut may lose
+ * the last commits. `busyMs`: how long it waits for another process. `checkpoints`: whether a commit may be followed by
+ * writing the log into the file, which waits for the disk.
+ */
+export function openConnection(
+  path: string,
+  { busyMs, checkpoints }: { busyMs: number; checkpoints: boolean },
+): SqliteConnection {
+  const db = new DatabaseSync(path)
+  const prepared: Prepared = new Map()
+  db.exec(
+    `pragma busy_timeout = 2000; pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -8000; pragma wal_autocheckpoint = ${checkpoints ? 1000 : 0}; pragma busy_timeout = ${busyMs}`,
+  )
+  return {
+    run: (ask) => run(db, prepared, ask),
+    close() {
+      prepared.clear()
+      db.close()
+    },
+  }
+}
+
+function run(db: DatabaseSync, prepared: Prepared, { id, statements, atomic }: Ask): Told {
+  try {
+    if (atomic) db.exec('begin immediate')
+    const results = statements.map(({ sql, parameters, many, expect }) => {
+      if (many) {
+        let changes = 0
+        for (const values of many) changes += one(db, prepared, sql, values).changes
+        return { rows: [], changes }
+      }
+      const result = one(db, prepared, sql, parameters)
+      if (expect !== undefined && result.changes !== expect) throw new Other()
+      return result
+    })
+    if (atomic) db.exec('commit')
+    return { id, results }
+  } catch (cause) {
+    if (atomic && db.isTransaction) db.exec('rollback')
+    const { message, errcode } = cause as { message?: string; errcode?: number }
+    return {
+      id,
+      error: {
+        message: String(message),
+        ...(errcode !== undefined && { errcode }),
+        ...(cause instanceof Other && { superseded: true }),
+      },
+    }
+  }
+}
+
+class Other extends Error {}
+
+function one(
+  db: DatabaseSync,
+  prepared: Prepared,
+  sql: string,
+  parameters: readonly unknown[],
+): { rows: unknown[]; changes: number } {
+  const { statement, reads } = prepared.get(sql) ?? prepare(db, prepared, sql)
+  const values = parameters as SQLInputValue[]
+  if (!reads) return { rows: [], changes: Number(statement.run(...values).changes) }
+  const rows = statement.all(...values) as Record<string, unknown>[]
+  for (const row of rows)
+    for (const name in row) if (typeof row[name] === 'bigint') row[name] = Number(row[name])
+  return { rows, changes: rows.length }
+}
+
+function prepare(
+  db: DatabaseSync,
+  prepared: Prepared,
+  sql: string,
+): { statement: StatementSync; reads: boolean } {
+  const statement = db.prepare(sql)
+  const reads = statement.columns().length > 0
+  // Sums of nano-dollars can pass what a double holds exactly; failing there would be worse than rounding.
+  if (reads) statement.setReadBigInts(true)
+  if (prepared.size >= preparedMax) prepared.delete(prepared.keys().next().value ?? '')
+  const one = { statement, reads }
+  prepared.set(sql, one)
+  return one
+}

@@ -1,0 +1,508 @@
+import { deepEqual, equal, match, ok } from 'node:assert/strict'
+import { before, describe, test } from 'node:test'
+import type { JsonObject } from '../src/json/json.ts'
+import { ask, eventually, type Gateway, openaiRow, startGateway } from './support/gateway.ts'
+import {
+  chatAnswer,
+  chatStream,
+  chunk,
+  fileScope,
+  hello,
+  type Provider,
+  refusal,
+  sleep,
+  startProvider,
+  stream,
+  whole,
+} from './support/provider.ts'
+import { callCost, makeKey, masterKey, pricedRow } from './support/spending.ts'
+
+/** Ways to spend without being counted, or more than one may: each is closed. */
+const scope = fileScope()
+let provider: Provider
+/** Lets in only what fits. */
+let strict: Gateway
+/** As it is by default. */
+let usual: Gateway
+
+const row = (name: string, params: JsonObject, info: JsonObject = {}): JsonObject => ({
+  model_name: name,
+  litellm_params: {
+    api_base: provider.base,
+    api_key: 'sk-upstream-credential',
+    input_cost_per_token: 0.000_001,
+    output_cost_per_token: 0.000_002,
+    ...params,
+  },
+  model_info: info,
+})
+
+const image = 'data:image/png;base64,iVBORw0KGgo='
+const free = { input_cost_per_token: 0, output_cost_per_token: 0 }
+
+before(async () => {
+  provider = await startProvider(scope, hello)
+  const models = [
+    pricedRow(provider),
+    row('claude', { model: 'anthropic/claude-x', api_base: provider.origin }),
+    row('gemini', { model: 'gemini/gemini-x', api_base: `${provider.origin}/v1beta` }),
+    row('free', { model: 'openai/free-model', ...free }),
+    row('dear', { model: 'openai/dear-model', output_cost_per_token: 0.001 }),
+    row('talker', { model: 'openai/talker', output_cost_per_audio_token: 0.01 }),
+    row('priority', { model: 'openai/quick', output_cost_per_token_priority: 0.01 }),
+    openaiRow('routed', provider, { model: 'openrouter/nobody/knows' }),
+    openaiRow(
+      'pictures',
+      provider,
+      { model: 'openai/paint' },
+      { mode: 'image_generation', input_cost_per_image: 0.04 },
+    ),
+    openaiRow(
+      'ranked',
+      provider,
+      { model: 'hosted_vllm/rank' },
+      { mode: 'rerank', input_cost_per_query: 0.000_05 },
+    ),
+    openaiRow(
+      'heard',
+      provider,
+      { model: 'openai/whisper' },
+      { mode: 'audio_transcription', input_cost_per_second: 0.0001 },
+    ),
+  ]
+  const router = {
+    model_group_alias: { nickname: 'm' },
+    fallbacks: [{ free: ['dear'] }, { m: ['dear'] }],
+  }
+  const start = (more: JsonObject) =>
+    startGateway(scope, {
+      models,
+      router,
+      general: { master_key: masterKey, ...more },
+      env: { OPENAI_API_KEY: 'sk-openai-credential', OPENAI_BASE_URL: provider.base },
+    })
+  ;[strict, usual] = await Promise.all([start({ budget_overshoot: 'deny' }), start({})])
+})
+
+type Asking = { path?: string; body: JsonObject | string; headers?: Record<string, string> }
+const send = (gateway: Gateway, key: string, { path, body, headers }: Asking) =>
+  gateway.post(path ?? '/v1/chat/completions', body, { authorization: `Bearer ${key}`, ...headers })
+
+async function statusOf(gateway: Gateway, key: string, asking: Asking): Promise<number> {
+  const response = await send(gateway, key, asking)
+  await response.text()
+  return response.status
+}
+
+async function spendOf(gateway: Gateway, key: string): Promise<number> {
+  const response = await gateway.get('/key/info', { authorization: `Bearer ${key}` })
+  return (await response.json()).info.spend
+}
+
+const say = (content: unknown) => ({ messages: [{ role: 'user', content }] })
+const chat = (more: JsonObject, model = 'm'): Asking => ({ body: ask(model, more) })
+const claude = (more: JsonObject): Asking => ({ path: '/v1/messages', body: ask('claude', more) })
+const gemini = (config: JsonObject, more: JsonObject = {}): Asking => ({
+  path: '/v1beta/models/gemini:generateContent',
+  body: {
+    contents: [{ role: 'user', parts: [{ text: 'hi' }] }],
+    generationConfig: config,
+    ...more,
+  },
+})
+const respond = (more: JsonObject): Asking => ({
+  path: '/v1/responses',
+  body: { model: 'm', input: 'hi', ...more },
+})
+const complete = (more: JsonObject): Asking => ({
+  path: '/v1/completions',
+  body: { model: 'm', prompt: 'hi', ...more },
+})
+
+describe('what a request may cost is not made to look less', () => {
+  const small: [name: string, asking: Asking][] = [
+    ['chat', chat({ max_tokens: 5 })],
+    ['the newer name', chat({ max_completion_tokens: 5 })],
+    ['two choices', chat({ max_tokens: 5, n: 2 })],
+    ['Anthropic', claude({ max_tokens: 5 })],
+    ['Gemini', gemini({ maxOutputTokens: 5 })],
+    ['Responses', respond({ max_output_tokens: 5 })],
+    ['text', complete({ max_tokens: 5 })],
+    ['a prompt in tokens', complete({ prompt: [1, 2, 3], max_tokens: 5 })],
+    [
+      'a tool of the client’s own, whatever it is called',
+      chat({ max_tokens: 5, tools: [{ type: 'function', function: { name: 'web_search' } }] }),
+    ],
+    ['words about documents', chat({ max_tokens: 5, ...say('"document" "file_id" web_search') })],
+    ['null for another bound', chat({ max_tokens: 5, max_completion_tokens: null })],
+  ]
+  for (const [name, asking] of small)
+    test(`fits: ${name}`, async () => {
+      const key = await makeKey(strict.url, { max_budget: 0.0006 })
+      const status = await statusOf(strict, key, asking)
+      ok(status !== 422, `${status}`)
+    })
+
+  const large: [name: string, asking: Asking][] = [
+    ['no bound', chat({})],
+    ['null', chat({ max_tokens: null })],
+    ['negative', chat({ max_tokens: -1 })],
+    ['nothing', chat({ max_tokens: 0 })],
+    ['text', chat({ max_tokens: '5' })],
+    ['huge', chat({ max_tokens: 1e308 })],
+    ['one of both names is large', chat({ max_completion_tokens: 1, max_tokens: 100_000 })],
+    ['the bound of another dialect', chat({ max_output_tokens: 5 })],
+    [
+      'the bound of another dialect, at Anthropic',
+      claude({ max_tokens: 100_000, max_completion_tokens: 5 }),
+    ],
+    ['the bound of another dialect, at Responses', respond({ max_tokens: 5 })],
+    ['the bound of another dialect, at Gemini', gemini({}, { max_tokens: 5 })],
+    ['many choices', chat({ max_tokens: 5, n: 1000 })],
+    ['many choices as text', chat({ max_tokens: 5, n: '1000' })],
+    ['best_of hidden behind n', complete({ max_tokens: 5, n: 1, best_of: 1000 })],
+    ['a list of prompts', complete({ max_tokens: 100, prompt: Array(20).fill('a') })],
+    ['candidates', gemini({ maxOutputTokens: 5, candidateCount: 1000 })],
+    ['fields put in by extra_body', chat({ max_tokens: 5, extra_body: { n: 1000 } })],
+    [
+      'an image by its address',
+      chat({
+        max_tokens: 5,
+        ...say([{ type: 'image_url', image_url: { url: 'https://example.org/a.png' } }]),
+      }),
+    ],
+    [
+      'an image of few bytes',
+      chat({ max_tokens: 5, ...say([{ type: 'image_url', image_url: { url: image } }]) }),
+    ],
+    [
+      'a document',
+      claude({ max_tokens: 5, ...say([{ type: 'document', source: { type: 'url', url: 'x' } }]) }),
+    ],
+    ['a file', chat({ max_tokens: 5, ...say([{ type: 'file', file: { file_id: 'f' } }]) })],
+    [
+      'film',
+      gemini(
+        { maxOutputTokens: 5 },
+        { contents: [{ parts: [{ fileData: { fileUri: 'youtube' } }] }] },
+      ),
+    ],
+    [
+      'a search by the provider',
+      claude({ max_tokens: 5, tools: [{ type: 'web_search_20250305', name: 'web_search' }] }),
+    ],
+    ['Google’s search', gemini({ maxOutputTokens: 5 }, { tools: [{ googleSearch: {} }] })],
+    [
+      'a conversation that the provider keeps',
+      respond({ max_output_tokens: 5, conversation: 'conv_1' }),
+    ],
+    ['sound at its own price', chat({ max_tokens: 100, modalities: ['text', 'audio'] }, 'talker')],
+    ['a dearer tier', chat({ max_tokens: 100, service_tier: 'priority' }, 'priority')],
+    ['a price that only the answer tells', chat({ max_tokens: 5 }, 'routed')],
+    [
+      'many pictures',
+      { path: '/v1/images/generations', body: { model: 'pictures', prompt: 'x', n: 9 } },
+    ],
+    [
+      'a thousand documents to rank',
+      {
+        path: '/v1/rerank',
+        body: { model: 'ranked', query: 'x', documents: Array(2000).fill('x') },
+      },
+    ],
+  ]
+  for (const [name, asking] of large)
+    test(`does not fit: ${name}`, async () => {
+      const key = await makeKey(strict.url, { max_budget: 0.0006 })
+      const asked = provider.asked.length
+      const response = await send(strict, key, asking)
+      const said = await response.text()
+      equal(response.status, name === 'a price that only the answer tells' ? 200 : 422, said)
+      if (response.status === 422) {
+        match(said, /Budget has been exceeded/)
+        equal(provider.asked.length, asked)
+      }
+    })
+})
+
+describe('an exhausted budget', () => {
+  const nothing: [name: string, asking: Asking][] = [
+    ['a model that the answer prices', chat({}, 'routed')],
+    [
+      'a recording of unknown length',
+      {
+        path: '/v1/audio/transcriptions',
+        body: '--x\r\ncontent-disposition: form-data; name="model"\r\n\r\nheard\r\n--x--\r\n',
+        headers: { 'content-type': 'multipart/form-data; boundary=x' },
+      },
+    ],
+    ['a batch', { path: '/v1/batches', body: { input_file_id: 'file-1' } }],
+    ['a film', { path: '/v1/videos', body: { model: 'x', prompt: 'x' } }],
+    ['a job', { path: '/v1/fine_tuning/jobs', body: { model: 'x', training_file: 'f' } }],
+    ['the provider’s own API', { path: '/openai/v1/evals', body: {} }],
+    ['Gemini', gemini({})],
+    ['a model by another name', chat({}, 'nickname')],
+  ]
+  for (const [name, asking] of nothing)
+    test(`refuses ${name}`, async () => {
+      const key = await makeKey(usual.url, { max_budget: 0 })
+      const asked = provider.asked.length
+      equal(await statusOf(usual, key, asking), 422)
+      equal(provider.asked.length, asked)
+    })
+
+  test('a form of unknown length too', async () => {
+    const key = await makeKey(usual.url, { max_budget: 0 })
+    const form = '--x\r\ncontent-disposition: form-data; name="model"\r\n\r\nheard\r\n--x--\r\n'
+    const response = await fetch(`${usual.url}/v1/audio/transcriptions`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${key}`,
+        'content-type': 'multipart/form-data; boundary=x',
+      },
+      body: new Blob([form]).stream(),
+      duplex: 'half',
+    } as RequestInit) // `duplex` is missing in the types
+    equal(response.status, 422, await response.text())
+  })
+
+  test('lets a free model answer, and its dear fallback not', async () => {
+    const key = await makeKey(usual.url, { max_budget: 0 })
+    provider.tell(hello)
+    equal(await statusOf(usual, key, chat({}, 'free')), 200)
+    provider.tell((asked, nth) =>
+      asked.json['model'] === 'free-model' ? refusal(500, { message: 'down' }) : hello(asked, nth),
+    )
+    const asked = provider.asked.length
+    const status = await statusOf(usual, key, chat({}, 'free'))
+    provider.tell(hello)
+    ok(status >= 400, String(status))
+    ok(provider.asked.slice(asked).every(({ json }) => json['model'] === 'free-model'))
+    equal(await spendOf(usual, key), 0)
+  })
+})
+
+describe('a budget of one model', () => {
+  const spent = { m: { max_budget: 0, budget_duration: '1d' } }
+  test('bounds it by every name it is called by', async () => {
+    const deployment = usual.running.rooms.router.groups.find('m')[0]?.id ?? ''
+    for (const terms of [
+      { model_max_budget: spent },
+      { model_max_budget: { nickname: spent.m } },
+      { model_max_budget: spent, aliases: { mine: 'm' } },
+    ]) {
+      const names = Object.hasOwn(terms.model_max_budget, 'nickname')
+        ? ['nickname']
+        : ['m', 'nickname', deployment, ...('aliases' in terms ? ['mine'] : [])]
+      const key = await makeKey(usual.url, terms)
+      for (const name of names) equal(await statusOf(usual, key, chat({}, name)), 422, name)
+      equal(await statusOf(usual, key, chat({ max_tokens: 1 }, 'dear')), 200)
+    }
+  })
+
+  test('bounds it as a fallback, and its limits do', async () => {
+    const dear = { max_budget: 0, budget_duration: '1d' }
+    provider.tell((asked, nth) =>
+      asked.json['model'] === 'upstream-model'
+        ? refusal(500, { message: 'down' })
+        : hello(asked, nth),
+    )
+    for (const terms of [{ model_max_budget: { dear } }, { model_rpm_limit: { dear: 0 } }]) {
+      const key = await makeKey(usual.url, terms)
+      const asked = provider.asked.length
+      ok((await statusOf(usual, key, chat({ max_tokens: 5 }))) >= 400)
+      ok(provider.asked.slice(asked).every(({ json }) => json['model'] !== 'dear-model'))
+    }
+    // Where there is room the fallback's account is charged, not that of the model that was asked.
+    const both = { max_budget: 1, budget_duration: '1d' }
+    const key = await makeKey(usual.url, { model_max_budget: { dear: both, m: both } })
+    equal(await statusOf(usual, key, chat({ max_tokens: 5 })), 200)
+    provider.tell(hello)
+    const info = await (await usual.get('/key/info', { authorization: `Bearer ${key}` })).json()
+    const usage = info.info.model_max_budget_usage
+    deepEqual([usage.m.current_spend, usage.dear.current_spend > 0], [0, true])
+  })
+})
+
+test('tags of the key are not pushed out by a crowd of others', async () => {
+  const headers = { authorization: `Bearer ${masterKey}` }
+  const made = await usual.post('/tag/new', { name: 'bounded', max_budget: 0 }, headers)
+  equal(made.status, 200, await made.text())
+  const key = await makeKey(usual.url, { metadata: { tags: ['bounded'] } })
+  const tags = Array.from({ length: 500 }, (_, n) => `t${n}`)
+  equal(await statusOf(usual, key, chat({ metadata: { tags } })), 422)
+  equal(
+    await statusOf(usual, key, { ...chat({}), headers: { 'x-litellm-tags': tags.join() } }),
+    422,
+  )
+})
+
+test('a customer is one, whatever it is called by', async () => {
+  const headers = { authorization: `Bearer ${masterKey}` }
+  const made = await usual.post('/customer/new', { user_id: '42', blocked: true }, headers)
+  equal(made.status, 200, await made.text())
+  const key = await makeKey(usual.url)
+  for (const user of ['42', 42]) equal(await statusOf(usual, key, chat({ user })), 401)
+  for (const user of ['', null, {}, ['42'], 'x'.repeat(100_000), '\u0000', '\ud800', "';--"])
+    equal(await statusOf(usual, key, chat({ user })), 200)
+  equal(await spendOf(usual, key), (8 * callCost) / 1e9)
+})
+
+test('the same id for many calls: each is counted', async () => {
+  const key = await makeKey(usual.url)
+  const headers = { 'x-litellm-call-id': 'always-the-same' }
+  for (let n = 0; n < 5; n++) equal(await statusOf(usual, key, { ...chat({}), headers }), 200)
+  equal(await spendOf(usual, key), (5 * callCost) / 1e9)
+})
+
+test('prices and costs that others say count for nothing', async () => {
+  const key = await makeKey(usual.url)
+  provider.tell(() =>
+    whole(chatAnswer({ content: 'x' }), {
+      headers: { 'x-litellm-response-cost': '0', 'x-litellm-key-spend': '0' },
+    }),
+  )
+  const body = chat({ input_cost_per_token: 0, output_cost_per_token: 0, cost: 0 })
+  equal(await statusOf(usual, key, body), 200)
+  provider.tell(hello)
+  equal(await spendOf(usual, key), callCost / 1e9)
+})
+
+test('what a provider counts wrongly takes nothing back', async () => {
+  const key = await makeKey(usual.url)
+  for (const usage of [
+    { prompt_tokens: -5, completion_tokens: -9, total_tokens: -14 },
+    { prompt_tokens: '1e999', completion_tokens: null },
+    { prompt_tokens: 1e300, completion_tokens: 3 },
+  ]) {
+    provider.tell(() => whole(chatAnswer({ content: 'x' }, { usage })))
+    const before = await spendOf(usual, key)
+    equal(await statusOf(usual, key, chat({})), 200)
+    ok((await spendOf(usual, key)) >= before)
+  }
+  provider.tell(hello)
+})
+
+describe('a slot and what was set aside come back', () => {
+  const held = async (key: string): Promise<number> => {
+    // One slot, and a budget for one request: it is free when the next is let in.
+    const response = await send(usual, key, chat({ max_tokens: 5 }))
+    await response.text()
+    return response.status
+  }
+  const endings: [
+    name: string,
+    script: () => ReturnType<typeof whole>,
+    body: JsonObject,
+    hangUpMs?: number,
+  ][] = [
+    ['an answer', () => whole(chatAnswer({ content: 'x' })), {}],
+    ['a refusal', () => refusal(400, { message: 'no' }), {}],
+    ['a server error', () => refusal(500, { message: 'no' }), {}],
+    ['no JSON', () => whole('<html>'), {}],
+    [
+      'a stream that is cut',
+      () => stream([chunk({ content: 'x' })], { end: 'cut' }),
+      { stream: true },
+    ],
+    ['a stream of nothing', () => stream([]), { stream: true }],
+    ['an unknown model', () => whole({}), { model: 'nobody' }],
+    ['a hang-up before the first byte', () => stream([], { end: 'hang' }), { stream: true }, 60],
+    [
+      'a hang-up amid the stream',
+      () => stream([chunk({ content: 'x' }), 30, chunk({ content: 'y' })], { end: 'hang' }),
+      { stream: true },
+      60,
+    ],
+    ['a hang-up of a whole answer', () => ({ type: 'hang' }) as never, {}, 60],
+    ['a hang-up at once', () => whole(chatAnswer({ content: 'x' })), {}, 0],
+    ['a time of the client’s own', () => ({ type: 'hang' }) as never, { timeout: 0.05 }],
+  ]
+  for (const [name, script, body, hangUpMs] of endings)
+    test(name, async () => {
+      const key = await makeKey(usual.url, { max_parallel_requests: 1, max_budget: 0.01 })
+      provider.tell(script)
+      const controller = new AbortController()
+      const asked = fetch(`${usual.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body: JSON.stringify(ask('m', { max_tokens: 1000, disable_fallbacks: true, ...body })),
+        signal: controller.signal,
+      }).then((response) => response.text())
+      if (hangUpMs !== undefined) {
+        await sleep(hangUpMs)
+        controller.abort()
+      }
+      await asked.catch(() => {})
+      provider.tell(hello)
+      // Whoever hangs up is noticed a moment later.
+      const until = performance.now() + 2000
+      while ((await held(key)) === 429 && performance.now() < until) await sleep(10)
+      equal(await held(key), 200)
+    })
+})
+
+describe('whoever leaves early pays for what was begun', () => {
+  const leaving: [name: string, body: JsonObject][] = [
+    ['a whole answer', {}],
+    ['a stream before its first byte', { stream: true }],
+  ]
+  for (const [name, body] of leaving)
+    test(name, async () => {
+      const key = await makeKey(usual.url)
+      provider.tell(() => ({ type: 'hang' }))
+      const controller = new AbortController()
+      const before = provider.asked.length
+      const asked = fetch(`${usual.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body: JSON.stringify(ask('m', { ...body, ...say('word '.repeat(500)) })),
+        signal: controller.signal,
+      })
+      await eventually(() => provider.asked.length > before)
+      controller.abort()
+      await asked.catch(() => {})
+      const until = performance.now() + 2000
+      while ((await spendOf(usual, key)) === 0 && performance.now() < until) await sleep(20)
+      provider.tell(hello)
+      const spend = await spendOf(usual, key)
+      ok(spend > 0.0004 && spend < 0.0007, String(spend))
+    })
+
+  test('a time that the client set, each time the provider was asked', async () => {
+    const key = await makeKey(usual.url)
+    provider.tell(() => ({ type: 'hang' }))
+    const body = {
+      timeout: 0.05,
+      num_retries: 2,
+      disable_fallbacks: true,
+      ...say('word '.repeat(500)),
+    }
+    const before = provider.asked.length
+    equal(await statusOf(usual, key, chat(body)), 408)
+    const times = provider.asked.length - before
+    provider.tell(hello)
+    const spend = await spendOf(usual, key)
+    ok(spend > times * 0.0004 && spend < times * 0.0007, `${times} times: ${spend}`)
+  })
+})
+
+describe('a provider’s own API is counted from what passes', () => {
+  const own = (body: JsonObject): Asking => ({ path: '/openai/v1/chat/completions', body })
+  const prices = { model: 'gpt-4o', input: 2500, output: 10_000 }
+  const words = 'word '.repeat(400)
+  test('a stream that tells no usage', async () => {
+    const key = await makeKey(usual.url)
+    provider.tell((asked) =>
+      stream(
+        chatStream(asked, [{ content: words }]).map((one) =>
+          typeof one === 'string' ? one.replaceAll('upstream-model-2026', prices.model) : one,
+        ),
+      ),
+    )
+    equal(await statusOf(usual, key, own({ ...ask('gpt-4o'), stream: true })), 200)
+    provider.tell(hello)
+    const spend = await spendOf(usual, key)
+    ok(spend >= (300 * prices.output) / 1e9, String(spend))
+  })
+})
