@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { gunzipSync } from 'node:zlib'
+import { adminRoutes } from '../src/admin/admin.ts'
 import { type Route, routes } from '../src/gateway/routes.ts'
 import { type JsonObject, object, text } from '../src/json/json.ts'
 import { providers } from '../src/provider/providers.ts'
@@ -11,7 +12,7 @@ import { version } from '../src/version.ts'
 
 /**
  * Whatever a table can write, written by it: docs/config.md, data/config.schema.json, docs/cli.md, docs/providers.md and
- * two blocks of README.md. With `--check` nothing is written, and what is out of date, or says of itself what is not so, is an error.
+ * docs/endpoints.md and a block of README.md. With `--check` nothing is written, and what is out of date, or says of itself what is not so, is an error.
  */
 const root = join(import.meta.dirname, '..')
 const writers = ['scripts/config-docs.ts', 'scripts/cli-docs.ts', 'scripts/provider-docs.ts']
@@ -37,22 +38,38 @@ function withBlocks(page: string, blocks: Record<string, string>): string {
   return out
 }
 
-/** One row for routes that do the same, in the order of the table of routes. */
+/** Every route, a table per area: what clients call, and what manages the gateway. One row for routes that do the same. */
 function endpoints(): string {
-  const rows = new Map<string, { paths: string[]; permission: Route['permission'] }>()
-  for (const { method, path, summary, permission } of routes) {
-    const row = rows.get(summary) ?? { paths: [], permission }
-    row.paths.push(`\`${method} ${path}\``)
-    rows.set(summary, row)
+  const table = (all: readonly Route[]): string[] => {
+    const rows = new Map<string, { paths: string[]; permission: Route['permission'] }>()
+    for (const { method, path, summary, permission } of all) {
+      const row = rows.get(`${summary} ${permission}`) ?? { paths: [], permission }
+      row.paths.push(`\`${method} ${path}\``)
+      rows.set(`${summary} ${permission}`, row)
+    }
+    return [
+      '| Endpoint | What | Who |',
+      '| --- | --- | --- |',
+      ...[...rows].map(
+        ([key, { paths, permission }]) =>
+          `| ${paths.join('<br>')} | ${key.slice(0, -permission.length - 1)} | ${who[permission]} |`,
+      ),
+      '',
+    ]
   }
   return [
-    '| Endpoint | What | Who |',
-    '| --- | --- | --- |',
-    ...[...rows].map(
-      ([summary, { paths, permission }]) =>
-        `| ${paths.join('<br>')} | ${summary} | ${who[permission]} |`,
-    ),
+    '# Endpoints',
     '',
+    'Written by `npm run docs` from the tables of routes. A running gateway shows the same at `/docs`, with bodies and answers.',
+    '',
+    '## For clients',
+    '',
+    ...table(routes),
+    '## Management',
+    '',
+    'Routes for users show and change what is theirs; administrators see and change everything.',
+    '',
+    ...table(adminRoutes),
   ].join('\n')
 }
 
@@ -157,9 +174,17 @@ for (const writer of writers) {
 }
 
 const readme = read('README.md')
-const written = withBlocks(readme, { endpoints: endpoints(), providers: providerCounts() })
-if (!values.check) writeFileSync(join(root, 'README.md'), written)
-else if (written !== readme) problems.push('README.md is out of date: run npm run docs')
+for (const [name, before, after] of [
+  ['README.md', readme, withBlocks(readme, { providers: providerCounts() })],
+  [
+    'docs/endpoints.md',
+    existsSync(join(root, 'docs/endpoints.md')) ? read('docs/endpoints.md') : '',
+    endpoints(),
+  ],
+] as const) {
+  if (!values.check) writeFileSync(join(root, name), after)
+  else if (before !== after) problems.push(`${name} is out of date: run npm run docs`)
+}
 
 problems.push(...catalogueProblems(), ...versionProblems(), ...linkProblems())
 for (const problem of problems) console.error(problem)

@@ -62,7 +62,7 @@ const kits: Record<string, Kit> = {
     },
   },
   acceptance: {
-    seconds: 300,
+    seconds: 400,
     args: async () => [],
     only: (name) => ['--file', name.split(':')[0] ?? '', '--filter', name],
     read({ log }) {

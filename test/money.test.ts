@@ -1,16 +1,16 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
-import type { JsonObject } from '../src/json/json.ts'
+import type { Json, JsonObject } from '../src/json/json.ts'
 import { ask, eventually, type Gateway, openaiRow, startGateway } from './support/gateway.ts'
 import {
   chatAnswer,
-  chatStream,
   chunk,
   fileScope,
   hello,
   type Provider,
   refusal,
   sleep,
+  sse,
   startProvider,
   stream,
   whole,
@@ -46,6 +46,8 @@ before(async () => {
     pricedRow(provider),
     row('claude', { model: 'anthropic/claude-x', api_base: provider.origin }),
     row('gemini', { model: 'gemini/gemini-x', api_base: `${provider.origin}/v1beta` }),
+    row('native', { model: 'openai/gpt-5' }),
+    row('legacy', { model: 'text-completion-openai/legacy' }),
     row('free', { model: 'openai/free-model', ...free }),
     row('dear', { model: 'openai/dear-model', output_cost_per_token: 0.001 }),
     row('talker', { model: 'openai/talker', output_cost_per_audio_token: 0.01 }),
@@ -79,7 +81,12 @@ before(async () => {
       models,
       router,
       general: { master_key: masterKey, ...more },
-      env: { OPENAI_API_KEY: 'sk-openai-credential', OPENAI_BASE_URL: provider.base },
+      env: {
+        OPENAI_API_KEY: 'sk-openai-credential',
+        OPENAI_BASE_URL: provider.base,
+        ANTHROPIC_API_KEY: 'sk-ant-credential',
+        ANTHROPIC_API_BASE: provider.origin,
+      },
     })
   ;[strict, usual] = await Promise.all([start({ budget_overshoot: 'deny' }), start({})])
 })
@@ -99,7 +106,7 @@ async function spendOf(gateway: Gateway, key: string): Promise<number> {
   return (await response.json()).info.spend
 }
 
-const say = (content: unknown) => ({ messages: [{ role: 'user', content }] })
+const say = (content: Json): JsonObject => ({ messages: [{ role: 'user', content }] })
 const chat = (more: JsonObject, model = 'm'): Asking => ({ body: ask(model, more) })
 const claude = (more: JsonObject): Asking => ({ path: '/v1/messages', body: ask('claude', more) })
 const gemini = (config: JsonObject, more: JsonObject = {}): Asking => ({
@@ -116,7 +123,7 @@ const respond = (more: JsonObject): Asking => ({
 })
 const complete = (more: JsonObject): Asking => ({
   path: '/v1/completions',
-  body: { model: 'm', prompt: 'hi', ...more },
+  body: { model: 'legacy', prompt: 'hi', ...more },
 })
 
 describe('what a request may cost is not made to look less', () => {
@@ -488,21 +495,115 @@ describe('whoever leaves early pays for what was begun', () => {
 })
 
 describe('a provider’s own API is counted from what passes', () => {
-  const own = (body: JsonObject): Asking => ({ path: '/openai/v1/chat/completions', body })
-  const prices = { model: 'gpt-4o', input: 2500, output: 10_000 }
   const words = 'word '.repeat(400)
-  test('a stream that tells no usage', async () => {
-    const key = await makeKey(usual.url)
-    provider.tell((asked) =>
-      stream(
-        chatStream(asked, [{ content: words }]).map((one) =>
-          typeof one === 'string' ? one.replaceAll('upstream-model-2026', prices.model) : one,
-        ),
-      ),
+  const read = { input_tokens: 20, output_tokens: 1 }
+  const named = (steps: (string | number)[]) =>
+    steps.map((one) =>
+      typeof one === 'string' ? one.replaceAll('upstream-model-2026', 'gpt-4o') : one,
     )
-    equal(await statusOf(usual, key, own({ ...ask('gpt-4o'), stream: true })), 200)
-    provider.tell(hello)
-    const spend = await spendOf(usual, key)
-    ok(spend >= (300 * prices.output) / 1e9, String(spend))
+  const rows: [
+    name: string,
+    path: string,
+    steps: (string | number)[],
+    least: number,
+    most: number,
+  ][] = [
+    [
+      'a stream that tells no usage',
+      '/openai/v1/chat/completions',
+      named([chunk({ content: words }), chunk({}, { finish_reason: 'stop' }), 'data: [DONE]\n\n']),
+      300 * 10_000,
+      700 * 10_000,
+    ],
+    [
+      'one that tells it: that counts',
+      '/openai/v1/chat/completions',
+      named([
+        chunk({ content: words }),
+        chunk({}, {}, { choices: [], usage: { prompt_tokens: 0, completion_tokens: 7 } }),
+      ]),
+      7 * 10_000,
+      7 * 10_000,
+    ],
+    [
+      'Responses, which says everything three times',
+      '/openai/v1/responses/x',
+      [
+        sse({ type: 'response.output_text.delta', delta: words }),
+        sse({ type: 'response.output_text.done', text: words }),
+        sse({
+          type: 'response.completed',
+          response: { model: 'gpt-4o', usage: { input_tokens: 0, output_tokens: 9 } },
+        }),
+      ],
+      9 * 10_000,
+      9 * 10_000,
+    ],
+    [
+      'a stream that ends before its usage',
+      '/anthropic/v1/other',
+      [
+        sse({ type: 'message_start', message: { model: 'claude-opus-4-6', usage: read } }),
+        sse({ type: 'content_block_delta', delta: { type: 'text_delta', text: words } }),
+      ],
+      300 * 25_000,
+      700 * 25_000,
+    ],
+  ]
+  for (const [name, path, steps, least, most] of rows)
+    test(name, async () => {
+      const key = await makeKey(usual.url)
+      provider.tell(() => stream(steps))
+      equal(await statusOf(usual, key, { path, body: ask('gpt-4o', { stream: true }) }), 200)
+      provider.tell(hello)
+      const spend = (await spendOf(usual, key)) * 1e9
+      ok(spend >= least - 1 && spend <= most + 1, String(spend))
+    })
+})
+
+describe('an answer made in the background is paid for, however it is looked at', () => {
+  const usage = { input_tokens: 10, output_tokens: 100, total_tokens: 110 }
+  const made = (status: string): JsonObject => ({
+    id: 'resp_1',
+    object: 'response',
+    status,
+    model: 'x',
+    output: [],
+    usage: status === 'completed' ? usage : null,
   })
+  const cost = (10 * 1000 + 100 * 2000) / 1e9
+  const looks: [
+    name: string,
+    ask: (path: string, headers: Record<string, string>) => Promise<Response>,
+  ][] = [
+    ['whole', (path, headers) => usual.get(path, headers)],
+    ['as a stream', (path, headers) => usual.get(`${path}?stream=true`, headers)],
+    [
+      'never, and deleted',
+      (path, headers) => fetch(usual.url + path, { method: 'DELETE', headers }),
+    ],
+  ]
+  for (const [name, look] of looks)
+    test(name, async () => {
+      const key = await makeKey(usual.url, { max_budget: 1, max_parallel_requests: 1 })
+      provider.tell(({ method, path }) =>
+        method === 'POST'
+          ? whole(made('queued'))
+          : method === 'DELETE'
+            ? whole({ id: 'resp_1', object: 'response', deleted: true })
+            : path.includes('stream=true')
+              ? stream([sse({ type: 'response.completed', response: made('completed') })])
+              : whole(made('completed')),
+      )
+      const body = { model: 'native', input: 'hi', background: true, max_output_tokens: 100 }
+      const response = await send(usual, key, { path: '/v1/responses', body })
+      const { id } = await response.json()
+      equal(response.status, 200)
+      const seen = await look(`/v1/responses/${id}`, { authorization: `Bearer ${key}` })
+      await seen.text()
+      equal(seen.status, 200)
+      equal(await spendOf(usual, key), cost)
+      provider.tell(hello)
+      equal(await statusOf(usual, key, chat({ max_tokens: 5 })), 200)
+    })
 })

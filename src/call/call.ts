@@ -14,10 +14,12 @@ import {
   type StreamRelay,
 } from '../wire/relay.ts'
 import type { PassedResult } from '../wire/wire.ts'
+import type { Dial } from './dial.ts'
 import { followed } from './follow.ts'
 import { errandsOf, type Fetched, type FetchMedia, runErrands } from './media.ts'
 import { type Ask, nativeOf, prepare } from './prepare.ts'
 import { headersBack, scrub } from './scrub.ts'
+import type { Shelf } from './shelf.ts'
 import type { Limits, Reply, Transport } from './transport.ts'
 
 export type CallDeps = {
@@ -30,6 +32,10 @@ export type CallDeps = {
   maxAnswerBytes: number
   /** Fetches what a client names by its address, for providers that take bytes only. Absent: they refuse it. */
   media?: FetchMedia
+  /** Opens WebSockets to providers; absent where the runtime has none. */
+  dial?: Dial
+  /** What is kept for clients whose provider cannot. */
+  shelf?: Shelf
 }
 
 export type Answer = {

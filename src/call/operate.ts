@@ -130,7 +130,7 @@ function formOf(
   edits: ReturnType<typeof editsOf>,
   check: (name: string) => void,
   tap: ((bytes: Uint8Array) => void) | undefined,
-  instead: Pick<FormEdits, 'set' | 'remove'> | undefined,
+  instead: Pick<FormEdits, 'set' | 'remove' | 'rewrite'> | undefined,
 ): SentBody {
   if (!upload) throw new GatewayError('internal', 'a form was expected')
   const written = (values: JsonObject): Record<string, string> =>
@@ -195,6 +195,7 @@ const atOnce = 8
 
 async function send(sent: Sent, line: Line, whole: Line): Promise<Answered> {
   const { to, deps, ask, signal, limits } = line
+  if (sent.shelf) return onShelf(sent.shelf, deps)
   if (sent.afterMs) await pause(sent.afterMs, signal)
   const { method = 'POST', body } = sent
   const url = addressOf(sent, to)
@@ -231,6 +232,20 @@ async function send(sent: Sent, line: Line, whole: Line): Promise<Answered> {
     header: reply.header,
     bytes: sent.live ? new Uint8Array(0) : await reply.bytes(deps.maxAnswerBytes),
     live: sent.live ? reply.body : undefined,
+  }
+}
+
+async function onShelf(said: NonNullable<Sent['shelf']>, { shelf }: CallDeps): Promise<Answered> {
+  if (!shelf) throw new GatewayError('not_offered', 'nothing can be kept here for this provider')
+  let found: string | undefined
+  if ('save' in said) await shelf.save(said.save, (found = said.text))
+  else if ('find' in said) found = await shelf.find(said.find)
+  else found = (await shelf.remove(said.remove)) ? '' : undefined
+  return {
+    status: found === undefined ? 404 : 200,
+    header: () => undefined,
+    bytes: 'find' in said ? toUtf8(found ?? '') : new Uint8Array(0),
+    live: undefined,
   }
 }
 

@@ -57,7 +57,9 @@ function withCommand(words: string[], options: Options): Arguments {
   for (const name of Object.keys(options)) {
     const { of }: Flag = isFlag(name) ? flags[name] : flags.help
     if (of !== undefined && !of.includes(command))
-      return mistake(`--${name} belongs to the commands ${of.join(' and ')}`)
+      return mistake(
+        `--${name} belongs to ${of.length > 1 ? 'the commands' : 'the command'} ${of.join(' and ')}`,
+      )
   }
   return { type: 'run', command, words: rest, options }
 }
@@ -66,6 +68,8 @@ const commands: Readonly<Record<string, Command | 'help'>> = {
   serve: 'serve',
   check: 'check',
   models: 'models',
+  migrate: 'migrate',
+  move: 'move',
   help: 'help',
 }
 
@@ -73,7 +77,7 @@ function unknownCommand(word: string): string {
   if (/\.ya?ml$/i.test(word))
     return `"${word}" is no command; to start with that file: --config ${word}`
   const close = nearest(word, [...Object.keys(commands), ...Object.keys(agents)])
-  return `there is no command "${word}"${close === undefined ? `: they are check and models, ${Object.keys(agents).join(', ')}, and none starts the gateway` : `; did you mean ${close}?`}`
+  return `there is no command "${word}"${close === undefined ? `: they are check, models, migrate, move, ${Object.keys(agents).join(', ')}, and none starts the gateway` : `; did you mean ${close}?`}`
 }
 
 function unknownFlag(said: string): string {

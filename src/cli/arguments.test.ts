@@ -65,7 +65,7 @@ const mistakes: [line: string, message: RegExp][] = [
   ['--debug=1', /--debug takes no value/],
   ['config.yaml', /to start with that file: --config config.yaml/],
   ['chek', /did you mean check\?/],
-  ['frobnicate', /they are check and models/],
+  ['frobnicate', /they are check, models, migrate, move/],
   ['check now', /one word too many/],
   ['--json', /belongs to the commands check and models/],
 ]

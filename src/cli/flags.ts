@@ -12,7 +12,7 @@ type Kinds = {
   headers: JsonObject
 }
 
-export type Command = 'serve' | 'check' | 'models'
+export type Command = 'serve' | 'check' | 'models' | 'migrate' | 'move'
 
 export type Flag<K extends keyof Kinds = keyof Kinds> = {
   kind: K
@@ -81,6 +81,7 @@ export const flags = {
   validate_config: flag('switch', 'As the command check, but a missing key is no failure.', act),
   skip_server_startup: flag('switch', 'Do everything up to listening, and exit.', act),
   json: flag('switch', 'Print JSON.', { of: ['check', 'models'] }),
+  to: flag('text', 'PostgreSQL that the command move copies to: postgres://USER@HOST/NAME.', { value: 'URL', of: ['move'] }),
   version: flag('switch', 'Print the version.', { short: 'v', ...act }),
   help: flag('switch', 'Print this.', { short: 'h', ...act }),
 

@@ -9,6 +9,8 @@ export function help(): string {
   throughway --model openai/gpt-5.5       serve one model
   throughway check [--config FILE]        is the config sound, are the keys set?
   throughway models [NAME]                what is served; or: find NAME in the catalogue, with prices
+  throughway migrate                      bring the database to this version, without starting
+  throughway move --to postgres://…       copy the SQLite database to PostgreSQL
   throughway claude [--model NAME] …      Claude Code through the running gateway; so codex, gemini, opencode.
                                           --url and --key say which gateway; all other words are the agent's
 ${groups.map(([group, title]) => `\n${title}\n${lines(group)}`).join('')}

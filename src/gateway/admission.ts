@@ -119,7 +119,7 @@ function tagsOf(controls: Controls, { grant }: Caller): string[] {
   const tags = new Set<string>()
   for (const tag of [...own, ...controls.tags]) {
     if (tags.size >= tagsMax) break
-    if (typeof tag === 'string' && tag !== '') tags.add(plain(tag.slice(0, tagLength)))
+    if (typeof tag === 'string' && tag !== '') tags.add(plain(tag.slice(0, nameLength)))
   }
   return [...tags]
 }

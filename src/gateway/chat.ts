@@ -40,6 +40,7 @@ export async function serveChat(
 ): Promise<Outgoing> {
   const receipt = openReceipt(rooms, 'chat', callIdOf(incoming.header('x-litellm-call-id')))
   receipt.keyId = caller.keyId
+  let begun: Begun | undefined
   try {
     refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
     const heard = listen(await incoming.body(), wire, path, rooms.settings.jsonDepth)
@@ -89,12 +90,20 @@ export async function serveChat(
       stream: said.stream,
       inputTokens: () => countInput(said, model, rooms),
       signal: incoming.signal,
-      ownTimeout:
-        controls.timeoutSeconds !== undefined || controls.streamTimeoutSeconds !== undefined,
+      ownTimeout: hasOwnTime(controls),
       attempt: (to) => {
         refuseUnpriced(to, rooms)
         const covered = receipt.pass?.cover(to.group, pricesFor(to, said))
-        return covered ? covered.then(() => attempt(to)) : attempt(to)
+        const start = (): Promise<Answer> => {
+          const now = { said, to, times: (begun?.times ?? 0) + 1, ownTime: hasOwnTime(controls) }
+          begun = now
+          return attempt(to).catch((cause: unknown) => {
+            // What a provider refuses it does not bill.
+            if (!left.has(GatewayError.from(cause).kind)) now.times--
+            throw cause
+          })
+        }
+        return covered ? covered.then(start) : start()
       },
     })
     const { answer, deployment, retries, fallbacks, release } = routed
@@ -108,6 +117,7 @@ export async function serveChat(
     return await whole(answer, said, receipt, rooms, recalled?.defer)
   } catch (cause) {
     const error = receipt.failed(cause)
+    if (begun) await billBegun(error, begun, receipt, rooms)
     receipt.settle()
     if (error.kind === 'internal')
       rooms.log('error', 'a request failed inside the gateway', {
@@ -115,6 +125,32 @@ export async function serveChat(
         requestId: receipt.requestId,
       })
     return refusal(error, wire, receipt.requestId, rooms)
+  }
+}
+
+/** A request that was sent and whose answer nobody has seen. */
+type Begun = { said: Inbound; to: Deployment; times: number; ownTime: boolean }
+
+const left: ReadonlySet<string> = new Set(['canceled', 'timeout'])
+const hasOwnTime = ({ timeoutSeconds, streamTimeoutSeconds }: Controls): boolean =>
+  timeoutSeconds !== undefined || streamTimeoutSeconds !== undefined
+
+/** Whoever leaves before the answer, or gives it no time, pays for what was read: the provider bills it too. */
+async function billBegun(
+  { kind }: GatewayError,
+  { said, to, times, ownTime }: Begun,
+  receipt: Receipt,
+  rooms: Rooms,
+): Promise<void> {
+  if (!receipt.pass || times === 0 || !left.has(kind) || (kind === 'timeout' && !ownTime)) return
+  try {
+    const usage = await counted(said, '', to, rooms)
+    receipt.usage = { ...usage, input: usage.input * times, estimated: true }
+    receipt.deployment = to
+    receipt.group = to.group
+  } catch (cause) {
+    // What cannot be read has not been read by a provider either.
+    rooms.log('debug', 'a request that was left could not be counted', { cause })
   }
 }
 
@@ -232,8 +268,15 @@ async function whole(
   if (receipt.pass) receipt.answerId = idOfAnswer(body)
   if (result.unfinished && defer)
     defer((usage) => {
-      if (usage) receipt.usage = usage
-      receipt.settle()
+      receipt.usage = usage ?? receipt.usage
+      if (usage) return void receipt.settle()
+      // Nobody asked what it came to: what was read is known.
+      counted(said, '', deployment, rooms)
+        .then((read) => {
+          receipt.usage = { ...read, estimated: true }
+        })
+        .catch(() => {})
+        .finally(() => receipt.settle())
     })
   else {
     const written = receipt.settle()

@@ -138,7 +138,7 @@ export const outputOf = (answer: JsonObject): JsonObject[] =>
     .filter(isObject)
     .map(({ id: _, ...item }) => item)
 
-/** Kept until it is asked for; the oldest gives way, unpaid, as it would if nobody ever asked. */
+/** Kept until it is asked for; the oldest gives way, paid for what it read, as it would if nobody ever asked. */
 export function owe(
   { owed }: Memory,
   owner: string,
@@ -152,6 +152,9 @@ export function owe(
   oldest[1](undefined)
 }
 const owedMax = 10_000
+
+export const isOwed = ({ owed }: Memory, owner: string, id: string): boolean =>
+  owed.has(runningKey(owner, id))
 
 export function payOff(
   { owed }: Memory,

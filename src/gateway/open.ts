@@ -1,6 +1,8 @@
 import type { CallDeps } from '../call/call.ts'
+import type { Dial } from '../call/dial.ts'
 import type { FetchMedia } from '../call/media.ts'
 import { mockTransport } from '../call/mock.ts'
+import { createShelf } from '../call/shelf.ts'
 import type { Transport } from '../call/transport.ts'
 import { type RoutingDefaults, routerSettingsOf, rowOf, uniqueIds } from '../config/routing.ts'
 import type { Config } from '../config/schema.ts'
@@ -21,6 +23,7 @@ import { keysInEnvironment, resolve, specOf } from '../provider/resolve.ts'
 import { isSecretKey } from '../provider/secrets.ts'
 import type { HealthMemory } from '../router/health.ts'
 import { createRouter, type Router } from '../router/router.ts'
+import { openShelf } from '../store/shelf.ts'
 import { createMemory, type MemoryOptions } from './memory.ts'
 import type { GatewaySettings, Rooms, Tokens } from './rooms.ts'
 
@@ -30,6 +33,8 @@ export type OpenDeps = {
   transport: Transport
   /** Fetches what clients name by its address; absent where nothing guards it. */
   media?: FetchMedia
+  /** Opens WebSockets to providers; absent where the runtime has none. */
+  dial?: Dial
   identify: Identify
   ledger: Ledger
   /** What needs a database; absent where there is none. */
@@ -65,6 +70,8 @@ export function openRooms(config: Config, deps: OpenDeps): Rooms {
     maxLineBytes: config.limits.sse_line_mb * 1024 * 1024,
     maxAnswerBytes: 512 * 1024 * 1024,
     ...(deps.media && { media: deps.media }),
+    ...(deps.dial && { dial: deps.dial }),
+    shelf: deps.books ? openShelf(deps.books.store.db, now) : createShelf(now),
   }
   return {
     identify: deps.identify,

@@ -7,6 +7,7 @@ import type { Incoming, Outgoing } from '../http/http.ts'
 import { type Json, type JsonObject, list } from '../json/json.ts'
 import type { Worst } from '../policy/admit.ts'
 import type { Caller } from '../policy/caller.ts'
+import type { Units } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { isPricedBySize, sizedPrice } from '../provider/sized.ts'
 import type { Routed } from '../router/router.ts'
@@ -49,7 +50,7 @@ export async function serveOperation(
     if (keeping) rooms.access?.refuseBound(caller)
     const group = keeping?.group ?? meant
     if (model === unnamed) receipt.model = group
-    const worst = worstOf(operation, said, incoming, group, rooms)
+    const worst = await worstOf(operation, said, incoming, group, rooms)
     const admitted = admission(incoming, said, controls, group, caller, receipt, rooms, worst)
     if (admitted) await admitted
 
@@ -72,7 +73,7 @@ export async function serveOperation(
       operate(
         operation,
         wayOf(to, operation),
-        { said, upload, context: ask.context, check: refuseLate },
+        { said, upload, context: { ...ask.context, owner: caller.keyId }, check: refuseLate },
         brought(to, controls, rooms),
         ask,
         rooms.calls,
@@ -106,6 +107,7 @@ export async function serveOperation(
     receipt.group = deployment.group
     receipt.retries = retries
     receipt.fallbacks = fallbacks
+    if (path.heard) await path.heard(answer, receipt)
     if (answer.told.type === 'live')
       return await live(answer, answer.told, operation, said, receipt, rooms, release)
     release(undefined)
@@ -125,6 +127,8 @@ export async function serveOperation(
 export type OperationPath = Said & {
   /** Who is asked where no model is named. */
   keptBy?: () => Deployment | undefined
+  /** Told of an answer before it is sent. */
+  heard?: (answer: OperationAnswer, receipt: Receipt) => Promise<void>
 }
 
 async function asked(
@@ -221,15 +225,15 @@ export function heardOf(
 }
 
 /** What a request may use at most, as far as its body tells. */
-function worstOf(
+async function worstOf(
   operation: Operation,
   said: Inbound,
   incoming: Incoming,
   group: string,
   rooms: Rooms,
-): Worst {
+): Promise<Worst> {
   const bytes = Number(incoming.header('content-length') ?? 0) || 0
-  const { textCharacters = 0, output, ...units } = operation.bound(said, bytes)
+  const { textCharacters = 0, output, unknown, ...units } = operation.bound(said, bytes)
   // A character is at most as many tokens as it has bytes.
   const input = Math.min(textCharacters * 4, Math.max(said.bytes.length, textCharacters))
   return {
@@ -242,8 +246,26 @@ function worstOf(
     output: () => output,
     modelOutput: () => undefined,
     ...(Object.keys(units).length > 0 && { units }),
+    ...(unknown && { unknown }),
+    ...(await sizedPrices(said, units, group, rooms)),
   }
 }
+
+/** Pictures that have a price for each size cost nothing by their own entry. */
+async function sizedPrices(
+  said: Inbound,
+  units: Units,
+  group: string,
+  rooms: Rooms,
+): Promise<Pick<Worst, 'prices'>> {
+  const deployments = rooms.router.groups.find(group)
+  if (!units.images || !deployments.some(hasNoPrice)) return {}
+  const catalogue = await rooms.catalogue()
+  return {
+    prices: deployments.map((to) => (hasNoPrice(to) ? sizedPrice(to, said, catalogue) : to).price),
+  }
+}
+const hasNoPrice = ({ price }: Deployment): boolean => !price.priced
 
 /** A field of the gateway's own that comes behind a large file cannot be heeded any more, nor kept from the provider unsaid. */
 function refuseLate(name: string): void {

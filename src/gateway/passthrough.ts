@@ -78,7 +78,7 @@ export async function servePassthrough(
     const { reply, secrets } = await send(incoming, target, rooms)
     receipt.status = reply.status
     const tap = passTap(deployment, incoming.path, reply.header('content-type') ?? '')
-    return answer(reply, secrets, tap, target, receipt, rooms)
+    return answer(reply, secrets, tap, { ...target, asked: bytes }, receipt, rooms)
   } catch (cause) {
     const error = receipt.failed(cause)
     receipt.settle()
@@ -164,7 +164,7 @@ function answer(
   reply: Reply,
   secrets: readonly string[],
   tap: PassTap | undefined,
-  { cost, deployment }: PassTarget,
+  { cost, deployment, asked }: PassTarget & { asked: number },
   receipt: Receipt,
   rooms: Rooms,
 ): Outgoing {
@@ -176,7 +176,7 @@ function answer(
     closed = true
     if (cause !== undefined) receipt.failed(cause)
     try {
-      const { usage, model } = tap?.end() ?? {}
+      const { usage, model } = tap?.end(asked) ?? {}
       receipt.usage = usage ?? noUsage
       if (cost !== undefined) receipt.deployment = flat(deployment, cost, rooms)
       else if (deployment && model !== undefined)

@@ -2,6 +2,7 @@ import { GatewayError } from '../errors.ts'
 import type { Outgoing } from '../http/http.ts'
 import { createResource, readKept } from '../wire/media/resource.ts'
 import { wires } from '../wire/wires.ts'
+import { batchHeard } from './batches.ts'
 import { serveOperation } from './operation.ts'
 import { passTo } from './passthrough.ts'
 import type { Route, Visit } from './routes.ts'
@@ -117,6 +118,7 @@ async function serveResource(
   return serveOperation(incoming, operation, rooms, caller, {
     ...(named && { model: named }),
     keptBy: () => rooms.provider(provider, id),
+    ...(id === 'batch' && { heard: (answer, receipt) => batchHeard(answer, receipt, rooms) }),
   })
 }
 

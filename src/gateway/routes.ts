@@ -23,6 +23,7 @@ import { json, modelGroupInfo, modelInfo } from './models.ts'
 import { openapi } from './openapi.ts'
 import { operationRoutes } from './operation-routes.ts'
 import { nativeFileRoutes, passthroughRoutes } from './passthrough.ts'
+import { connectRealtime, serveGeminiLive } from './realtime.ts'
 import { resourceRoutes } from './resources.ts'
 import { createResponse } from './responses.ts'
 import { needsSocket, serveResponsesSocket } from './responses-socket.ts'
@@ -58,6 +59,8 @@ export type Route = {
   tellsAll?: true
   /** The conversation over a WebSocket, where the path is one; it lasts as long as the promise. */
   socket?(visit: Visit, socket: Socket): Promise<void>
+  /** The same where something has to be opened before the handshake is answered; throws to refuse it. */
+  connect?(visit: Visit): Promise<(socket: Socket) => Promise<void>>
 }
 
 export type Visit = {
@@ -85,6 +88,13 @@ const geminiPaths = (method: string): string =>
 
 const responsesPaths = (tail: string): string =>
   ['/v1/responses', '/responses', '/openai/v1/responses'].map((path) => path + tail).join(' ')
+
+const livePaths = ['v1beta', 'v1alpha']
+  .map(
+    (version) =>
+      `/ws/google.ai.generativelanguage.${version}.GenerativeService.BidiGenerateContent`,
+  )
+  .join(' ')
 
 export const routes: readonly Route[] = [
   ...route('POST', '/v1/chat/completions /chat/completions', {
@@ -179,6 +189,19 @@ export const routes: readonly Route[] = [
     summary: "Google's streamGenerateContent: events with alt=sse, one JSON list without",
     dialect: wires.gemini,
     run: streamGenerateContent,
+  }),
+  ...route('GET', '/v1/realtime /realtime /openai/v1/realtime /openai/realtime', {
+    permission: 'llm',
+    summary: "OpenAI's Realtime over a WebSocket",
+    run: needsSocket,
+    connect: connectRealtime,
+  }),
+  ...route('GET', livePaths, {
+    permission: 'llm',
+    summary: "Google's Live API over a WebSocket",
+    dialect: wires.gemini,
+    run: needsSocket,
+    socket: serveGeminiLive,
   }),
   ...operationRoutes,
   ...resourceRoutes,

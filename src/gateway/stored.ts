@@ -10,6 +10,7 @@ import { wires } from '../wire/wires.ts'
 import { callIdOf } from './headers.ts'
 import type { Kept } from './kept.ts'
 import {
+  isOwed,
   nativeOf,
   notFound,
   openId,
@@ -134,11 +135,17 @@ async function atProvider(
   const query = new URLSearchParams()
   for (const [name, value] of new URLSearchParams(incoming.query))
     if (names.some((known) => known === name)) query.append(name, value)
-  const url = beneath(to.url.whole, `/${encodeURIComponent(theirs)}${tail}`, query)
-  const { reply, at } = await callBeside(to, { method, url }, rooms.calls.transport, {
-    signal: incoming.signal,
-    limits: limitsOf(to, rooms),
-  })
+  const place = `/${encodeURIComponent(theirs)}`
+  const how = { signal: incoming.signal, limits: limitsOf(to, rooms) }
+  // Once it is forgotten nobody tells what it came to.
+  if (action === 'delete' && isOwed(rooms.memory, caller.keyId, id)) {
+    const look = beneath(to.url.whole, place, new URLSearchParams())
+    const { reply } = await callBeside(to, { method: 'GET', url: look }, rooms.calls.transport, how)
+    const made = readObject(await reply.bytes(rooms.calls.maxAnswerBytes))
+    payOff(rooms.memory, caller.keyId, id, decodeUsage(made))
+  }
+  const url = beneath(to.url.whole, place + tail, query)
+  const { reply, at } = await callBeside(to, { method, url }, rooms.calls.transport, how)
   const seal = sealerFor(rooms, caller.keyId, deployment, model)
   const headers = {
     'x-litellm-call-id': callIdOf(incoming.header('x-litellm-call-id')),
@@ -160,7 +167,10 @@ async function atProvider(
     return {
       status: 200,
       headers: { ...headers, 'content-type': 'text/event-stream; charset=utf-8' },
-      body: passed(reply.body, relay),
+      body: passed(reply.body, relay, () => {
+        const usage = relay.usage()
+        if (usage) payOff(rooms.memory, caller.keyId, id, usage)
+      }),
     }
   }
   const body = readObject(await reply.bytes(rooms.calls.maxAnswerBytes))
@@ -191,6 +201,7 @@ export function limitsOf(to: Deployment, { settings }: Rooms): Limits {
 function passed(
   body: AsyncIterable<Uint8Array>,
   relay: ReturnType<typeof relayStream>,
+  onEnd: () => void,
 ): AsyncIterable<Uint8Array> {
   const reads = body[Symbol.asyncIterator]()
   let ended = false
@@ -201,6 +212,7 @@ function passed(
           const { done, value } = await reads.next()
           ended = done === true || relay.fault !== undefined
           const out = done ? (relay.flush() ?? relay.end(undefined)) : relay.push(value)
+          if (ended || relay.complete) onEnd()
           if (out && out.length > 0) return { done: false, value: out }
         }
         return { done: true, value: undefined }

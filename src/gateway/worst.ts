@@ -1,3 +1,5 @@
+import type { ChatRequest } from '../chat/chat.ts'
+import { GatewayError } from '../errors.ts'
 import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
 import { latin1 } from '../json/latin1.ts'
 import type { Kinds, Worst } from '../policy/admit.ts'
@@ -30,7 +32,7 @@ export function worstOfChat(said: Inbound, group: string, rooms: Rooms): Worst {
             said.has('tools') ? said.field('tools') : undefined,
             model,
           )
-        : counter.countRequest(said.request(), model)
+        : countable(said, (request) => counter.countRequest(request, model))
       const text = Math.ceil(counted * (deployments.every(countsAsOpenai) ? 1 : otherTokenizers))
       return Math.min(text, said.bytes.length) + pictures() + unseen()
     },
@@ -49,6 +51,16 @@ export function worstOfChat(said: Inbound, group: string, rooms: Rooms): Worst {
       return most === undefined ? undefined : Math.min(most, outputClip) * choicesOf(said)
     },
     kinds: () => look().kinds,
+  }
+}
+
+/** What passes unread need not be readable here: then each byte counts. */
+function countable(said: Inbound, count: (request: ChatRequest) => number): number {
+  try {
+    return count(said.request())
+  } catch (cause) {
+    if (GatewayError.from(cause).kind === 'internal') throw cause
+    return said.bytes.length
   }
 }
 

@@ -5,7 +5,7 @@ import { GatewayError } from '../errors.ts'
 import { bodyTaken, clientGone, faultAnswer, isUnexpected, targetOf } from './door.ts'
 import type { Incoming } from './http.ts'
 import { writtenAnswer } from './serve.node.ts'
-import type { Socket, Upgrade } from './socket.ts'
+import { isKeyProtocol, type Socket, type Upgrade } from './socket.ts'
 import { headerOf, oneHost, plainAddress } from './visit.node.ts'
 
 export type SocketOptions = {
@@ -38,6 +38,8 @@ export function createSocketDoor(upgrade: Upgrade, options: SocketOptions): Sock
     // Memory per connection, and a way to make much out of little.
     perMessageDeflate: false,
     clientTracking: false,
+    // Browsers have no place for a key but this list; it is not for reading aloud.
+    handleProtocols: (offered) => [...offered].find((one) => !isKeyProtocol(one)) ?? false,
   })
   server.on('wsClientError', (error, socket) => {
     const fault = new GatewayError(
@@ -170,8 +172,10 @@ function converse(
 
   const conversation: Socket = {
     messages: { [Symbol.asyncIterator]: () => ({ next }) },
+    close: (code, reason = '') => peer.close(code, cutTo(closingBytes, reason)),
     send: (text) =>
       new Promise((resolve, reject) => {
+        usedAt = Date.now()
         if (peer.readyState !== WebSocket.OPEN) return reject(clientGone())
         const isFull = peer.bufferedAmount > bufferedMax
         const stalled = isFull ? setTimeout(() => peer.terminate(), stallMs) : undefined
@@ -187,5 +191,13 @@ function converse(
   }
   return { conversation, leave }
 }
+
+/** Whole characters of a text that is too long. */
+function cutTo(bytes: number, said: string): string {
+  let out = said.slice(0, bytes)
+  while (Buffer.byteLength(out) > bytes) out = out.slice(0, -1)
+  return out.toWellFormed()
+}
+const closingBytes = 123
 
 const bufferedMax = 256 * 1024

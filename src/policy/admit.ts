@@ -498,7 +498,13 @@ function mostOf(
   let most = 0
   for (const read of into)
     for (const written of out) {
-      const usage: Usage = { ...noUsage, [read]: input, [written]: output, searches }
+      const usage: Usage = {
+        ...noUsage,
+        // Beyond what is a count at all, it would cost nothing.
+        [read]: Math.min(input, countMax),
+        [written]: Math.min(output, countMax),
+        searches,
+      }
       if (raw) usage.raw = raw
       most = Math.max(most, costOf(usage, price, units ? { units } : undefined).nanoDollars)
     }
@@ -508,6 +514,7 @@ type Tokens = Exclude<
   { [K in keyof Usage]-?: Usage[K] extends number ? K : never }[keyof Usage],
   'searches'
 >
+const countMax = 1e12
 const plainKinds: Kinds = {
   audio: false,
   images: false,

@@ -35,6 +35,15 @@ const cases: [
   [{ allowed_routes: ['/v1/*'] }, 'llm', 'POST', '/v2/rerank', false],
   [{ allowed_routes: ['/v1/models/{id}'] }, 'info', 'GET', '/v1/models/x', true],
   [{ allowed_routes: ['/v1/models/{id}'] }, 'info', 'GET', '/v1/models/x/y', false],
+  [{ key_type: 'constructor' }, 'llm', 'POST', '/v1/embeddings', true],
+  [{ allowed_routes: ['spend_tracking_routes'] }, 'self', 'GET', '/spend/logs', true],
+  [
+    { allowed_routes: ['spend_tracking_routes'] },
+    'llm',
+    'POST',
+    '/engines/openai/spend/chat/completions',
+    false,
+  ],
   [{ allowed_routes: ['llm_api_routes'], key_type: 'management' }, 'llm', 'POST', '/v1/x', true],
 ]
 for (const [data, permission, method, path, may] of cases)

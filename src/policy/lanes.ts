@@ -18,7 +18,7 @@ export function refuseOtherLane(
   const lanes =
     said.length > 0
       ? said
-      : typeof key_type === 'string' && key_type in types
+      : typeof key_type === 'string' && Object.hasOwn(types, key_type)
         ? [types[key_type] ?? '']
         : []
   if (lanes.length === 0 || lanes.some((lane) => isIn(lane, permission, method, path))) return
@@ -57,7 +57,7 @@ function isIn(
     case 'key_management_routes':
       return permission !== 'llm'
     case 'spend_tracking_routes':
-      return path.includes('/spend') || path.includes('/activity')
+      return permission !== 'llm' && (path.includes('/spend') || path.includes('/activity'))
     default:
       return fits(lane, path)
   }

@@ -37,7 +37,7 @@ test('every way a row names is one the operation knows', () => {
 
 test('what a row does not list it does not offer', () => {
   assert.equal(mediaWireOf(providers.anthropic, 'embeddings'), undefined)
-  assert.equal(mediaWireOf(providers.anthropic, 'files'), undefined)
+  assert.equal(mediaWireOf(providers.anthropic, 'files'), 'anthropic')
   assert.equal(mediaWireOf(providers.cerebras, 'embeddings'), undefined)
   assert.equal(mediaWireOf(providers.cohere, '__proto__'), undefined)
   assert.equal(mediaWireOf(providers.openai, 'embeddings'), 'openai')

@@ -430,6 +430,7 @@ export const providers = {
     auth: { scheme: 'anthropic', env: ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN'] },
     headers: { 'anthropic-version': '2023-06-01' },
     operations: ['chat', 'messages', 'batch', 'files', 'passthrough', 'skills'],
+    also: { files: 'anthropic', batch: 'anthropic' },
     docs: 'https://docs.anthropic.com/en/api/messages',
   },
   anyscale: {

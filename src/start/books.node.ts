@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
 import type { EnvSettings } from '../config/environment.ts'
 import type { Config } from '../config/schema.ts'
-import { GatewayError } from '../errors.ts'
 import type { Rooms } from '../gateway/rooms.ts'
 import { type Json, number, object, text } from '../json/json.ts'
 import { type Books, createBooks } from '../ledger/books.ts'
@@ -15,11 +13,11 @@ import { createLimits } from '../policy/limits.ts'
 import { createParties } from '../policy/parties.ts'
 import type { Budget } from '../policy/terms.ts'
 import { accountOf } from '../store/accounts.ts'
-import type { Db } from '../store/db.ts'
 import { migrate } from '../store/migrate.ts'
 import { createSealer } from '../store/seal.node.ts'
 import { createStore } from '../store/store.ts'
 import { secretFile } from './data.node.ts'
+import { openDb } from './database.node.ts'
 
 export type BooksOptions = {
   config: Config
@@ -88,44 +86,6 @@ export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
   } catch (cause) {
     await db.close().catch(() => {})
     throw cause
-  }
-}
-
-async function openDb({ settings, dataDir, config, log }: BooksOptions): Promise<Db> {
-  const url = settings.databaseUrl ?? text(config.general.database_url as Json)
-  if (url === undefined) {
-    const { openSqlite } = await import('../store/sqlite.node.ts')
-    return openSqlite(join(dataDir, 'throughway.db'))
-  }
-  if (!/^postgres(ql)?:\/\//.test(url))
-    throw new GatewayError(
-      'internal',
-      `DATABASE_URL begins with ${url.split(':')[0]?.slice(0, 20)}: it must be postgres://… (leave it out for the SQLite database in the data folder)`,
-    )
-  const { openPostgres } = await import('../store/postgres.node.ts')
-  try {
-    return await openPostgres({
-      url,
-      connections: config.general.database_connection_pool_limit ?? 10,
-      connectSeconds: Math.min(config.general.database_connection_timeout ?? 10, 60),
-      onError: (cause) => log('warn', 'a connection to the database broke', { cause }),
-    })
-  } catch (cause) {
-    throw new GatewayError(
-      'internal',
-      `the database at ${hostOf(url)} cannot be reached (${(cause as { code?: string }).code ?? 'no answer'}): see that it runs and that DATABASE_URL names its user and password rightly`,
-      { cause },
-    )
-  }
-}
-
-/** Never the password. */
-function hostOf(url: string): string {
-  try {
-    const { host, pathname } = new URL(url)
-    return `${host}${pathname}`
-  } catch {
-    return 'DATABASE_URL'
   }
 }
 

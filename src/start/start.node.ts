@@ -11,6 +11,7 @@ import { createTokenCounter } from '../chat/tokens.ts'
 import type { EnvSettings } from '../config/environment.ts'
 import type { Config } from '../config/schema.ts'
 import { GatewayError } from '../errors.ts'
+import { watchBatches } from '../gateway/batches.ts'
 import { createGateway } from '../gateway/gateway.ts'
 import { type OpenDeps, openRooms } from '../gateway/open.ts'
 import type { Rooms, Tokens } from '../gateway/rooms.ts'
@@ -108,15 +109,18 @@ async function listen(
   ])
   const admin = masterKey === undefined ? await adminKey(options.dataDir) : undefined
   const holder = createCatalogueHolder(catalogue)
+  const defaults = connectionFor(config, env)
   const way = lazyTransport({
     env,
-    defaults: connectionFor(config, env),
+    defaults,
     connectionsMax: 4096,
     waitingMax: 65_536,
   })
   const deps: OpenDeps = {
     ...depsOf(options, holder),
     transport: way.transport,
+    dial: async (call) =>
+      (await import('../call/dial.node.ts')).createDial({ env, defaults })(call),
     media: lazyMedia(options),
     // The same for every gateway of these settings, and after a restart.
     memory: { secret: settings.saltKey ?? masterKey ?? admin?.key },
@@ -181,6 +185,7 @@ async function listen(
   const background = new AbortController()
   let booksClosed: Promise<void> | undefined
   refreshInBackground(options, holder, background.signal)
+  const unwatch = watchBatches(rooms)
   return {
     url: address.url,
     host: address.host,
@@ -191,6 +196,7 @@ async function listen(
     ...(live.reload && { reload: live.reload }),
     async close(graceMs = (settings.graceSeconds ?? config.limits.grace_seconds) * 1000) {
       background.abort()
+      unwatch()
       live.close()
       sockets.close()
       await server.close({ graceMs })

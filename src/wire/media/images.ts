@@ -64,7 +64,7 @@ const row: Omit<OperationRow<ImageRequest, ImageResult>, 'id' | 'passes'> = {
     },
   }),
   bound: (body) => {
-    const images = Math.max(1, Number(body.field('n') ?? 1) || 1)
+    const images = Math.min(Math.max(1, Number(body.field('n') ?? 1) || 1), 1e6)
     const textCharacters = text(body.field('prompt'))?.length ?? 0
     // The largest of OpenAI's at their best quality are 6,240 tokens.
     return { images, textCharacters, output: images * 6500 }

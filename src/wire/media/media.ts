@@ -32,6 +32,8 @@ export type Sent = {
   live?: true
   /** Milliseconds to wait before. */
   afterMs?: number
+  /** Nothing is sent: something is kept by the gateway, or looked for. What is not there is answered with a 404. */
+  shelf?: { save: string; text: string } | { find: string } | { remove: string }
 }
 export type SentBody =
   | { type: 'json'; value: JsonObject }
@@ -76,6 +78,8 @@ export type MediaContext = {
   requestId: string
   /** Unix seconds. */
   created: number
+  /** Whose what is kept for the client is. */
+  owner?: string
 }
 
 /** A file of a form, or bytes that go into one. `bytes` of a large upload come only once and as they come. */

@@ -58,6 +58,8 @@ export type Bound = Measures & {
   textCharacters?: number
   /** Tokens that may be written; absent: nobody knows. */
   output?: number
+  /** Nobody can tell what it costs before it is done, or who asks is told nothing. */
+  unknown?: true
 }
 
 export type OperationAsk = {
@@ -71,7 +73,10 @@ export type OperationAsk = {
   json(): JsonObject
   upload: Upload | undefined
   /** The form with this deployment's fields. */
-  form(tap?: (bytes: Uint8Array) => void, instead?: Pick<FormEdits, 'set' | 'remove'>): SentBody
+  form(
+    tap?: (bytes: Uint8Array) => void,
+    instead?: Pick<FormEdits, 'set' | 'remove' | 'rewrite'>,
+  ): SentBody
   /** The body without what is for the gateway, and nothing of the deployment's added. */
   plain(): JsonObject
   /** Names the deployment in an id. */
@@ -92,6 +97,8 @@ export type Told =
       type: 'whole'
       mime: string
       encode(counted: Usage | undefined): Written | Uint8Array
+      /** A batch it tells of: by the provider's id, whether it is over, and whether it has just been made. */
+      batch?: { id: string; ended: boolean; fresh: boolean }
     } & Measured)
   | ({
       type: 'live'

@@ -99,7 +99,10 @@ export const rerank: Operation = createOperation<RerankRequest, RerankResult>({
     },
   }),
   bound: (body) => ({
-    queries: Math.max(1, Math.ceil(list(body.field('documents')).length / 100)),
+    // Cohere counts a document of more than 500 tokens as several.
+    queries: Math.ceil(
+      Math.max(1, list(body.field('documents')).length + sizeOf(body) / 500) / 100,
+    ),
     textCharacters: sizeOf(body),
     output: 0,
   }),

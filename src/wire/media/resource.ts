@@ -1,9 +1,12 @@
-import { isObject, type Json, type JsonObject, text } from '../../json/json.ts'
+import { isObject, type Json, type JsonObject, object, text } from '../../json/json.ts'
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
+import { decodeError as decodeAnthropic } from '../anthropic/errors.ts'
 import { decodeError } from '../openai-chat/errors.ts'
 import { decodeUsage } from '../openai-chat/response.ts'
 import { openaiChat } from '../openai-chat/wire.ts'
 import type { Target } from '../wire.ts'
+import { anthropicKept } from './anthropic-batch.ts'
+import { changeLines, withModel } from './batch-lines.ts'
 import { type Answered, askOnce, type Exchange, jsonBody, readJson, type Sent } from './media.ts'
 import type { Operation, OperationAsk, Told } from './operation.ts'
 import { usageTap } from './tap.ts'
@@ -34,11 +37,41 @@ export function createResource(ask: ResourceAsk): Operation {
     // OpenAI's own fields of these names.
     keeps: ['metadata', 'timeout'],
     bare: ask.method === 'GET' || ask.method === 'DELETE',
-    knows: (wire) => wire === 'openai',
-    reads: () => false,
-    bound: () => ({ output: 0 }),
+    knows: (wire) => wire === 'openai' || (wire === 'anthropic' && forBatches.has(ask.id)),
+    reads: (wire) => wire === 'anthropic',
+    bound: () => (isFree(ask) ? { output: 0 } : { output: 0, unknown: true }),
     text: () => '',
-    start: (operation) => ({ exchange: passing(ask, operation), decodeError }),
+    start: (operation) =>
+      operation.wire === 'anthropic'
+        ? { exchange: inWords(ask, operation), decodeError: decodeAnthropic }
+        : { exchange: passing(ask, operation), decodeError },
+  }
+}
+/** To look, to forget, to stop and to send a file costs nothing; what is begun will cost something later. */
+const isFree = ({ method, path }: ResourceAsk): boolean =>
+  method === 'GET' || method === 'DELETE' || path === '/files' || path.endsWith('/cancel')
+
+const forBatches: ReadonlySet<string> = new Set(['files', 'batch'])
+
+/** What was put into OpenAI's words, with ids that lead back. */
+function* inWords(ask: ResourceAsk, operation: OperationAsk): Exchange<Told> {
+  const { keeper, plain } = operation
+  const told = yield* anthropicKept(ask, {
+    ...operation,
+    plain: () =>
+      Object.fromEntries(
+        Object.entries(plain()).map(([key, value]) => [key, withBareIds(key, value)]),
+      ),
+  })
+  if (told.type === 'live' || told.mime !== 'application/json') return told
+  return {
+    ...told,
+    encode(counted) {
+      const out = told.encode(counted)
+      if (out instanceof Uint8Array) return out
+      const body = withIds(object(JSON.parse(out.body)), keeper)
+      return { body: JSON.stringify(body), encoding: 'utf8' }
+    },
   }
 }
 
@@ -52,6 +85,9 @@ function* passing(
   const own = known
     ? { set: { model: to.model }, remove: forUs }
     : { set: {}, remove: model ? forUs : forUsAll }
+  // Lines of a batch name the public model; whose deployment it is asks for its own.
+  const rewrite =
+    id === 'files' && to.model !== '*' ? () => changeLines(withModel(to.model)) : undefined
   const passes = live || (id === 'assistants' && stream)
   const answer = yield* askOnce({
     method,
@@ -59,7 +95,9 @@ function* passing(
     ...(id === 'assistants' && { headers: { 'openai-beta': 'assistants=v2' } }),
     path: `${placeOf(to, path)}${query === '' ? '' : `?${query}`}`,
     ...(!bare && {
-      body: upload ? form(undefined, own) : jsonBody(sentBody(plain(), to, model)),
+      body: upload
+        ? form(undefined, { ...own, ...(rewrite && { rewrite }) })
+        : jsonBody(sentBody(plain(), to, model)),
     }),
     ...(passes && { live: true as const }),
   })
@@ -70,17 +108,30 @@ function* passing(
     return { type: 'live', mime, body: eventsWithIds(answer.live, keeper), tap }
   }
   if (!/json/i.test(mime)) return { type: 'whole', mime, encode: () => answer.bytes }
-  return told(answer, keeper)
+  return told(answer, keeper, { id, method, path })
 }
 
-function told(answer: Answered, keeper: string): Told {
-  const body = answer.bytes.length === 0 ? {} : withIds(readJson(answer), keeper)
+function told(
+  answer: Answered,
+  keeper: string,
+  { id, method, path }: Pick<ResourceAsk, 'id' | 'method' | 'path'>,
+): Told {
+  const said = answer.bytes.length === 0 ? {} : readJson(answer)
+  const body = withIds(said, keeper)
+  const own = text(said['id'])
+  const fresh = method === 'POST' && path === '/batches'
   return {
+    ...(id === 'batch' &&
+      own !== undefined && {
+        batch: { id: own, ended: over.has(text(said['status']) ?? ''), fresh },
+      }),
     type: 'whole',
     mime: 'application/json',
     encode: () => ({ body: JSON.stringify(body), encoding: 'utf8' }),
   }
 }
+
+const over: ReadonlySet<string> = new Set(['completed', 'failed', 'expired', 'cancelled'])
 
 const forUsAll: ReadonlySet<string> = new Set([
   'model',

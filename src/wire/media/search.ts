@@ -1,5 +1,13 @@
 import { GatewayError } from '../../errors.ts'
-import { isObject, type Json, type JsonObject, list, object, text } from '../../json/json.ts'
+import {
+  isObject,
+  type Json,
+  type JsonObject,
+  list,
+  number,
+  object,
+  text,
+} from '../../json/json.ts'
 import { decodeError } from '../openai-chat/errors.ts'
 import { openaiChat } from '../openai-chat/wire.ts'
 import {
@@ -123,7 +131,14 @@ export const search: Operation = createOperation<SearchRequest, SearchResult>({
   },
   decodeRequest,
   encodeResult: ({ results }) => ({ type: 'json', value: { object: 'search', results } }),
-  bound: () => ({ queries: 1, output: 0 }),
+  bound: (body) => {
+    const maxResults = number(body.field('max_results'))
+    return {
+      queries: Math.max(1, list(body.field('query')).length),
+      output: 0,
+      ...(maxResults !== undefined && { maxResults }),
+    }
+  },
   text: () => '',
 })
 

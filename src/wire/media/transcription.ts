@@ -66,7 +66,7 @@ const row: Omit<
   decodeRequest,
   encodeResult: (result, _, __, request) => encodeResult(result, request),
   // How long the sound is nobody knows yet: few recordings have less than 32 kilobits a second.
-  bound: (_, bytes) => ({ seconds: bytes / 4000 }),
+  bound: (_, bytes) => (bytes > 0 ? { seconds: bytes / 4000 } : { unknown: true }),
   text: () => '',
 }
 

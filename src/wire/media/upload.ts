@@ -1,6 +1,7 @@
 import { GatewayError } from '../../errors.ts'
 import type { Json, JsonObject } from '../../json/json.ts'
 import { toUtf8 } from '../../json/latin1.ts'
+import type { LineChange } from './batch-lines.ts'
 import { type FormPiece, readForm } from './form.ts'
 import type { FormFields, FormFile, MediaFile, SentBody } from './media.ts'
 
@@ -33,6 +34,8 @@ export type FormEdits = {
   check(name: string): void
   /** Sees the bytes of files. */
   tap?: ((bytes: Uint8Array) => void) | undefined
+  /** Changes the lines of files; asked for anew for each. */
+  rewrite?: (() => LineChange) | undefined
 }
 
 /** A form of this size is held, and a larger one until the model is known. */
@@ -175,7 +178,8 @@ const modelTooLate = (): GatewayError =>
   )
 
 /** Writes pieces as they were, fields by `edits`. */
-function createWriter(boundary: string, { set, remove, append, tap }: FormEdits) {
+function createWriter(boundary: string, { set, remove, append, tap, rewrite }: FormEdits) {
+  let lines: LineChange | undefined
   const seen = new Set<string>()
   const open = toUtf8(`--${boundary}\r\n`)
   const head = (bytes: Uint8Array): Uint8Array[] => [open, bytes, blank]
@@ -188,10 +192,14 @@ function createWriter(boundary: string, { set, remove, append, tap }: FormEdits)
       switch (piece.type) {
         case 'data':
           tap?.(piece.bytes)
-          return [piece.bytes]
-        case 'close':
-          return [lineEnd]
+          return lines ? lines.push(piece.bytes) : [piece.bytes]
+        case 'close': {
+          const rest = lines?.end() ?? []
+          lines = undefined
+          return [...rest, lineEnd]
+        }
         case 'file':
+          lines = rewrite?.()
           return head(piece.head)
         case 'field': {
           seen.add(piece.name)

@@ -21,6 +21,8 @@ export type Also = {
   image_variation?: 'openai' | keyof typeof imageWires
   speech?: 'openai' | 'elevenlabs' | 'gemini' | 'chirp' | 'minimax' | 'mistral'
   transcription?: 'openai' | 'deepgram' | 'elevenlabs' | 'xai'
+  files?: 'openai' | 'anthropic'
+  batch?: 'openai' | 'anthropic'
   search?:
     | 'perplexity'
     | 'tavily'

@@ -1,0 +1,135 @@
+import { GatewayError } from '../../errors.ts'
+import { isObject, type Json, type JsonObject, object, text } from '../../json/json.ts'
+import { toUtf8, utf8 } from '../../json/latin1.ts'
+import { invalid } from './media.ts'
+
+/** One request of a batch, as OpenAI's JSONL has it. */
+export type BatchLine = { customId: string; url: string; body: JsonObject }
+
+/** The requests of a batch. Throws for a line that is none, and says which. */
+export function readLines(said: string): BatchLine[] {
+  const lines: BatchLine[] = []
+  const seen = new Set<string>()
+  for (const [at, line] of said.split('\n').entries()) {
+    if (line.trim() === '') continue
+    if (lines.length === linesMax)
+      throw invalid('input_file_id', `a batch has at most ${linesMax} requests.`)
+    const value = parsedLine(line)
+    const { custom_id, url, body } = object(value)
+    const customId = text(custom_id)
+    const wrong = (why: string): GatewayError =>
+      invalid('input_file_id', `line ${at + 1} of the input file ${why}.`)
+    if (!isObject(value)) throw wrong('is no JSON object')
+    if (customId === undefined || customId === '') throw wrong("has no 'custom_id'")
+    if (seen.has(customId)) throw wrong(`repeats the custom_id '${customId.slice(0, 100)}'`)
+    if (!isObject(body)) throw wrong("has no 'body'")
+    seen.add(customId)
+    lines.push({ customId, url: text(url) ?? '', body })
+  }
+  if (lines.length === 0) throw invalid('input_file_id', 'the input file has no requests.')
+  return lines
+}
+/** Anthropic's bound, and twice OpenAI's. */
+const linesMax = 100_000
+
+export function parsedLine(line: string): Json | undefined {
+  try {
+    return JSON.parse(line.replace(/^\ufeff/, ''))
+  } catch {
+    return undefined
+  }
+}
+
+export type LineChange = {
+  push(chunk: Uint8Array): Uint8Array[]
+  end(): Uint8Array[]
+}
+
+/**
+ * Lines of a stream, each changed; `undefined`: it stays as it came. A longer line than `lineMax` passes unread, unless it
+ * begins as JSON does.
+ */
+export function changeLines(change: (line: string) => string | undefined): LineChange {
+  let held: Uint8Array[] = []
+  let size = 0
+  let passing = false
+  const flush = (): Uint8Array[] => {
+    const all = held
+    held = []
+    size = 0
+    return all
+  }
+  const line = (): Uint8Array[] => {
+    const all = flush()
+    if (passing || all.length === 0) return all
+    const told = change(utf8(concat(all)))
+    return told === undefined ? all : [toUtf8(told)]
+  }
+  return {
+    push(chunk) {
+      const out: Uint8Array[] = []
+      let from = 0
+      for (;;) {
+        const at = chunk.indexOf(newline, from)
+        const piece = chunk.subarray(from, at === -1 ? chunk.length : at)
+        if (piece.length > 0) {
+          // A piece of the network's own buffer, which may be used again.
+          held.push(at === -1 ? piece.slice() : piece)
+          size += piece.length
+        }
+        if (at === -1) break
+        out.push(...line(), newlineBytes)
+        passing = false
+        from = at + 1
+      }
+      if (passing || size > lineMax) {
+        // A picture has no lines; what looks like a request must not slip by because it is long.
+        if (!passing && /^\s*\{/.test(utf8((held[0] ?? newlineBytes).subarray(0, 16))))
+          throw new GatewayError(
+            'too_large',
+            `a line of the file is longer than ${lineMax / 1024 / 1024} MB`,
+          )
+        passing = true
+        out.push(...flush())
+      }
+      return out
+    },
+    end: () => line(),
+  }
+}
+const newline = 10
+const newlineBytes = toUtf8('\n')
+const lineMax = 16 * 1024 * 1024
+
+function concat(chunks: readonly Uint8Array[]): Uint8Array {
+  const [only] = chunks
+  if (chunks.length === 1 && only) return only
+  const out = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    out.set(chunk, at)
+    at += chunk.length
+  }
+  return out
+}
+
+/** The same for a body that is passed on. */
+export async function* changedLines(
+  body: AsyncIterable<Uint8Array>,
+  change: (line: string) => string | undefined,
+): AsyncGenerator<Uint8Array> {
+  const lines = changeLines(change)
+  for await (const chunk of body) for (const bytes of lines.push(chunk)) yield bytes
+  for (const bytes of lines.end()) yield bytes
+}
+
+/** The deployment's own name of the model in a line of a batch: the client's is the gateway's. */
+export const withModel =
+  (model: string) =>
+  (line: string): string | undefined => {
+    const value = parsedLine(line)
+    // Whatever has these two is a request to whoever takes batches, however its keys are spelt.
+    if (!isObject(value) || !isObject(value['body']) || value['custom_id'] === undefined)
+      return undefined
+    return JSON.stringify({ ...value, body: { ...value['body'], model } })
+  }
