@@ -413,10 +413,7 @@ describe('Google', () => {
     await eventually(() => heard.length > 0)
     deepEqual(heard, ['Hallo ü'])
     const { url, headers, heard: asked } = google.last()
-    match(
-      url,
-      /^\/ws\/google\.ai\.generativelanguage\.v1beta\.GenerativeService\.BidiGenerateContent$/,
-    )
+    match(url, /^\/ws\/google\.ai\.generativelanguage\.v1\.GenerativeService\.BidiGenerateContent$/)
     equal(headers['x-goog-api-key'], 'sk-upstream')
     equal(object(asked[0]?.['setup'])['model'], 'models/gemini-live-2.5-flash')
     session.close()

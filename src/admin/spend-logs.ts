@@ -86,7 +86,7 @@ const whole = (visit: Visit, rows: readonly SpendRow[]): Promise<JsonObject[]> =
   Promise.all(
     rows.map(async (row) => ({
       ...spendRow(row),
-      ...(await payloadOf(booksOf(visit).store.db.query, row.requestId)),
+      ...(await payloadOf(booksOf(visit).store.db.query, row.callId ?? row.requestId)),
     })),
   )
 
@@ -338,7 +338,7 @@ async function spendPayload(visit: Visit): Promise<Outgoing> {
     if (sight) throw forbidden('You may not see this request, or there is none of this id')
     return json(null)
   }
-  const kept = await payloadOf(db, row.requestId)
+  const kept = await payloadOf(db, row.callId ?? row.requestId)
   return json({ messages: {}, response: {}, proxy_server_request: {}, ...kept })
 }
 

@@ -241,7 +241,7 @@ test('prompts and answers that were kept are shown to whom the row belongs', asy
     tx.db
       .insertInto('payload')
       .values({
-        request_id: 'k1',
+        request_id: 'call-k1',
         at: noon,
         bytes: 10,
         data: JSON.stringify({

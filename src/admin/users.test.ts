@@ -293,7 +293,7 @@ test('deleting users ends their keys, memberships and accounts', async () => {
     .select('id')
     .where('id', 'like', '%leaver%')
     .execute()
-  deepEqual(accounts, [{ id: 'user:leaver|2' }])
+  deepEqual(accounts, [{ id: accountOf.user('leaver|2') }])
 })
 
 describe('listing users', () => {

@@ -77,6 +77,8 @@ export const variables = {
   allowedFails: variable('DEFAULT_ALLOWED_FAILS', k.count, 'allowed_fails when no setting says it.', '3'),
   cooldownSeconds: variable('DEFAULT_COOLDOWN_TIME_SECONDS', k.seconds, 'cooldown_time when no setting says it.', '5'),
   maxFallbacks: variable('ROUTER_MAX_FALLBACKS', k.count, 'max_fallbacks when no setting says it.', '5'),
+  storePrompts: variable('STORE_PROMPTS_IN_SPEND_LOGS', k.flag, 'general_settings.store_prompts_in_spend_logs', 'false'),
+  promptLength: variable('MAX_STRING_LENGTH_PROMPT_IN_DB', k.count, 'Longest string of a prompt or an answer that is kept whole; 0: any.', '2048'),
   logLevel: variable('LITELLM_LOG', logLevel, `${logLevels.join(', ')}.`, 'INFO'),
   jsonLogs: variable('JSON_LOGS', k.flag, 'Log lines as JSON.', 'false'),
   noColor: variable('NO_COLOR', presence, 'Set at all: no colours.'),

@@ -7,6 +7,7 @@ import type { Price } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import type { Inbound } from '../wire/inbound.ts'
 import type { Controls } from './fields.ts'
+import { keepOf } from './payload.ts'
 import type { Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 import { pricesFor, worstOfChat } from './worst.ts'
@@ -56,6 +57,7 @@ export function admission(
   })
   const enter = (pass: Pass): void => {
     receipt.pass = pass
+    receipt.keep = keepOf(incoming, said, rooms)
     receipt.open()
   }
   return admitted instanceof Promise ? admitted.then(enter) : enter(admitted)

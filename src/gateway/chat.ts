@@ -266,6 +266,7 @@ async function whole(
   headers['x-litellm-response-cost'] = costOfAnswer(receipt)
   const { body, encoding } = result.encode(result.usage ? undefined : receipt.usage)
   if (receipt.pass) receipt.answerId = idOfAnswer(body)
+  if (receipt.keep) receipt.said = { body, encoding }
   if (result.unfinished && defer)
     defer((usage) => {
       receipt.usage = usage ?? receipt.usage
@@ -383,6 +384,7 @@ function streamBody(
     release(error)
     try {
       receipt.usage = error ? soFar() : (relay.usage() ?? receipt.usage)
+      if (receipt.keep) receipt.said = { text: relay.text() }
       noteUnpriced(receipt, rooms)
     } finally {
       written = receipt.settle()

@@ -59,6 +59,9 @@ export type Defaults = RoutingDefaults & {
   dropParams: boolean
   modifyParams: boolean
   requestTimeoutSeconds: number
+  /** STORE_PROMPTS_IN_SPEND_LOGS and MAX_STRING_LENGTH_PROMPT_IN_DB. */
+  storePrompts?: boolean | undefined
+  promptLength?: number | undefined
 }
 
 /** From a config to the rooms that serve it. */
@@ -335,6 +338,14 @@ function settingsOf(config: Config, deps: OpenDeps, router: Router): GatewaySett
     callIdInErrors: general.include_call_id_in_error_body === true,
     unpriced: unpriced ? 'deny' : 'free',
     alwaysStreamUsage: general.always_include_stream_usage === true,
+    storePrompts:
+      (general.store_prompts_in_spend_logs ?? deps.defaults.storePrompts) === true
+        ? {
+            length: deps.defaults.promptLength ?? 2048,
+            onlyAsked: settings.turn_off_message_logging === true,
+            ignoreNoLog: settings.global_disable_no_log_param === true,
+          }
+        : undefined,
     docs: deps.docs,
     publicRoutes: new Set(general.public_routes ?? []),
     jsonDepth: config.limits.json_depth,

@@ -387,6 +387,15 @@ function liveUrl({ place, provider, spec }: Deployment, path: string): string {
   return new URL(place.base).origin + path
 }
 
+/** What these paths say to a plain request. */
+export function needsWebSocket(): never {
+  throw new GatewayError(
+    'bad_request',
+    'this path is for WebSockets: connect to it with ws:// or wss://',
+    { status: 426 },
+  )
+}
+
 const boundsOf = ({ settings }: Rooms): ParseOptions => ({
   ...requestBounds,
   maxDepth: settings.jsonDepth,

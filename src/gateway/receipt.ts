@@ -6,6 +6,7 @@ import type { Pass } from '../policy/admit.ts'
 import { costOf, priceOf, tierOf, type Units } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import type { Routed } from '../router/router.ts'
+import type { Keep, Said } from './payload.ts'
 
 export type ReceiptDeps = { ledger: Ledger; now(): number }
 
@@ -34,6 +35,10 @@ export type Receipt = {
   answerId: string | undefined
   /** What has been written of a stream so far, as text; absent while there is none. */
   written: (() => string) | undefined
+  /** What is kept of prompt and answer; absent where nothing is. */
+  keep: Keep | undefined
+  /** What was answered, for `keep`. */
+  said: Said | undefined
   /** Tells the ledger that it begins, should the process not live to settle it. */
   open(): void
   /** What it costs so far, in nano-dollars. */
@@ -72,6 +77,8 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
     measured: undefined,
     answerId: undefined,
     written: undefined,
+    keep: undefined,
+    said: undefined,
     open() {
       const { pass } = receipt
       if (!deps.ledger.open || !pass) return
@@ -131,6 +138,7 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
         error: wrong,
         opened,
         payer: receipt.pass?.payer,
+        ...(receipt.keep && { payload: receipt.keep(receipt.said) }),
       })
       const { usage, measured } = receipt
       measured?.({ input: inputTokens(usage), output: outputTokens(usage) })

@@ -13,6 +13,7 @@ import type { Router } from '../router/router.ts'
 import type { FieldRules } from './fields.ts'
 import type { Live } from './live.ts'
 import type { Memory } from './memory.ts'
+import type { StorePrompts } from './payload.ts'
 
 /** Everything a request meets on its way. `router` and `settings` are replaced as a whole when the config changes. */
 export type Rooms = {
@@ -79,6 +80,8 @@ export type GatewaySettings = {
   callIdInErrors: boolean
   /** What is done with a model nobody has a price for. */
   unpriced: 'free' | 'deny'
+  /** What is kept of prompts and answers; absent: nothing. */
+  storePrompts?: StorePrompts | undefined
   /** Usage in every stream, asked for or not. */
   alwaysStreamUsage: boolean
   docs: boolean

@@ -23,7 +23,7 @@ import { json, modelGroupInfo, modelInfo } from './models.ts'
 import { openapi } from './openapi.ts'
 import { operationRoutes } from './operation-routes.ts'
 import { nativeFileRoutes, passthroughRoutes } from './passthrough.ts'
-import { connectRealtime, serveGeminiLive } from './realtime.ts'
+import { connectRealtime, needsWebSocket, serveGeminiLive } from './realtime.ts'
 import { resourceRoutes } from './resources.ts'
 import { createResponse } from './responses.ts'
 import { needsSocket, serveResponsesSocket } from './responses-socket.ts'
@@ -89,7 +89,7 @@ const geminiPaths = (method: string): string =>
 const responsesPaths = (tail: string): string =>
   ['/v1/responses', '/responses', '/openai/v1/responses'].map((path) => path + tail).join(' ')
 
-const livePaths = ['v1beta', 'v1alpha']
+const livePaths = ['v1beta', 'v1alpha', 'v1']
   .map(
     (version) =>
       `/ws/google.ai.generativelanguage.${version}.GenerativeService.BidiGenerateContent`,
@@ -193,14 +193,14 @@ export const routes: readonly Route[] = [
   ...route('GET', '/v1/realtime /realtime /openai/v1/realtime /openai/realtime', {
     permission: 'llm',
     summary: "OpenAI's Realtime over a WebSocket",
-    run: needsSocket,
+    run: needsWebSocket,
     connect: connectRealtime,
   }),
   ...route('GET', livePaths, {
     permission: 'llm',
     summary: "Google's Live API over a WebSocket",
     dialect: wires.gemini,
-    run: needsSocket,
+    run: needsWebSocket,
     socket: serveGeminiLive,
   }),
   ...operationRoutes,

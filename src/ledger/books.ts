@@ -59,6 +59,8 @@ export type BooksOptions = {
 const waitingMax = 100_000
 /** The same, of entries that are not on disk either: what a crash would lose. */
 const owedMax = 500
+/** Prompts and answers that wait for the database; past this they are not kept, which matters less than memory. */
+const payloadsMax = 64 * 1024 * 1024
 const batchMax = 2000
 const flushMs = 100
 const buryMs = 5000
@@ -81,6 +83,8 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
   let flushedSeq = 0
   let lastOpened = 0
   let batchSize = batchMax
+  /** Bytes of prompts and answers that wait. */
+  let payloads = 0
   let running: Promise<void> | undefined
   /** A batch of which nobody knows whether it was written. */
   let doubt: { batch: Waiting[]; upTo: number; known(written: boolean): void } | undefined
@@ -143,6 +147,7 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
   function written(batch: readonly Waiting[], upTo: number, flushing?: Flush): void {
     flushing?.done()
     waiting = waiting.slice(batch.length)
+    for (const { entry } of batch) payloads -= entry.payload?.length ?? 0
     for (const [account, amount] of spentBy(batch.map(({ entry }) => entry))) {
       const rest = (unwritten.get(account) ?? 0) - amount
       if (rest === 0) unwritten.delete(account)
@@ -402,6 +407,10 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
     record(said) {
       const seq = ++lastSeq
       let entry = fitted(said)
+      if (entry.payload !== undefined) {
+        if (payloads + entry.payload.length > payloadsMax) entry = { ...entry, payload: undefined }
+        else payloads += entry.payload.length
+      }
       if (entry.opened !== undefined) {
         begun.delete(entry.opened)
         const before = counted.get(entry.opened)

@@ -40,6 +40,8 @@ export type Entry = {
   opened?: number | undefined
   /** Who pays, and what is kept with the row; absent where nobody was asked who they are. */
   payer?: Payer | undefined
+  /** JSON of the prompt and its answer, where an operator wants them kept. Not in the journal: a crash may lose it. */
+  payload?: string | undefined
 }
 
 /** Whose request it was. Names are ids of LiteLLM's API. */

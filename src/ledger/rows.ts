@@ -131,6 +131,24 @@ export function statementsOf(
         dialect,
       ),
     )
+  // By the call's id, which is its own, unlike answers of providers that repeat themselves.
+  const payloads = new Map(
+    entries.flatMap(({ payload, requestId, endedAt }) =>
+      payload === undefined
+        ? []
+        : [[fitting(requestId), [fitting(requestId), whole(endedAt), payload.length, payload]]],
+    ),
+  )
+  if (payloads.size > 0)
+    statements.push(
+      bulk(
+        'payload',
+        { request_id: 'text', at: 'bigint', bytes: 'bigint', data: 'text' },
+        [...payloads.values()],
+        ' on conflict (request_id) do update set at = excluded.at, bytes = excluded.bytes, data = excluded.data',
+        dialect,
+      ),
+    )
   const hours = hourRows(entries, wordOf)
   if (hours.length > 0) {
     const sums = hourSums.map((name) => `${name} = spend_hour.${name} + excluded.${name}`)

@@ -981,6 +981,7 @@ export const providers = {
       env: ['GIGACHAT_CREDENTIALS', 'GIGACHAT_API_KEY', 'GIGACHAT_ACCESS_TOKEN'],
     },
     operations: ['chat', 'embeddings', 'passthrough'],
+    also: { embeddings: 'openai' },
     docs: 'https://developers.sber.ru/docs/ru/gigachat/api/reference/rest/post-chat',
   },
   // GitHub moved the service from models.inference.ai.azure.com in 2025-07 and began to retire it in 2026-07.
@@ -1365,6 +1366,7 @@ export const providers = {
     },
     needs: [{ any: ['oci_compartment_id'] }],
     operations: ['chat', 'embeddings'],
+    also: { embeddings: 'oci' },
     docs: 'https://docs.oracle.com/en-us/iaas/api/#/en/generative-ai-inference/20231130/ChatResult/Chat',
   },
   ollama: {
@@ -1554,6 +1556,7 @@ export const providers = {
     wire: 'sagemaker',
     values: { inference_component: '{model_id}', ...promptValues },
     operations: ['chat', 'embeddings'],
+    also: { embeddings: 'sagemaker' },
   },
   sagemaker_chat: {
     ...sagemakerRow,
@@ -1741,6 +1744,7 @@ export const providers = {
     bases: [{ match: '/infer/?$', chatPath: '/infer', wire: 'triton-infer' }],
     addresses: [{ match: '/generate(_stream)?/?$', to: '' }],
     operations: ['chat', 'embeddings'],
+    also: { embeddings: 'triton' },
     docs: 'https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_generate.md',
   },
   v0: {
@@ -1864,6 +1868,7 @@ export const providers = {
     wire: 'watsonx',
     quirks: { systemRole: 'system', dropMessageNames: true },
     operations: ['chat', 'embeddings', 'rerank', 'transcription', 'passthrough'],
+    also: { embeddings: 'watsonx', rerank: 'watsonx' },
     docs: 'https://cloud.ibm.com/apidocs/watsonx-ai#text-chat',
   },
   watsonx_text: {

@@ -250,6 +250,8 @@ function depsOf(
       allowedFails: settings.allowedFails,
       cooldownSeconds: settings.cooldownSeconds ?? 5,
       maxFallbacks: settings.maxFallbacks ?? 5,
+      storePrompts: settings.storePrompts,
+      promptLength: settings.promptLength,
     },
     docs: settings.noDocs !== true,
   }

@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 
 /** Statements for one connection, as they go to a thread. */
@@ -29,6 +30,7 @@ export function openConnection(
   path: string,
   { busyMs, checkpoints }: { busyMs: number; checkpoints: boolean },
 ): SqliteConnection {
+  if (path !== ':memory:') keepPrivate(path)
   const db = new DatabaseSync(path)
   const prepared: Prepared = new Map()
   db.exec(
@@ -41,6 +43,17 @@ export function openConnection(
       db.close()
     },
   }
+}
+
+/** Who may read what was spent, and hashes of keys: nobody else on this machine. Files beside it take its rights. */
+function keepPrivate(path: string): void {
+  closeSync(openSync(path, 'a', 0o600))
+  for (const file of [path, `${path}-wal`, `${path}-shm`])
+    try {
+      if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600)
+    } catch {
+      // It is not there, or somebody else's, who has to see to it.
+    }
 }
 
 function run(db: DatabaseSync, prepared: Prepared, { id, statements, atomic }: Ask): Told {

@@ -11,6 +11,8 @@ import type { Provider, Scope } from './provider.ts'
 export type Gateway = {
   url: string
   port: number
+  /** Removed when it ends. */
+  dataDir: string
   running: Running
   /** Everything it logged, request entries included. */
   logged(): string
@@ -84,6 +86,7 @@ export async function startGateway(
   return {
     url,
     port,
+    dataDir,
     running,
     logged: () => lines,
     post: (path, body, headers = {}) =>

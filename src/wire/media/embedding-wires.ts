@@ -430,7 +430,7 @@ function summed(all: readonly Measured[]): Measured {
   return { usage: readTokens(all.reduce((sum, { usage }) => sum + (usage?.input ?? 0), 0)) }
 }
 
-function textsOf(inputs: readonly EmbeddingInput[], who: string): string[] {
+export function textsOf(inputs: readonly EmbeddingInput[], who: string): string[] {
   return inputs.map((input) => {
     if (input.type === 'text') return input.text
     if (input.type === 'tokens') throw noTokens(who)
@@ -441,7 +441,7 @@ function textsOf(inputs: readonly EmbeddingInput[], who: string): string[] {
 const noTokens = (who: string): GatewayError =>
   invalid('input', `${who} takes text and no lists of tokens: send 'input' as strings.`)
 
-const imagesOf = (inputs: readonly EmbeddingInput[]): string[] =>
+export const imagesOf = (inputs: readonly EmbeddingInput[]): string[] =>
   inputs.every(({ type }) => type === 'image')
     ? inputs.flatMap((input) => (input.type === 'image' ? [input.url] : []))
     : []
@@ -453,13 +453,13 @@ function dataOf(url: string): { mime: string; base64: string } {
   return { mime: mime || 'image/png', base64: url.slice(comma + 1) }
 }
 
-function vectorsIn(value: Json | undefined): number[][] {
+export function vectorsIn(value: Json | undefined): number[][] {
   if (!Array.isArray(value))
     throw new GatewayError('bad_gateway', 'the upstream answered without embeddings')
   return value.map(numbersIn)
 }
 
-function numbersIn(value: Json | undefined): number[] {
+export function numbersIn(value: Json | undefined): number[] {
   if (!Array.isArray(value))
     throw new GatewayError('bad_gateway', 'the upstream answered without an embedding')
   return value.map((item) => number(item) ?? 0)

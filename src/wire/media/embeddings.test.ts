@@ -18,6 +18,7 @@ type Row = {
   wire: string
   model: string
   provider?: string
+  values?: Record<string, string>
   body?: JsonObject
   answers: readonly (readonly Answered[])[]
   paths: string[]
@@ -27,6 +28,141 @@ type Row = {
   dropped?: string[]
 }
 const rows: Row[] = [
+  {
+    name: 'watsonx is told whose project pays',
+    wire: 'watsonx',
+    model: 'ibm/slate-125m',
+    values: { project_id: 'p-1' },
+    body: { user: 'u' },
+    answers: [
+      [
+        answered({
+          results: [{ embedding: [1, 2] }, { embedding: [3, 4] }],
+          input_token_count: 4,
+        }),
+      ],
+    ],
+    paths: ['/ml/v1/text/embeddings'],
+    bodies: [{ model_id: 'ibm/slate-125m', project_id: 'p-1', inputs: ['a', 'b'] }],
+    tokens: 4,
+    dropped: ['user'],
+  },
+  {
+    name: 'Oracle has Cohere’s words in capitals',
+    wire: 'oci',
+    model: 'cohere.embed-v4.0',
+    values: { oci_compartment_id: 'c-1' },
+    body: { input_type: 'search_query', truncate: 'END' },
+    answers: [[answered({ embeddings: two, usage: { promptTokens: 3 } })]],
+    paths: ['/20231130/actions/embedText'],
+    bodies: [
+      {
+        compartmentId: 'c-1',
+        servingMode: { servingType: 'ON_DEMAND', modelId: 'cohere.embed-v4.0' },
+        inputs: ['a', 'b'],
+        inputType: 'SEARCH_QUERY',
+        truncate: 'END',
+      },
+    ],
+    tokens: 3,
+  },
+  {
+    name: 'Triton’s tensor is cut into vectors',
+    wire: 'triton',
+    model: 'm',
+    answers: [[answered({ outputs: [{ name: 'e', shape: [2, 2], data: [1, 2, 3, 4] }] })]],
+    paths: ['/infer'],
+    bodies: [{ inputs: [{ name: 'input_text', shape: [2], datatype: 'BYTES', data: ['a', 'b'] }] }],
+  },
+  {
+    name: 'an endpoint of SageMaker',
+    wire: 'sagemaker',
+    model: 'my-endpoint',
+    answers: [[answered({ embedding: two })]],
+    paths: ['/endpoints/my-endpoint/invocations'],
+    bodies: [{ inputs: ['a', 'b'] }],
+  },
+  {
+    name: 'chunks of one document know of each other',
+    wire: 'voyage',
+    model: 'voyage-context-3',
+    body: { dimensions: 256, input_type: 'document' },
+    answers: [
+      [
+        answered({
+          data: [{ data: [{ embedding: [1, 2] }, { embedding: [3, 4] }] }],
+          usage: { total_tokens: 4 },
+        }),
+      ],
+    ],
+    paths: ['/contextualizedembeddings'],
+    bodies: [
+      {
+        model: 'voyage-context-3',
+        inputs: [['a', 'b']],
+        input_type: 'document',
+        output_dimension: 256,
+      },
+    ],
+    tokens: 4,
+  },
+  {
+    name: 'questions about documents stand alone',
+    wire: 'voyage',
+    model: 'voyage-context-3',
+    body: { input_type: 'query' },
+    answers: [
+      [
+        answered({
+          data: [{ data: [{ embedding: [1, 2] }] }, { data: [{ embedding: [3, 4] }] }],
+          usage: { total_tokens: 4 },
+        }),
+      ],
+    ],
+    paths: ['/contextualizedembeddings'],
+    bodies: [{ model: 'voyage-context-3', inputs: [['a'], ['b']], input_type: 'query' }],
+    tokens: 4,
+  },
+  {
+    name: 'Voyage sees pictures beside words',
+    wire: 'voyage',
+    model: 'voyage-multimodal-3',
+    body: {
+      input: [
+        'data:image/png;base64,AA',
+        {
+          content: [
+            { type: 'text', text: 'a' },
+            { type: 'image_url', image_url: 'https://x/y' },
+          ],
+        },
+      ],
+    },
+    answers: [
+      [
+        answered({
+          data: [{ embedding: [1, 2] }, { embedding: [3, 4] }],
+          usage: { text_tokens: 1, image_pixels: 900, total_tokens: 5 },
+        }),
+      ],
+    ],
+    paths: ['/multimodalembeddings'],
+    bodies: [
+      {
+        model: 'voyage-multimodal-3',
+        inputs: [
+          { content: [{ type: 'image_base64', image_base64: 'data:image/png;base64,AA' }] },
+          {
+            content: [
+              { type: 'text', text: 'a' },
+              { type: 'image_url', image_url: 'https://x/y' },
+            ],
+          },
+        ],
+      },
+    ],
+    tokens: 5,
+  },
   {
     name: 'Cohere is told what the texts are for',
     wire: 'cohere',
@@ -244,9 +380,21 @@ const rows: Row[] = [
 ]
 
 describe('embeddings, by provider', () => {
-  for (const { name, wire, model, body, answers, paths, bodies, tokens, vectors, dropped } of rows)
+  for (const {
+    name,
+    wire,
+    model,
+    values,
+    body,
+    answers,
+    paths,
+    bodies,
+    tokens,
+    vectors,
+    dropped,
+  } of rows)
     test(name, () => {
-      const to = targetOf('p', model)
+      const to = targetOf('p', model, values ? { values } : {})
       const played = converse(embeddings, wire, to, ask(body), answers)
       deepEqual(
         played.sent.map(({ path }) => path),

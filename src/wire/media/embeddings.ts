@@ -10,6 +10,7 @@ import {
 } from '../../json/json.ts'
 import { bytesOf, latin1 } from '../../json/latin1.ts'
 import { openaiChat } from '../openai-chat/wire.ts'
+import { embeddingCloudWires } from './embedding-cloud-wires.ts'
 import { embeddingWires } from './embedding-wires.ts'
 import type { Measured } from './media.ts'
 import {
@@ -60,7 +61,7 @@ export type EmbeddingResult = Measured & {
 export const embeddings: Operation = createOperation<EmbeddingRequest, EmbeddingResult>({
   id: 'embeddings',
   dialect: openaiChat,
-  wires: embeddingWires,
+  wires: { ...embeddingWires, ...embeddingCloudWires },
   passes: {
     openai: {
       path: (to) => beside(to, '/embeddings'),
@@ -75,6 +76,13 @@ export const embeddings: Operation = createOperation<EmbeddingRequest, Embedding
     v1: { path: () => '/v1/embeddings', measure, change: changed },
     voyage: {
       path: () => '/embeddings',
+      // Two families have paths and words of their own.
+      instead: ({ model }) =>
+        /^voyage-context/.test(model)
+          ? 'voyage-context'
+          : /^voyage-multimodal/.test(model)
+            ? 'voyage-multimodal'
+            : undefined,
       sees: (body) => ['dimensions', 'encoding_format', 'user'].some((key) => body.has(key)),
       adapt(body) {
         rename(body, 'dimensions', 'output_dimension')

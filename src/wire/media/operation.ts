@@ -140,6 +140,8 @@ export type Pass = {
   path(to: Target, stream: boolean, asked: OperationBody): string
   /** The path begins at the host. */
   root?: true
+  /** Another way, by its name, for models that have one of their own. */
+  instead?(to: Target): string | undefined
   /** Fields this provider refuses: the body is then parsed and they are taken out. */
   adapt?(body: JsonObject, to: Target): void
   /** Does `adapt` have to see the body? */
@@ -176,6 +178,8 @@ export function createOperation<Request, Result extends Measured>(
     text: row.text,
     start(ask) {
       const pass = Object.hasOwn(passes, ask.wire) ? passes[ask.wire] : undefined
+      const own = pass?.instead?.(ask.to)
+      if (own !== undefined) return this.start({ ...ask, wire: own })
       if (pass) return { exchange: passing(ask, pass), decodeError: decodeOpenai }
       const wire = Object.hasOwn(wires, ask.wire) ? wires[ask.wire] : undefined
       if (!wire) throw new GatewayError('not_offered', `this provider does not offer ${row.id}`)

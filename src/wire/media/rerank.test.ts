@@ -26,6 +26,27 @@ const rows: [
   tokens: number | undefined,
 ][] = [
   [
+    'watsonx',
+    'watsonx',
+    ['watsonx', 'ms-marco'],
+    { top_n: 2 },
+    {
+      results: [
+        { index: 1, score: 0.9 },
+        { index: 0, score: 0.2 },
+      ],
+      input_token_count: 7,
+    },
+    '/ml/v1/text/rerank',
+    {
+      model_id: 'ms-marco',
+      query: 'q',
+      inputs: [{ text: 'a' }, { text: 'b' }],
+      parameters: { return_options: { top_n: 2, inputs: false } },
+    },
+    7,
+  ],
+  [
     'Cohere speaks version 2',
     'cohere',
     ['cohere', 'rerank-v3.5'],

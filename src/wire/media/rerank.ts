@@ -14,6 +14,7 @@ import { modelId } from '../bedrock-converse/family.ts'
 import { decodeError as decodeGoogle } from '../gemini/errors.ts'
 import { decodeError as decodeOpenai } from '../openai-chat/errors.ts'
 import { openaiChat } from '../openai-chat/wire.ts'
+import { pathOf, placeOf } from '../watsonx/paths.ts'
 import type { Target } from '../wire.ts'
 import {
   type Answered,
@@ -84,6 +85,7 @@ export const rerank: Operation = createOperation<RerankRequest, RerankResult>({
     tei: tei(),
     nvidia: nvidia(),
     deepinfra: deepinfra(),
+    watsonx: watsonx(),
   },
   decodeRequest,
   encodeResult: ({ id, results, meta, usage }, { requestId }, _, request) => ({
@@ -355,6 +357,41 @@ function deepinfra(): RerankWire {
           body['scores'].map((score, index) => ({ index, score: number(score) ?? 0 })),
           topN,
         ),
+        units: { queries: 1 },
+        ...(tokens !== undefined && { usage: readTokens(tokens) }),
+      }
+    },
+  }
+}
+
+/** POST /ml/v1/text/rerank (cloud.ibm.com/apidocs/watsonx-ai, 2026-11). */
+function watsonx(): RerankWire {
+  return {
+    decodeError: decodeOpenai,
+    *exchange(request, to) {
+      const { query, topN, extras } = request
+      const { parameters, ...others } = extras
+      const body = readJson(
+        yield* askOnce({
+          path: pathOf(to, 'text/rerank'),
+          body: jsonBody({
+            ...placeOf(to),
+            query,
+            inputs: textsOf(request).map((one) => ({ text: one })),
+            parameters: {
+              return_options: {
+                ...(topN !== undefined && { top_n: topN }),
+                inputs: request.returnDocuments === true,
+              },
+              ...object(parameters),
+            },
+            ...others,
+          }),
+        }),
+      )
+      const tokens = counted(body['input_token_count'])
+      return {
+        results: scored(body['results'], 'score', 'input'),
         units: { queries: 1 },
         ...(tokens !== undefined && { usage: readTokens(tokens) }),
       }

@@ -1,9 +1,16 @@
+import type { embeddingCloudWires } from './embedding-cloud-wires.ts'
 import type { embeddingWires } from './embedding-wires.ts'
 import type { imageWires } from './image-wires.ts'
 
 /** How a provider speaks what is not chat: by operation, the ways there are (see the files of the operations). */
 export type Also = {
-  embeddings?: 'openai' | 'v1' | 'voyage' | 'jina' | keyof typeof embeddingWires
+  embeddings?:
+    | 'openai'
+    | 'v1'
+    | 'voyage'
+    | 'jina'
+    | keyof typeof embeddingWires
+    | keyof typeof embeddingCloudWires
   rerank?:
     | 'cohere'
     | 'azure'
@@ -14,6 +21,7 @@ export type Also = {
     | 'tei'
     | 'nvidia'
     | 'deepinfra'
+    | 'watsonx'
   moderation?: 'openai'
   ocr?: 'openai' | 'azure'
   image?: 'openai' | keyof typeof imageWires

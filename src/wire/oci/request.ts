@@ -38,7 +38,7 @@ const knownOfOthers: ReadonlySet<string> = new Set(
 )
 
 /** A dedicated cluster is asked by its endpoint; LiteLLM takes the model's name for one where the row has none. */
-function servingMode({ model, values = {} }: Target): JsonObject {
+export function servingMode({ model, values = {} }: Target): JsonObject {
   return values['oci_serving_mode']?.toUpperCase() === 'DEDICATED'
     ? { servingType: 'DEDICATED', endpointId: values['oci_endpoint_id'] ?? model }
     : { servingType: 'ON_DEMAND', modelId: model }
