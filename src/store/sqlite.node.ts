@@ -181,8 +181,11 @@ function openHere(path: string): Asked | undefined {
     async ask(statements, atomic) {
       if (closed) throw away(new Error('the database is closed'), 'is closed')
       const told = connection.run({ id: 0, statements, atomic })
-      if ('results' in told) return told.results
-      throw errorOf(told.error)
+      if (!('results' in told)) throw errorOf(told.error)
+      // As they come from the thread: ordinary objects.
+      for (const result of told.results)
+        result.rows = result.rows.map((row) => ({ ...(row as Record<string, unknown>) }))
+      return told.results
     },
     async close() {
       if (closed) return
