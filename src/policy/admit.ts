@@ -9,7 +9,7 @@ import { costOf, type Price, type Units } from '../provider/cost.ts'
 import { matched } from '../router/groups.ts'
 import { accountOf } from '../store/accounts.ts'
 import type { Caller } from './caller.ts'
-import type { LimitAsk, Limits, Taken } from './limits.ts'
+import { type LimitAsk, type Limits, meterOf, type Taken } from './limits.ts'
 import type { Parties } from './parties.ts'
 import { type Budget, boundAt, type Holder } from './terms.ts'
 
@@ -535,6 +535,37 @@ const descriptors: Readonly<Record<Holder['scope'], string>> = {
   tag: 'tag',
 }
 
+const kept = new WeakMap<Holder, readonly LimitAsk[]>()
+
+/** The limits of a holder that are the same for every request; the amount of tokens is put in for each. */
+function ownLimits(holder: Holder): readonly LimitAsk[] {
+  const before = kept.get(holder)
+  if (before) return before
+  const { terms, account, scope, name } = holder
+  const asks: LimitAsk[] = []
+  const add = (kind: LimitAsk['kind'], limit: number | undefined, windowMs: number): void => {
+    if (limit === undefined) return
+    const descriptor = descriptors[scope]
+    const ask: LimitAsk = { id: account, kind, limit, amount: 1, windowMs, descriptor, name }
+    meterOf(ask)
+    headersFor(ask)
+    asks.push(ask)
+  }
+  add('requests', terms.rpm, minute)
+  add('tokens', terms.tpm, minute)
+  add('tokens', terms.tpd, day)
+  add('max_parallel_requests', terms.parallel, minute)
+  kept.set(holder, asks)
+  return asks
+}
+
+const headersFor = (ask: LimitAsk): NonNullable<LimitAsk['headers']> =>
+  (ask.headers ??= {
+    limit: `x-ratelimit-${ask.descriptor}-limit-${ask.kind}`,
+    left: `x-ratelimit-${ask.descriptor}-remaining-${ask.kind}`,
+    bound: String(ask.limit),
+  })
+
 function limitsOf(
   holders: readonly Holder[],
   { group, asked, worst }: Entering,
@@ -543,48 +574,10 @@ function limitsOf(
   const asks: LimitAsk[] = []
   let tokens: number | undefined
   const estimate = (): number => (tokens ??= Math.ceil(worst.input() / 4) + (worst.output() ?? 0))
-  for (const { terms, account, scope, name } of holders) {
-    const descriptor = descriptors[scope]
-    if (terms.rpm !== undefined)
-      asks.push({
-        id: account,
-        kind: 'requests',
-        limit: terms.rpm,
-        amount: 1,
-        windowMs: minute,
-        descriptor,
-        name,
-      })
-    if (terms.tpm !== undefined)
-      asks.push({
-        id: account,
-        kind: 'tokens',
-        limit: terms.tpm,
-        amount: estimate(),
-        windowMs: minute,
-        descriptor,
-        name,
-      })
-    if (terms.tpd !== undefined)
-      asks.push({
-        id: account,
-        kind: 'tokens',
-        limit: terms.tpd,
-        amount: estimate(),
-        windowMs: day,
-        descriptor,
-        name,
-      })
-    if (terms.parallel !== undefined)
-      asks.push({
-        id: account,
-        kind: 'max_parallel_requests',
-        limit: terms.parallel,
-        amount: 1,
-        windowMs: minute,
-        descriptor,
-        name,
-      })
+  for (const holder of holders) {
+    const { terms, account, scope } = holder
+    for (const ask of ownLimits(holder))
+      asks.push(ask.kind === 'tokens' ? { ...ask, amount: estimate() } : ask)
     const modelRpm = terms.modelRpm.get(group) ?? terms.modelRpm.get(asked)
     if (modelRpm !== undefined)
       asks.push({
@@ -627,8 +620,9 @@ function headersOf(taken: Taken, caller: Caller): Readonly<Record<string, string
   const headers: Record<string, string> = {}
   for (const { ask, left } of taken.left) {
     if (ask.windowMs === day) continue
-    headers[`x-ratelimit-${ask.descriptor}-limit-${ask.kind}`] = String(ask.limit)
-    headers[`x-ratelimit-${ask.descriptor}-remaining-${ask.kind}`] = String(left)
+    const names = headersFor(ask)
+    headers[names.limit] = names.bound
+    headers[names.left] = String(left)
   }
   const own = caller.grant.holders.find(({ scope }) => scope === 'key')?.terms
   if (own?.rpm !== undefined) headers['x-litellm-key-rpm-limit'] = String(own.rpm)

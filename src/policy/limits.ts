@@ -18,6 +18,10 @@ export type LimitAsk = {
   /** As headers and refusals name whose it is: `api_key`, `team`, `model_per_key`. */
   descriptor: string
   name: string
+  /** What it is counted under: worked out once, for asks that are used again. */
+  meter?: string
+  /** Names of the headers that tell it, likewise. */
+  headers?: { limit: string; left: string; bound: string }
 }
 
 export type Taken = {
@@ -59,16 +63,17 @@ export function createLimits(store: Store | undefined, now: () => number): Limit
   /** Slots that are free, which the database has not heard. */
   let unsaid: Correction[] = []
 
-  const idOf = ({ id, kind, windowMs }: LimitAsk): string =>
-    kind === 'max_parallel_requests' ? `${id}${parallelSuffix}` : `${id}#${kind}#${windowMs / 1000}`
+  const idOf = meterOf
 
   function windowOf(ask: LimitAsk): Window {
     const id = idOf(ask)
     const slotMs = ask.windowMs / slotsOfWindow
     let window = windows.get(id)
     // The one not asked for the longest is the first to go, once it comes to that.
-    if (window && windows.size > metersMax / 2) windows.delete(id)
-    else if (!window) {
+    if (window && windows.size > metersMax / 2) {
+      windows.delete(id)
+      windows.set(id, window)
+    } else if (!window) {
       if (windows.size >= metersMax) forgetIdle()
       window = {
         slotMs,
@@ -76,8 +81,8 @@ export function createLimits(store: Store | undefined, now: () => number): Limit
         counts: new Float64Array(slotsOfWindow + 1),
         used: 0,
       }
+      windows.set(id, window)
     }
-    windows.set(id, window)
     slide(window, slotOf(slotMs, now()))
     return window
   }
@@ -385,6 +390,13 @@ const dayMs = 86_400_000
 const parallelSuffix = '#parallel'
 const inMemory = ({ kind, windowMs }: LimitAsk): boolean =>
   kind === 'max_parallel_requests' || windowMs <= minuteMs
+
+/** What an ask is counted under. */
+export const meterOf = (ask: LimitAsk): string =>
+  (ask.meter ??=
+    ask.kind === 'max_parallel_requests'
+      ? `${ask.id}${parallelSuffix}`
+      : `${ask.id}#${ask.kind}#${ask.windowMs / 1000}`)
 
 const slotOf = (slotMs: number, at: number): number => Math.floor(at / slotMs)
 
