@@ -27,61 +27,70 @@ function open(call: DialCall, settings: Settings, proxy: ProxyServer | undefined
   if (signal.aborted) return Promise.reject(canceled(signal))
   const { promise, resolve, reject } = Promise.withResolvers<Dialed>()
   const target = new URL(url)
+  let stopConnecting = () => {}
   const peer = new WebSocket(url.replace(/^http/i, 'ws'), {
     headers: { ...headers },
     maxPayload: messageBytes,
     perMessageDeflate: false,
     followRedirects: false,
-    handshakeTimeout: connectMs,
     createConnection: ((_: unknown, done: Opened) => {
-      connect(target, settings, proxy, done)
+      stopConnecting = connect(target, settings, proxy, done)
     }) as never, // Node takes a callback here; the type knows only the socket as an answer.
   })
-  const leave = (): void => {
-    reject(canceled(signal))
+  function giveUp(error: GatewayError): void {
+    reject(error)
+    if (peer.readyState === WebSocket.CONNECTING) stopConnecting()
     peer.terminate()
   }
+  const leave = (): void => giveUp(canceled(signal))
   signal.addEventListener('abort', leave, { once: true })
-  peer.once('close', () => signal.removeEventListener('abort', leave))
+  // The package's own timer watches a socket that it has opened itself.
+  const timer = setTimeout(() => giveUp(tooLate()), connectMs)
+  peer.once('close', () => {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', leave)
+  })
   peer.once('unexpected-response', (_request, answer) => {
     const give = (bytes: Uint8Array): void => {
+      clearTimeout(timer)
       resolve({ type: 'refused', reply: replyOf(answer, bytes) })
       peer.terminate()
     }
     firstBytes(answer).then(give, () => give(new Uint8Array(0)))
   })
   // Where the handshake is over, the line hears of it by `close`.
-  peer.on('error', (cause) => reject(meaningOf(cause)))
+  peer.on('error', (cause) => reject(connectionError(cause, false)))
   const line = lineOf(peer)
-  peer.once('open', () => resolve({ type: 'open', line }))
+  peer.once('open', () => {
+    clearTimeout(timer)
+    resolve({ type: 'open', line })
+  })
   return promise
 }
 
 type Opened = (...outcome: [null, Socket] | [Error, null]) => void
 
-/** A proxy that only passes on requests is of no use for what comes after one: it is asked for a way through. */
+/**
+ * Calling the answer ends the attempt. A proxy that only passes on requests is of no use for what comes after one: it is
+ * asked for a way through.
+ */
 function connect(
   target: URL,
   settings: Settings,
   proxy: ProxyServer | undefined,
   done: Opened,
-): void {
+): () => void {
   const route = routeTo(target, proxy, settings)
-  if (!proxy || route.secure) return void openSocket(route, undefined, done)
+  if (!proxy || route.secure) return openSocket(route, undefined, done)
   const host = isIP(route.host) === 6 ? `[${route.host}]` : route.host
-  openTunnel(proxy, `${host}:${route.port}`, settings.tls, (error, socket) => {
+  return openTunnel(proxy, `${host}:${route.port}`, settings.tls, (error, socket) => {
     if (error || !socket) done(error ?? new Error('no socket'), null)
     else done(null, socket)
   })
 }
 
-function meaningOf(cause: Error): GatewayError {
-  return /handshake has timed out/.test(cause.message)
-    ? new GatewayError('timeout', 'Connection timed out: no answer to the WebSocket handshake', {
-        cause,
-      })
-    : connectionError(cause, false)
-}
+const tooLate = (): GatewayError =>
+  new GatewayError('timeout', 'Connection timed out: the provider did not answer the handshake')
 
 /** Its messages wait here for the one who reads them, one at most: then they wait in the network. */
 function lineOf(peer: WebSocket): SocketLine {

@@ -65,6 +65,14 @@ export const seconds = numeric(
   `seconds, 0 to ${secondsMax}`,
   (value) => value >= 0 && value <= secondsMax,
 )
+/** How long something lasts or stays, in LiteLLM's words for it. */
+export const duration = z
+  .union([z.string(), z.number()], says('a duration, for example 30d, 12h or 90s'))
+  .transform((said) => (typeof said === 'number' ? `${said}s` : said.trim()))
+  .refine(
+    (said) => /^[1-9]\d{0,8}(s|m|h|d|w)$|^1mo$/.test(said),
+    'expected a duration, for example 30d, 12h or 90s',
+  )
 export const secondsByName = z.record(z.string(), seconds, says('a map of names to seconds'))
 
 /** Most prices are dollars for one unit; a few are tables of them. */

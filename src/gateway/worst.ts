@@ -133,15 +133,16 @@ const plain: Kinds = { audio: false, images: false, longCache: false, searches: 
 
 function lookAt(said: Inbound): Seen {
   const raw = rawOf(said)
-  // To look through more takes longer than a turn of the loop should; whose bytes are so many is not small anyway.
-  if (said.bytes.length > lookedAtMax)
+  // A megabyte is looked through in a millisecond; whose bytes are more is not small anyway.
+  const body =
+    said.bytes.length > lookedAtMax ? undefined : (said.glance?.text ?? latin1(said.bytes))
+  if (body === undefined || disguised.test(body))
     return {
       images: imagesMax,
       unseen: true,
       kinds: { audio: true, images: true, longCache: true, searches: searchesMax, raw },
     }
-  const body = said.glance?.text ?? latin1(said.bytes)
-  const odd = named.test(body) && namesUnseen(said)
+  const odd = namesUnseen(said, body)
   return {
     images: pictured.test(body) ? countImages(body) : 0,
     unseen: odd,
@@ -158,16 +159,17 @@ function lookAt(said: Inbound): Seen {
   }
 }
 const lookedAtMax = 2_000_000
+/** No encoder escapes a plain letter, unless a word is to be hidden. */
+const disguised = /\\u00[4-7]/
 const imagesMax = 20
 const searchesMax = 10
-const rich = /audio|image|"1h"/i
-const pictured = /"http|data:image|base64|inline_?data/i
+const rich = /[aA](?:udio|UDIO)|[iI](?:mage|MAGE)|"1h"/
+/** Addresses, and pictures in the body itself. */
+const pictured = /"(?:https?:|data:image|base64"|inline_?[dD]ata")/
 
-/** Addresses and inline data that a provider may turn into tokens. */
 function countImages(body: string): number {
   let count = 0
-  for (const _ of body.matchAll(/"https?:|data:image|"base64"|"inline_?data"/gi))
-    if (++count >= 100) break
+  for (const _ of body.matchAll(new RegExp(pictured, 'g'))) if (++count >= 100) break
   return count
 }
 
@@ -180,19 +182,26 @@ function rawOf(said: Inbound): JsonObject | undefined {
   }
 }
 
-/** Words without which nothing below can be there. */
-const named =
-  /"(?:previous_response_id|conversation|prompt|cached_?content|container|mcp_servers|extra_body|web_search_options|search_parameters|plugins|tools|file_?[a-z]+|document|input_file|input_video|video_url)"|application\/pdf|video\//i
-
 /** Does it name what the gateway cannot see: what the provider keeps, what it reads by itself, pages of a document? */
-function namesUnseen(said: Inbound): boolean {
+function namesUnseen(said: Inbound, body: string): boolean {
   for (const name of elsewhere) if (said.has(name) && isSome(said.field(name))) return true
-  if (said.has('prompt') && isObject(said.field('prompt'))) return true
-  if (said.has('tools') && list(said.field('tools')).some(isTheirs)) return true
+  if (said.wire.id === 'openai-responses' && isObject(said.field('prompt'))) return true
+  // Long lists of tools and long conversations are only parsed where there is something to find.
+  if (said.has('tools')) {
+    const span = said.glance?.keys.get('tools')
+    const tools = span ? body.slice(span.valueStart, span.valueEnd) : body
+    if (oddTool.test(tools) && list(said.field('tools')).some(isTheirs)) return true
+  }
+  if (!documented.test(body)) return false
   for (const name of ['messages', 'input', 'contents', 'system', 'instructions'])
     if (said.has(name) && holdsDocument(said.field(name), 12)) return true
   return false
 }
+const documented =
+  /"(?:file_?[a-z]+|file|document|input_file|input_video|video_url|container_upload)"|application\/pdf|"video\//i
+/** A type that is neither a client's tool nor a word of a schema; a field by which Google names its own. */
+const oddTool =
+  /"type"\s*:\s*"(?!(?:function|custom|object|string|array|number|integer|boolean|null)")|"(?:google|url|code|file|enterprise|computer)_?[a-z]+"\s*:\s*\{/i
 const elsewhere = [
   'previous_response_id',
   'conversation',

@@ -34,6 +34,8 @@ export type Books = {
   refuseWhenFull(): void
   /** Processes that serve on this database, this one included. */
   nodes(): number
+  /** Of all processes the one that does what needs doing once: clearing away. */
+  leads(): boolean
   /** Writes what waits, gives back what is held, and closes the database. */
   close(): Promise<void>
 }
@@ -435,6 +437,7 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
       )
     },
     nodes: nodes.count,
+    leads: nodes.leads,
     async close() {
       for (const timer of timers) clearInterval(timer)
       purses.giveBackAll()

@@ -13,6 +13,8 @@ export type Nodes = {
   /** How many are alive, this one included. */
   count(): number
   others(): readonly string[]
+  /** The one that has been there longest. */
+  leads(): boolean
   /** It has been alive within the last seconds. */
   lives(node: string): boolean
   /** Not heard of for so long that it has stopped using its leases. */
@@ -56,6 +58,7 @@ export async function createNodes(options: NodesOptions): Promise<Nodes> {
   const watched = new Map<string, Watched>()
   let alive: string[] = []
   let self = 0
+  let eldest = 0
   let lookedAt = mono()
   let last = 0
 
@@ -104,6 +107,7 @@ export async function createNodes(options: NodesOptions): Promise<Nodes> {
     const own = rows.find(({ id }) => id === node)
     self = Number(own?.seq ?? self)
     const numbers = rows.filter(({ id }) => alive.includes(id)).map(({ seq }) => Number(seq))
+    eldest = Math.min(self, ...numbers)
     await options.onLook([...numbers, self], self)
     const newest = Math.max(0, ...rows.map(({ seq }) => Number(seq)))
     if (own && Number(own.seen) < newest)
@@ -153,6 +157,7 @@ export async function createNodes(options: NodesOptions): Promise<Nodes> {
     },
     count: () => alive.length + 1,
     others: () => alive,
+    leads: () => eldest === self,
     lives,
     lapsed: () =>
       [...watched].flatMap(([id, { sameSince }]) =>

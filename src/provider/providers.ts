@@ -455,8 +455,11 @@ export const providers = {
     errorName: 'Assemblyai',
     wire: 'openai-chat',
     baseUrl: 'https://llm-gateway.assemblyai.com/v1',
-    auth: { bearer: ['ASSEMBLYAI_API_KEY'] },
-    operations: ['chat'],
+    // The bare key (assemblyai.com/docs/api-reference/overview, 2026-11).
+    auth: { header: 'authorization', env: ['ASSEMBLYAI_API_KEY'] },
+    operations: ['chat', 'transcription'],
+    also: { transcription: 'assemblyai' },
+    docs: 'https://www.assemblyai.com/docs/api-reference/overview',
   },
   // `scheme: azure-ai`: header api-key on hosts of Azure (services.ai, openai, cognitiveservices), else Bearer. LiteLLM
   // calls /models/chat/completions below a services.ai.azure.com host, /chat/completions elsewhere.
@@ -966,8 +969,15 @@ export const providers = {
       'files',
       'passthrough',
       'image_edit',
+      'transcription',
     ],
-    also: { embeddings: 'gemini', image: 'google', image_edit: 'google', speech: 'gemini' },
+    also: {
+      embeddings: 'gemini',
+      image: 'google',
+      image_edit: 'google',
+      speech: 'gemini',
+      transcription: 'gemini',
+    },
     docs: 'https://ai.google.dev/api/generate-content',
   },
   gigachat: {
@@ -1798,9 +1808,13 @@ export const providers = {
       'image',
       'image_edit',
       'speech',
+      'transcription',
       'rerank',
+      'ocr',
     ],
     also: {
+      transcription: 'gemini',
+      ocr: 'vertex',
       embeddings: 'vertex',
       image: 'google',
       image_edit: 'google',
@@ -1973,6 +1987,47 @@ export const providers = {
     auth: { bearer: ['INFINITY_API_KEY'], optional: true },
     operations: ['embeddings', 'rerank'],
     docs: 'https://github.com/michaelfeil/infinity',
+  },
+  // A resource with a name of its own has its voices below /tts (learn.microsoft.com, 2026-11).
+  azure_speech: {
+    name: 'Azure Speech',
+    errorName: 'Azure_speech',
+    wire: 'openai-chat',
+    baseUrlEnv: ['AZURE_SPEECH_API_BASE'],
+    auth: { header: 'ocp-apim-subscription-key', env: ['AZURE_SPEECH_API_KEY'] },
+    addresses: [
+      {
+        match: '^https://([a-z0-9]+)\\.api\\.cognitive\\.microsoft\\.com/?$',
+        to: 'https://$1.tts.speech.microsoft.com',
+      },
+      { match: '^(https://[\\w-]+\\.cognitiveservices\\.azure\\.com)/?$', to: '$1/tts' },
+    ],
+    operations: ['speech'],
+    also: { speech: 'azure-speech' },
+    docs: 'https://learn.microsoft.com/azure/ai-services/speech-service/rest-text-to-speech',
+  },
+  aws_polly: {
+    name: 'Amazon Polly',
+    errorName: 'Aws_polly',
+    wire: 'openai-chat',
+    baseUrl:
+      'https://polly.{AWS_REGION_NAME|AWS_REGION|AWS_DEFAULT_REGION=us-east-1}.amazonaws.com',
+    auth: { scheme: 'aws-polly', env: awsNames },
+    operations: ['speech'],
+    also: { speech: 'polly' },
+    docs: 'https://docs.aws.amazon.com/polly/latest/dg/API_SynthesizeSpeech.html',
+  },
+  runwayml: {
+    name: 'Runway',
+    errorName: 'Runwayml',
+    wire: 'openai-chat',
+    baseUrl: 'https://api.dev.runwayml.com/v1',
+    baseUrlEnv: ['RUNWAYML_API_BASE'],
+    auth: { bearer: ['RUNWAYML_API_SECRET', 'RUNWAYML_API_KEY'] },
+    headers: { 'x-runway-version': '2024-11-06' },
+    operations: ['image', 'image_edit'],
+    also: { image: 'runway', image_edit: 'runway' },
+    docs: 'https://docs.dev.runwayml.com/api/',
   },
   deepgram: {
     name: 'Deepgram',

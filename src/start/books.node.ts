@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.ts'
 import type { Rooms } from '../gateway/rooms.ts'
 import { type Json, number, object, text } from '../json/json.ts'
 import { type Books, createBooks } from '../ledger/books.ts'
+import { type ClearingOptions, startClearing } from '../ledger/clearing.ts'
 import { findDead, journalFolder, openJournal } from '../ledger/journal.node.ts'
 import { createAccess } from '../policy/access.ts'
 import { type AdmitSettings, createAdmit } from '../policy/admit.ts'
@@ -13,6 +14,7 @@ import { createLimits } from '../policy/limits.ts'
 import { createParties } from '../policy/parties.ts'
 import type { Budget } from '../policy/terms.ts'
 import { accountOf } from '../store/accounts.ts'
+import { durationMs } from '../store/durations.ts'
 import { migrate } from '../store/migrate.ts'
 import { createSealer } from '../store/seal.node.ts'
 import { createStore } from '../store/store.ts'
@@ -41,6 +43,7 @@ export type OpenBooks = {
 export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
   const { config, settings, dataDir, masterKey, log } = options
   const db = await openDb(options)
+  let opened: Books | undefined
   try {
     await migrate(db)
     const secret = settings.saltKey ?? masterKey ?? (await secretFile(dataDir, db.dialect))
@@ -57,7 +60,7 @@ export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
       }),
     }
     const limits = createLimits(store, Date.now)
-    const books = await createBooks({
+    const books = (opened = await createBooks({
       store,
       journal: openJournal(folder, store.node),
       host: hostname(),
@@ -66,10 +69,17 @@ export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
       log,
       findDead: () => findDead(folder, store.node),
       onNodes: (alive, self) => limits.setNodes(alive, self),
-    })
+    }))
     const parties = await createParties(store, config.settings.max_end_user_budget_id)
+    const stopClearing = startClearing({ books, log, ...clearingOf(config) })
     return {
-      books,
+      books: {
+        ...books,
+        close: () => {
+          stopClearing()
+          return books.close()
+        },
+      },
       grants: createGrants(store, {
         now: Date.now,
         userBudgetOnTeamKeys: config.general.apply_user_budget_to_team_keys === true,
@@ -84,8 +94,29 @@ export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
       }),
     }
   } catch (cause) {
-    await db.close().catch(() => {})
+    await (opened ?? db).close().catch(() => {})
     throw cause
+  }
+}
+
+/** How long rows, prompts and answers stay, and how often that is looked at. */
+function clearingOf({
+  general,
+}: Config): Pick<ClearingOptions, 'terms' | 'everyMs' | 'stepRows' | 'steps'> {
+  const ms = (said: string | undefined): number | undefined =>
+    said === undefined ? undefined : durationMs(said)
+  const bytes = (mega: number | undefined): number | undefined =>
+    mega === undefined ? undefined : mega * 1024 * 1024
+  return {
+    terms: {
+      rowsMs: ms(general.maximum_spend_logs_retention_period),
+      rowsBytes: bytes(general.maximum_spend_logs_size_mb),
+      payloadsMs: ms(general.prompt_retention_period),
+      payloadsBytes: bytes(general.prompt_size_mb),
+    },
+    everyMs: ms(general.maximum_spend_logs_retention_interval) ?? 86_400_000,
+    stepRows: general.maximum_spend_logs_cleanup_batch_size ?? 1000,
+    steps: general.maximum_spend_logs_cleanup_max_batches ?? 500,
   }
 }
 

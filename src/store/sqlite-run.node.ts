@@ -45,9 +45,17 @@ export function openConnection(
   }
 }
 
-/** Who may read what was spent, and hashes of keys: nobody else on this machine. Files beside it take its rights. */
+/**
+ * Who may read what was spent, and hashes of keys: nobody else on this machine. Files beside it take its rights. One that
+ * is there must not be opened here: closing it would drop the locks of every connection of this process
+ * (https://www.sqlite.org/howtocorrupt.html, 2.2).
+ */
 function keepPrivate(path: string): void {
-  closeSync(openSync(path, 'a', 0o600))
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch {
+    // It is there, or SQLite says better what is wrong.
+  }
   for (const file of [path, `${path}-wal`, `${path}-shm`])
     try {
       if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600)

@@ -33,7 +33,13 @@ export function createAzureAiScheme(deps: AuthDeps, options: AzureSchemeOptions 
     open: (row) =>
       open(row, {
         keys: ['AZURE_AI_API_KEY', 'AZURE_OPENAI_API_KEY', 'AZURE_API_KEY'],
-        header: (url) => (isAzureHost(url) ? 'api-key' : 'authorization'),
+        // Document Intelligence knows the key by its older name only (learn.microsoft.com, 2026-11).
+        header: (url) =>
+          !isAzureHost(url)
+            ? 'authorization'
+            : /\/documentintelligence\//.test(url)
+              ? 'ocp-apim-subscription-key'
+              : 'api-key',
         identity: createIdentity(row, cache, deps, options),
         deps,
       }),
@@ -50,7 +56,7 @@ export function azureBearer(deps: AuthDeps, scope: string): ReturnType<AuthSchem
 
 type Opening = {
   keys: readonly string[]
-  header: (url: string) => 'api-key' | 'authorization'
+  header: (url: string) => 'api-key' | 'ocp-apim-subscription-key' | 'authorization'
   identity: () => ReturnType<AuthScheme['open']> | undefined
   deps: AuthDeps
 }
@@ -80,8 +86,8 @@ function keyed(key: string, header: Opening['header']): ReturnType<AuthScheme['o
   return {
     secrets: secretsOf(key),
     authorize({ url, headers }) {
-      if (header(url) === 'api-key') headers['api-key'] = key
-      else headers['authorization'] = `Bearer ${key}`
+      const name = header(url)
+      headers[name] = name === 'authorization' ? `Bearer ${key}` : key
     },
   }
 }

@@ -7,4 +7,5 @@ export const createSchemes = (deps: AwsDeps): Readonly<Record<string, AuthScheme
   ...createTokenSchemes(deps),
   aws: awsScheme(deps, 'bedrock'),
   'aws-sagemaker': awsScheme(deps, 'sagemaker'),
+  'aws-polly': awsScheme(deps, 'polly'),
 })

@@ -211,6 +211,110 @@ describe('transcription', () => {
     deepEqual(dropped, ['prompt'])
   })
 
+  test('AssemblyAI: an upload, a job, and a look until it is done', () => {
+    const said = {
+      id: 'j/1',
+      status: 'completed',
+      text: 'Hello there.',
+      audio_duration: 3,
+      language_code: 'en',
+      words: [{ text: 'Hello', start: 100, end: 500, speaker: 'A' }],
+      error: null,
+    }
+    const { sent, bodies, json, told, dropped } = converse(
+      transcription,
+      'assemblyai',
+      targetOf('assemblyai', 'universal-3-pro'),
+      { model: 'public', response_format: 'diarized_json', temperature: 0 },
+      [
+        [answered({ upload_url: 'https://cdn/up' })],
+        [answered({ id: 'j/1', status: 'queued', error: null })],
+        [answered({ id: 'j/1', status: 'processing' })],
+        [answered(said)],
+      ],
+      { upload },
+    )
+    deepEqual(
+      sent.map(({ path, home, root, afterMs }) => [path, home, root, afterMs]),
+      [
+        ['/v2/upload', 'https://api.assemblyai.com/v2/upload', true, undefined],
+        ['/v2/transcript', 'https://api.assemblyai.com/v2/transcript', true, undefined],
+        ['/v2/transcript/j%2F1', 'https://api.assemblyai.com/v2/transcript/j%2F1', true, 1000],
+        ['/v2/transcript/j%2F1', 'https://api.assemblyai.com/v2/transcript/j%2F1', true, 1000],
+      ],
+    )
+    deepEqual(bodies[1], {
+      audio_url: 'https://cdn/up',
+      speech_models: ['universal-3-pro'],
+      language_detection: true,
+      speaker_labels: true,
+    })
+    deepEqual(json['words'], [{ word: 'Hello', start: 0.1, end: 0.5, speaker: 'A' }])
+    equal(told.units?.seconds, 3)
+    deepEqual(dropped, ['temperature'])
+    throws(
+      () =>
+        converse(
+          transcription,
+          'assemblyai',
+          targetOf('assemblyai', 'best'),
+          {},
+          [
+            [answered({ upload_url: 'u' })],
+            [answered({ id: 'j', status: 'queued' })],
+            [answered({ id: 'j', status: 'error', error: 'no speech' })],
+          ],
+          { upload },
+        ),
+      { kind: 'bad_request', message: 'no speech' },
+    )
+  })
+
+  test('Gemini is asked for the words, and tells tokens', () => {
+    const { sent, bodies, json, told, dropped } = converse(
+      transcription,
+      'gemini',
+      targetOf('gemini', 'gemini-2.5-flash'),
+      { model: 'public', language: 'de', prompt: 'Müller', timestamp_granularities: ['word'] },
+      [
+        [
+          answered({
+            candidates: [
+              { content: { parts: [{ text: 'hm', thought: true }, { text: ' Guten Tag. ' }] } },
+            ],
+            usageMetadata: {
+              promptTokenCount: 80,
+              candidatesTokenCount: 4,
+              promptTokensDetails: [{ modality: 'AUDIO', tokenCount: 64 }],
+            },
+          }),
+        ],
+      ],
+      { upload: { ...upload, file: () => ({ name: 'a.mp3', mime: '', bytes: toUtf8('abc') }) } },
+    )
+    equal(sent[0]?.path, '/models/gemini-2.5-flash:generateContent')
+    const body = bodies[0] as { contents: { parts: JsonObject[] }[] }
+    const [sound, words] = body.contents[0]?.parts ?? []
+    deepEqual(sound, { inlineData: { mimeType: 'audio/mp3', data: btoa('abc') } })
+    ok(/word for word.*language is de.*Müller/.test(String(words?.['text'])))
+    equal(json['text'], 'Guten Tag.')
+    deepEqual([told.usage?.input, told.usage?.inputAudio, told.usage?.output], [16, 64, 4])
+    deepEqual(dropped, ['timestamp_granularities'])
+    ok(transcription.reads('gemini') && !transcription.reads('deepgram'))
+    throws(
+      () =>
+        converse(
+          transcription,
+          'gemini',
+          targetOf('gemini', 'g'),
+          {},
+          [[answered({ candidates: [{ finishReason: 'SAFETY' }] })]],
+          { upload },
+        ),
+      { kind: 'bad_gateway', message: /SAFETY/ },
+    )
+  })
+
   const formats: [format: string, mime: string, text: RegExp][] = [
     ['text', 'text/plain; charset=utf-8', /^Hello there\.\n$/],
     ['srt', 'text/plain; charset=utf-8', /^1\n00:00:00,100 --> 00:00:01,000\nHello there\.\n/],

@@ -139,7 +139,7 @@ const sagemaker: EmbeddingWire = {
       })).bytes,
     )
     const told = object(value)
-    const items = list(told['data']).map((item) => object(item)['embedding'])
+    const items = list(told['data']).map((item) => object(item)['embedding'] ?? null)
     return {
       vectors: vectorsIn(
         Array.isArray(value) ? value : (told['embedding'] ?? told['embeddings'] ?? items),

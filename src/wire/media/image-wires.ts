@@ -514,7 +514,83 @@ const openrouter: ImageWire = {
   },
 }
 
-export const imageWires = { google, bedrock, stability, fal, bfl, dashscope, openrouter } as const
+/** Runway: a task, and a look at it until it is done; its sizes are `width:height` (docs.dev.runwayml.com, 2026-11). */
+const runway: ImageWire = {
+  decodeError: decodeOpenai,
+  *exchange(request, { model }, lacks) {
+    lacking(request, lacks, ['quality', 'style', 'background', 'output_format', 'user'])
+    const { prompt, n, size, images, mask, base64, extras } = request
+    if (mask) lacks('mask')
+    if (base64) lacks('response_format')
+    const { ratio, referenceImages, ...others } = extras
+    const tasks = yield Array.from({ length: n }, () => ({
+      path: '/text_to_image',
+      body: jsonBody({
+        model,
+        promptText: prompt,
+        ratio: ratio ?? ratioOf(size ?? { width: 1920, height: 1080 }, runwaySizes),
+        ...(images.length > 0 && {
+          referenceImages: images.map((file) => ({ uri: dataUrl(file) })),
+        }),
+        ...(referenceImages !== undefined && { referenceImages }),
+        ...others,
+      }),
+    }))
+    const waiting = Array.from({ length: n }, (_, at) =>
+      step(text(readJson(expected(tasks[at]))['id']) ?? ''),
+    )
+    const made: MadeImage[] = []
+    for (let looks = 0; waiting.length > 0; looks++) {
+      if (looks === looksMax)
+        throw new GatewayError('timeout', 'the picture was not ready in five minutes')
+      // It asks to be looked at no more often than every five seconds, and is seldom done in two.
+      const answers = yield waiting.map((id) => ({
+        method: 'GET' as const,
+        path: `/tasks/${id}`,
+        afterMs: looks === 0 ? 2000 : 5000,
+      }))
+      const still: string[] = []
+      for (const [at, id] of waiting.entries()) {
+        const told = readJson(expected(answers[at]))
+        const status = text(told['status']) ?? ''
+        const code = text(told['failureCode']) ?? ''
+        if (status === 'SUCCEEDED') made.push(...madeIn(told['output'], 'url'))
+        else if (/^(PENDING|THROTTLED|RUNNING)$/.test(status)) still.push(id)
+        else if (/SAFETY|MODERATION/.test(code)) throw moderated(code)
+        else
+          throw new GatewayError(
+            'bad_gateway',
+            `the provider's task ended as ${status.slice(0, 100)}: ${(text(told['failure']) ?? code).slice(0, 300)}`,
+          )
+      }
+      waiting.splice(0, waiting.length, ...still)
+    }
+    return result(made)
+  },
+}
+const runwaySizes = [
+  '1920:1080',
+  '1080:1920',
+  '1024:1024',
+  '1360:768',
+  '1080:1080',
+  '1168:880',
+  '1440:1080',
+  '1080:1440',
+  '1808:768',
+  '2112:912',
+]
+
+export const imageWires = {
+  google,
+  bedrock,
+  stability,
+  fal,
+  bfl,
+  dashscope,
+  openrouter,
+  runway,
+} as const
 
 /** Pictures of a JSON answer of a provider's, whatever they are called. */
 const madeIn = (values: Json | undefined, key: string): MadeImage[] =>

@@ -300,3 +300,45 @@ describe('no picture', () => {
       })
     })
 })
+
+describe('Runway', () => {
+  const draw = (body: JsonObject, ...rounds: Answered[][]) =>
+    converse(
+      imageGeneration,
+      'runway',
+      targetOf('runwayml', 'gen4_image'),
+      { model: 'public', prompt: 'A cat', ...body },
+      rounds,
+    )
+
+  test('a task, and a look until it is done', () => {
+    const { sent, bodies, json, told } = draw(
+      { n: 2, size: '1024x1792', seed: 5 },
+      [answered({ id: 'a' }), answered({ id: 'b/c' })],
+      [answered({ status: 'SUCCEEDED', output: ['https://x/1'] }), answered({ status: 'RUNNING' })],
+      [answered({ status: 'SUCCEEDED', output: ['https://x/2'] })],
+    )
+    deepEqual(
+      sent.map(({ path }) => path),
+      ['/text_to_image', '/text_to_image', '/tasks/a', '/tasks/b%2Fc', '/tasks/b%2Fc'],
+    )
+    deepEqual(bodies[0], {
+      model: 'gen4_image',
+      promptText: 'A cat',
+      ratio: '1080:1920',
+      seed: 5,
+    })
+    deepEqual(json['data'], [{ url: 'https://x/1' }, { url: 'https://x/2' }])
+    equal(told.units?.images, 2)
+  })
+
+  test('one that fails says why', () => {
+    const ended = (more: JsonObject) => () =>
+      draw({}, [answered({ id: 'a' })], [answered({ status: 'FAILED', ...more })])
+    throws(ended({ failureCode: 'SAFETY.INPUT.TEXT' }), { kind: 'content_policy' })
+    throws(ended({ failure: 'no capacity', failureCode: 'INTERNAL' }), {
+      kind: 'bad_gateway',
+      message: /no capacity/,
+    })
+  })
+})

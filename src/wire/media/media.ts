@@ -13,6 +13,8 @@ import type { ErrorAnswer, Target } from '../wire.ts'
 export interface MediaWire<Request, Result> {
   exchange(request: Request, to: Target, lacks: Lacks): Exchange<Result>
   decodeError(answer: ErrorAnswer): GatewayError
+  /** A file of the request must be held whole. */
+  readonly whole?: true
 }
 
 /** Yields what is sent next, all at once, and is given the answers in the same order. Refusals end it from outside. */

@@ -173,7 +173,9 @@ export function createOperation<Request, Result extends Measured>(
     dialect: row.dialect,
     form: row.form ?? false,
     knows: (wire) => Object.hasOwn(wires, wire) || Object.hasOwn(passes, wire),
-    reads: (wire) => row.wholeForm === true && !Object.hasOwn(passes, wire),
+    reads: (wire) =>
+      (row.wholeForm === true && !Object.hasOwn(passes, wire)) ||
+      (Object.hasOwn(wires, wire) && wires[wire]?.whole === true),
     bound: row.bound,
     text: row.text,
     start(ask) {

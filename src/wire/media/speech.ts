@@ -31,6 +31,7 @@ import {
   textOf,
 } from './media.ts'
 import { createOperation, type Operation, type OperationBody } from './operation.ts'
+import { speechCloudWires } from './speech-cloud-wires.ts'
 import { usageTap } from './tap.ts'
 
 export type SpeechRequest = {
@@ -68,6 +69,7 @@ export const speech: Operation = createOperation<SpeechRequest, SpeechResult>({
     chirp: chirp(),
     minimax: minimax(),
     mistral: mistral(),
+    ...speechCloudWires,
   },
   decodeRequest,
   encodeResult: ({ mime, audio }) => ({ type: 'bytes', mime, bytes: audio }),

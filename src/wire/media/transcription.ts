@@ -34,6 +34,7 @@ import {
 } from './operation.ts'
 import { lastTime, soundMeter } from './sound.ts'
 import { usageTap } from './tap.ts'
+import { transcriptionWires } from './transcription-wires.ts'
 import type { Upload } from './upload.ts'
 
 export type TranscriptionRequest = {
@@ -83,7 +84,7 @@ export const transcription: Operation = createOperation({
   ...row,
   id: 'transcription',
   passes: { openai: passTo('/audio/transcriptions') },
-  wires: { deepgram: deepgram(), elevenlabs: elevenlabs(), xai: xai() },
+  wires: { deepgram: deepgram(), elevenlabs: elevenlabs(), xai: xai(), ...transcriptionWires },
 })
 
 /** OpenAI's `POST /v1/audio/translations`: into English. */

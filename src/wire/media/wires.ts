@@ -2,6 +2,9 @@ import type { embeddingCloudWires } from './embedding-cloud-wires.ts'
 import type { embeddingWires } from './embedding-wires.ts'
 import type { imageWires } from './image-wires.ts'
 
+import type { speechCloudWires } from './speech-cloud-wires.ts'
+import type { transcriptionWires } from './transcription-wires.ts'
+
 /** How a provider speaks what is not chat: by operation, the ways there are (see the files of the operations). */
 export type Also = {
   embeddings?:
@@ -23,12 +26,19 @@ export type Also = {
     | 'deepinfra'
     | 'watsonx'
   moderation?: 'openai'
-  ocr?: 'openai' | 'azure'
+  ocr?: 'openai' | 'azure' | 'vertex'
   image?: 'openai' | keyof typeof imageWires
   image_edit?: 'openai' | 'recraft' | keyof typeof imageWires
   image_variation?: 'openai' | keyof typeof imageWires
-  speech?: 'openai' | 'elevenlabs' | 'gemini' | 'chirp' | 'minimax' | 'mistral'
-  transcription?: 'openai' | 'deepgram' | 'elevenlabs' | 'xai'
+  speech?:
+    | 'openai'
+    | 'elevenlabs'
+    | 'gemini'
+    | 'chirp'
+    | 'minimax'
+    | 'mistral'
+    | keyof typeof speechCloudWires
+  transcription?: 'openai' | 'deepgram' | 'elevenlabs' | 'xai' | keyof typeof transcriptionWires
   files?: 'openai' | 'anthropic'
   batch?: 'openai' | 'anthropic'
   search?:
