@@ -1,5 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { notOffered } from '../src/provider/not-offered.ts'
+import {
+  notOffered,
+  operationsNotOffered,
+  sandboxesNotOffered,
+  searchNotOffered,
+} from '../src/provider/not-offered.ts'
 import { mediaWireOf } from '../src/provider/operations.ts'
 import { providers } from '../src/provider/providers.ts'
 import type { Auth, Operation, ProviderSpec } from '../src/provider/spec.ts'
@@ -38,6 +43,17 @@ export function providerDocs(served: readonly Operation[]): string {
     ...Object.entries(notOffered)
       .filter(([id]) => !Object.hasOwn(providers, id))
       .map(([id, why]) => `- \`${id}/\`: ${why}`),
+    '',
+    'Search engines that no `search_tools` may name here: ' + `${code(searchNotOffered)}.`,
+    `Sandboxes that run code: ${code(sandboxesNotOffered)}; none is offered.`,
+    '',
+    'At providers that are on offer:',
+    '',
+    ...Object.entries(operationsNotOffered).flatMap(([id, rows]) =>
+      Object.entries(rows).map(
+        ([operation, why]) => `- \`${id}/\` ${operation.replaceAll('_', ' ')}: ${why}`,
+      ),
+    ),
     '',
   ].join('\n')
 }
@@ -174,6 +190,7 @@ const served: readonly Operation[] = [
   'vector_stores',
   'video',
   'containers',
+  'assistants',
 ]
 
 if (import.meta.main) {

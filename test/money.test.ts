@@ -188,6 +188,15 @@ describe('what a request may cost is not made to look less', () => {
     ],
     ['a file', chat({ max_tokens: 5, ...say([{ type: 'file', file: { file_id: 'f' } }]) })],
     [
+      'a document in disguise',
+      {
+        path: '/v1/messages',
+        body: JSON.stringify(
+          ask('claude', { max_tokens: 5, ...say([{ type: 'document', source: {} }]) }),
+        ).replace('"document"', '"\\u0064ocument"'),
+      },
+    ],
+    [
       'film',
       gemini(
         { maxOutputTokens: 5 },

@@ -106,8 +106,10 @@ describe('a provider’s own API', () => {
     equal(provider.last().path, '/v1beta/files/abc:download?alt=media')
 
     const headers = { 'anthropic-version': '2023-06-01', 'anthropic-beta': 'files-api-2025-04-14' }
-    await gateway.get('/v1/files/file_011?beta=true', headers)
-    equal(provider.last().path, '/v1/files/file_011?beta=true')
+    for (const place of ['', '/anthropic']) {
+      await gateway.get(`${place}/v1/files/file_011?beta=true`, headers)
+      equal(provider.last().path, '/v1/files/file_011?beta=true')
+    }
     deepEqual(
       [provider.last().headers['x-api-key'], provider.last().headers['anthropic-beta']],
       ['sk-ant-credential', 'files-api-2025-04-14'],

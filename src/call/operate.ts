@@ -4,7 +4,7 @@ import { toUtf8 } from '../json/latin1.ts'
 import { stringify } from '../json/parse.ts'
 import { patch } from '../json/patch.ts'
 import { type Deployment, join } from '../provider/deployment.ts'
-import { mediaWireOf } from '../provider/operations.ts'
+import { mediaWireOf, whyNot } from '../provider/operations.ts'
 import { sentSecrets } from '../provider/secrets.ts'
 import { hide } from '../wire/hide.ts'
 import type { Inbound } from '../wire/inbound.ts'
@@ -34,12 +34,14 @@ export type OperationAnswer = {
 }
 
 /** How this deployment speaks an operation. Throws where its provider does not offer it. */
-export function wayOf({ spec }: Deployment, operation: Operation): string {
+export function wayOf({ spec, provider }: Deployment, operation: Operation): string {
   const wire = mediaWireOf(spec, operation.id)
   if (wire !== undefined && operation.knows(wire)) return wire
+  const offers = `${spec.name} does not offer ${operation.id.replaceAll('_', ' ')} here`
+  const why = whyNot(provider, operation.id)
   throw new GatewayError(
     'not_offered',
-    `${spec.name} does not offer ${operation.id.replaceAll('_', ' ')} here; docs/providers.md says who does`,
+    why === undefined ? `${offers}; docs/providers.md says who does` : `${offers}: ${why}`,
     { param: 'model' },
   )
 }

@@ -309,9 +309,9 @@ const odd: [name: string, text: string, warnings: string[]][] = [
   ],
   [
     'keys without effect: one line a section',
-    'general_settings:\n  alerting: [slack]\n  database_url: x\n  allowed_ips: [1.2.3.4]\nlitellm_settings:\n  cache: true\n',
+    'general_settings:\n  alerting: [slack]\n  plugins: [x]\n  password_policy_min_length: 9\nlitellm_settings:\n  cache: true\n',
     [
-      '⚠ config.yaml:2:3 general_settings: NOT ENFORCED by this build: allowed_ips; accepted, without effect in this build: alerting, database_url',
+      '⚠ config.yaml:2:3 general_settings: NOT ENFORCED by this build: password_policy_min_length; accepted, without effect in this build: alerting, plugins',
       '⚠ config.yaml:6:3 litellm_settings: accepted, without effect in this build: cache',
     ],
   ],

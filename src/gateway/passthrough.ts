@@ -305,9 +305,14 @@ export const nativeFileRoutes: readonly Route[] = (
   }),
 )
 
-/** The same path at a provider. */
-export const passTo = (visit: Visit, provider: string, dialect: Wire): Promise<Outgoing> =>
-  servePassthrough(visit, () => providerTarget(visit, undefined, provider), dialect)
+/** The same path at a provider, without the first step where that names it. */
+export const passTo = (
+  visit: Visit,
+  provider: string,
+  dialect: Wire,
+  prefix?: string,
+): Promise<Outgoing> =>
+  servePassthrough(visit, () => providerTarget(visit, prefix, provider), dialect)
 
 function providerTarget(
   { incoming, rooms }: Visit,

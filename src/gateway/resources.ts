@@ -79,7 +79,7 @@ export const resourceRoutes: readonly Route[] = kept.flatMap(([id, rows, model])
       summary: `${summaries[id] ?? id}: passed to the provider that keeps them`,
       run: (visit) =>
         id === 'files' && visit.incoming.header('anthropic-version') !== undefined
-          ? passTo(visit, 'anthropic', wires.anthropic)
+          ? passTo(visit, 'anthropic', wires.anthropic, visit.params['provider'])
           : serveResource(visit, id, path, model === true),
     }))
   }),

@@ -25,7 +25,7 @@ const rewriteBytes = 8 * 1024 * 1024
 /** Parties and deployments told once and then by number; past this they are told anew. */
 const toldMax = 2000
 /** A disk that is full is asked again this often. */
-const againMs = 100
+const againMs = 50
 
 /** The folder of journals within a data folder. */
 export const journalFolder = (dataDir: string): string => join(dataDir, 'journal')
@@ -85,9 +85,12 @@ export function openJournal(folder: string, node: string): Journal {
   }
   const later = (line: string): void => {
     buffered += line
-    if (writing || refusedAt > 0) return
+    if (writing) return
     writing = Promise.withResolvers()
-    setImmediate(writeBuffered)
+    // A disk that was full is asked again now and then, and answers wait for that.
+    const wait = refusedAt === 0 ? 0 : refusedAt + againMs - performance.now()
+    if (wait > 0) setTimeout(writeBuffered, wait)
+    else setImmediate(writeBuffered)
   }
 
   const nameOf = (payer: Payer): number => {

@@ -29,7 +29,9 @@ export async function takeOver(
   if (row?.taken_by) return undefined
   const flushed = Number(row?.flushed ?? 0)
   const settled = left.settled.filter(({ seq }) => seq > flushed)
-  const entries = [...settled.map(({ entry }) => entry), ...left.open.map(entryOfOpen)]
+  const written = await writtenOf(db, left.open)
+  const unfinished = left.open.filter(({ opening }) => !written.has(opening.requestId))
+  const entries = [...settled.map(({ entry }) => entry), ...unfinished.map(entryOfOpen)]
   const wordOf = await words.known(entries.flatMap(wordsOf))
   const spent = spentBy(entries)
   const leased = (
@@ -59,9 +61,34 @@ export async function takeOver(
   }
   return {
     requests: entries.length,
-    unfinished: left.open.length,
+    unfinished: unfinished.length,
     accounts: [...leased, ...spent.keys()],
   }
+}
+
+/**
+ * Of requests whose end is not in the journal, those that have a row all the same: while its disk is full, a journal is
+ * behind the database.
+ */
+async function writtenOf({ query }: Db, open: Left['open']): Promise<Set<string>> {
+  const found = new Set<string>()
+  for (let at = 0; at < open.length; at += 200) {
+    const some = open.slice(at, at + 200).map(({ opening }) => opening)
+    const ids = some.map(({ requestId }) => requestId)
+    const rows = await query
+      .selectFrom('spend_log')
+      .select(['request_id', 'call_id'])
+      // By when they began, which is indexed.
+      .where(
+        'started_at',
+        'in',
+        some.map(({ startedAt }) => startedAt),
+      )
+      .where((row) => row.or([row('call_id', 'in', ids), row('request_id', 'in', ids)]))
+      .execute()
+    for (const { request_id, call_id } of rows) found.add(call_id ?? request_id)
+  }
+  return found
 }
 
 /** As far as it had come: its input, and what had been streamed of its output. */

@@ -7,7 +7,8 @@ import { ocr } from '../wire/media/ocr.ts'
 import { rerank } from '../wire/media/rerank.ts'
 import { speech } from '../wire/media/speech.ts'
 import { transcription } from '../wire/media/transcription.ts'
-import { mediaWireOf } from './operations.ts'
+import { notOffered, operationsNotOffered } from './not-offered.ts'
+import { mediaWireOf, whyNot } from './operations.ts'
 import { providers } from './providers.ts'
 import type { ProviderSpec } from './spec.ts'
 
@@ -42,4 +43,17 @@ test('what a row does not list it does not offer', () => {
   assert.equal(mediaWireOf(providers.cohere, '__proto__'), undefined)
   assert.equal(mediaWireOf(providers.openai, 'embeddings'), 'openai')
   assert.equal(mediaWireOf(providers.hosted_vllm, 'rerank'), 'cohere')
+})
+
+test('what is said not to be offered is not', () => {
+  const table: Readonly<Record<string, ProviderSpec>> = providers
+  for (const [id, rows] of Object.entries(operationsNotOffered)) {
+    const spec = table[id] ?? assert.fail(`${id} is no provider`)
+    for (const operation of Object.keys(rows))
+      assert.equal(mediaWireOf(spec, operation), undefined, `${id}: ${operation}`)
+  }
+  for (const id of Object.keys(notOffered)) assert.ok(!Object.hasOwn(table, id), id)
+  assert.match(whyNot('vertex_ai', 'batch') ?? '', /Cloud Storage/)
+  assert.equal(whyNot('openai', 'batch'), undefined)
+  assert.equal(whyNot('__proto__', 'batch'), undefined)
 })

@@ -1,3 +1,4 @@
+import { operationsNotOffered } from './not-offered.ts'
 import type { ProviderSpec } from './spec.ts'
 
 /**
@@ -11,4 +12,15 @@ export function mediaWireOf(spec: ProviderSpec, operation: string): string | und
   const listed = spec.operations.some((one) => one === operation)
   if (!listed || spec.wire !== 'openai-chat') return undefined
   return operation === 'rerank' ? 'cohere' : 'openai'
+}
+
+/** Why it does not, where there is more to say. */
+export function whyNot(provider: string, operation: string): string | undefined {
+  const rows: Readonly<Record<string, string | undefined>> = Object.hasOwn(
+    operationsNotOffered,
+    provider,
+  )
+    ? (operationsNotOffered[provider] ?? {})
+    : {}
+  return Object.hasOwn(rows, operation) ? rows[operation] : undefined
 }

@@ -208,5 +208,5 @@ type SpendHourRow = {
   failures: number
 }
 
-/** Prompts and answers, where an operator wants them kept. */
+/** Prompts and answers, where an operator wants them kept; and what lies on the shelf (shelf.ts). */
 type PayloadRow = { request_id: string; at: number; bytes: number; data: string }

@@ -298,8 +298,28 @@ describe('transcription', () => {
     deepEqual(sound, { inlineData: { mimeType: 'audio/mp3', data: btoa('abc') } })
     ok(/word for word.*language is de.*Müller/.test(String(words?.['text'])))
     equal(json['text'], 'Guten Tag.')
+    deepEqual(json['usage'], {
+      type: 'tokens',
+      input_tokens: 80,
+      output_tokens: 4,
+      total_tokens: 84,
+      input_token_details: { audio_tokens: 64, text_tokens: 16 },
+    })
     deepEqual([told.usage?.input, told.usage?.inputAudio, told.usage?.output], [16, 64, 4])
     deepEqual(dropped, ['timestamp_granularities'])
+    const { bodies: made } = converse(
+      transcription,
+      'gemini',
+      targetOf('vertex_ai', 'gemini-3.5-transcribe'),
+      { language: 'de' },
+      [[answered({ candidates: [{ content: { parts: [{ text: 'Tag' }] } }] })]],
+      { upload },
+    )
+    const asked = made[0] as JsonObject
+    equal(JSON.stringify(asked['contents']).includes('word for word'), false)
+    deepEqual(asked['generationConfig'], {
+      audioTranscriptionConfig: { languageCodes: ['de'] },
+    })
     ok(transcription.reads('gemini') && !transcription.reads('deepgram'))
     throws(
       () =>

@@ -1,4 +1,4 @@
-import { deepEqual, throws } from 'node:assert/strict'
+import { deepEqual, equal, throws } from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { answered, converse, targetOf } from '../../../test/support/exchange.ts'
 import { type Json, type JsonObject, list, object } from '../../json/json.ts'

@@ -1,3 +1,4 @@
+import { inputTokens, outputTokens, type Usage } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { isObject, list, number, object, text } from '../../json/json.ts'
 import { decodeError as decodeGoogle } from '../gemini/errors.ts'
@@ -84,7 +85,10 @@ const assemblyai: TranscriptionWire = {
 const over: ReadonlySet<string> = new Set(['completed', 'error'])
 const looksMax = 400
 
-/** A Gemini model is asked to write down what it hears: it tells no times. */
+/**
+ * A Gemini model is asked to write down what it hears, and tells no times; one that is made for it needs no words for that
+ * (audioTranscriptionConfig; cloud.google.com/vertex-ai, 2026-11).
+ */
 const gemini: TranscriptionWire = {
   decodeError: decodeGoogle,
   whole: true,
@@ -93,11 +97,20 @@ const gemini: TranscriptionWire = {
     if (words) lacks('timestamp_granularities')
     if (format !== 'json' && format !== 'text') lacks('response_format')
     const { generationConfig, ...others } = extras
+    if (/^chirp/.test(model))
+      throw new GatewayError(
+        'not_offered',
+        "Google's chirp models are asked through Cloud Speech, which is not offered here: use a Gemini model",
+        { param: 'model' },
+      )
+    const made = /-transcribe/.test(model)
+    if (made && prompt !== undefined) lacks('prompt')
     const instructions = [
       'Write down what is said in this recording, word for word. Answer with nothing else.',
       ...(language === undefined ? [] : [`The language is ${language}.`]),
       ...(prompt === undefined ? [] : [`It may help to know: ${prompt}`]),
     ]
+    const mimeType = soundOf(file.mime, file.name)
     const body = readJson(
       yield* askOnce({
         path: `/models/${step(model)}:generateContent`,
@@ -106,15 +119,17 @@ const gemini: TranscriptionWire = {
             {
               role: 'user',
               parts: [
-                {
-                  inlineData: { mimeType: soundOf(file.mime, file.name), data: dataOf(file.bytes) },
-                },
-                { text: instructions.join(' ') },
+                { inlineData: { mimeType, data: dataOf(file.bytes) } },
+                ...(made ? [] : [{ text: instructions.join(' ') }]),
               ],
             },
           ],
           generationConfig: {
             ...(temperature !== undefined && { temperature }),
+            ...(made &&
+              language !== undefined && {
+                audioTranscriptionConfig: { languageCodes: [language] },
+              }),
             ...object(generationConfig),
           },
           ...others,
@@ -132,12 +147,21 @@ const gemini: TranscriptionWire = {
         `the upstream answered without words (${text(candidate['finishReason']) ?? 'no reason'})`,
       )
     const usage = googleUsage(body['usageMetadata'])
-    return { text: said.join('').trim(), words: [], ...(usage && { usage: withoutRaw(usage) }) }
+    return { text: said.join('').trim(), words: [], ...(usage && { usage: inOpenai(usage) }) }
   },
 }
 
-/** Told in OpenAI's words, not in Google's. */
-const withoutRaw = ({ raw: _, ...usage }: NonNullable<ReturnType<typeof googleUsage>>) => usage
+/** Told as OpenAI tells it. */
+const inOpenai = (usage: Usage): Usage => ({
+  ...usage,
+  raw: {
+    type: 'tokens',
+    input_tokens: inputTokens(usage),
+    output_tokens: outputTokens(usage),
+    total_tokens: inputTokens(usage) + outputTokens(usage),
+    input_token_details: { audio_tokens: usage.inputAudio, text_tokens: usage.input },
+  },
+})
 
 function dataOf(bytes: TranscriptionRequest['file']['bytes']): string {
   if (bytes instanceof Uint8Array) return base64Of(bytes)
