@@ -50,7 +50,6 @@ async function crowd(customers: number, customerMax: number | undefined): Promis
         budgetStatus: 422,
         proxy: undefined,
         customerMax,
-        providers: new Map(),
         parallel: undefined,
         outputOtherwise: 4096,
       },

@@ -1,11 +1,12 @@
 import type { Incoming } from '../http/http.ts'
-import { isObject, type Json, type JsonObject, list, object, text } from '../json/json.ts'
+import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
 import { plain } from '../ledger/words.ts'
-import type { Pass, Worst } from '../policy/admit.ts'
+import type { Entering, Pass, Worst } from '../policy/admit.ts'
 import type { Caller } from '../policy/caller.ts'
 import type { Price } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import type { Inbound } from '../wire/inbound.ts'
+import { refuseLacking } from './enforced.ts'
 import type { Controls } from './fields.ts'
 import { keepOf } from './payload.ts'
 import type { Receipt } from './receipt.ts'
@@ -37,6 +38,7 @@ export function admission(
   rooms: Rooms,
   worst: Worst = worstOfChat(said, group, rooms),
 ): void | Promise<void> {
+  if (rooms.settings.enforced) refuseLacking(said, caller, rooms.settings.enforced)
   if (!rooms.admit) return
   const metadata = metadataOf(said)
   const { customerHeaders } = rooms.settings
@@ -46,12 +48,13 @@ export function admission(
     // A deployment called by its own id counts as its group.
     group: deployments[0]?.group ?? group,
     asked: said.model,
+    keyLimits: keyLimitsOf(deployments),
     prices: worst.prices ?? pricesOf(deployments, said),
     worst,
-    customerId: customerOf(incoming, said, metadata, customerHeaders),
+    customerId: caller.customerId ?? customerOf(incoming, said, metadata, customerHeaders),
     tags: tagsOf(controls, caller),
     sessionId: sessionOf(incoming, said, metadata),
-    ip: incoming.remoteAddress || undefined,
+    ip: (rooms.settings.addressOf?.(incoming) ?? incoming.remoteAddress) || undefined,
     userAgent: incoming.header('user-agent')?.slice(0, 200),
     metadata: kept(metadata),
   })
@@ -61,6 +64,23 @@ export function admission(
     receipt.open()
   }
   return admitted instanceof Promise ? admitted.then(enter) : enter(admitted)
+}
+
+const keyLimits = new WeakMap<readonly Deployment[], Entering['keyLimits']>()
+/** Of the deployments of a model the strictest says. */
+function keyLimitsOf(deployments: readonly Deployment[]): Entering['keyLimits'] {
+  if (keyLimits.has(deployments)) return keyLimits.get(deployments)
+  const least = (name: string): number | undefined => {
+    const said = deployments
+      .map(({ row }) => number(row.params[name]))
+      .filter((limit) => limit !== undefined)
+    return said.length > 0 ? Math.min(...said) : undefined
+  }
+  const rpm = least('default_api_key_rpm_limit')
+  const tpm = least('default_api_key_tpm_limit')
+  const limits = rpm === undefined && tpm === undefined ? undefined : { rpm, tpm }
+  keyLimits.set(deployments, limits)
+  return limits
 }
 
 const priceLists = new WeakMap<readonly Deployment[], Price[]>()

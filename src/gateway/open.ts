@@ -9,6 +9,7 @@ import type { Config } from '../config/schema.ts'
 import { GatewayError } from '../errors.ts'
 import { isObject, type Json, type JsonObject, list, object, text } from '../json/json.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import { type AddressOptions, addressOf, rangesOf } from '../policy/address.ts'
 import type { Identify } from '../policy/identify.ts'
 import { type Catalogue, infoOf } from '../provider/catalogue.ts'
 import {
@@ -24,6 +25,7 @@ import { isSecretKey } from '../provider/secrets.ts'
 import type { HealthMemory } from '../router/health.ts'
 import { createRouter, type Router } from '../router/router.ts'
 import { openShelf } from '../store/shelf.ts'
+import type { Enforced } from './enforced.ts'
 import { createMemory, type MemoryOptions } from './memory.ts'
 import type { GatewaySettings, Rooms, Tokens } from './rooms.ts'
 
@@ -41,6 +43,8 @@ export type OpenDeps = {
   books?: Rooms['books']
   access?: Rooms['access']
   admit?: Rooms['admit']
+  /** Why a provider is not asked now; absent: all are. */
+  spentWith?: ((provider: string) => string | undefined) | undefined
   /** The catalogue as far as it is loaded, and the whole of it. */
   catalogue: { readonly current: Catalogue; loaded(): Promise<Catalogue> }
   tokens: Tokens
@@ -152,6 +156,11 @@ function openRouter(
     deployments,
     memory,
     settings: routerSettingsOf(config, deps.defaults),
+    // Free models are asked all the same.
+    passOver:
+      deps.spentWith && config.router.provider_budget_config !== undefined
+        ? ({ provider }) => deps.spentWith?.(provider)
+        : undefined,
     expand: (wildcard, publicName, upstreamName) =>
       make(
         {
@@ -303,6 +312,7 @@ function settingsOf(config: Config, deps: OpenDeps, router: Router): GatewaySett
   const unpriced =
     general.unpriced_models === 'deny' ||
     settings.block_requests_for_models_without_pricing === true
+  const addresses = addressesOf(config)
   const allowedByRows = new Set(
     router.groups
       .all()
@@ -338,6 +348,8 @@ function settingsOf(config: Config, deps: OpenDeps, router: Router): GatewaySett
     callIdInErrors: general.include_call_id_in_error_body === true,
     unpriced: unpriced ? 'deny' : 'free',
     alwaysStreamUsage: general.always_include_stream_usage === true,
+    ...(addresses.forwarded && { addressOf: (incoming) => addressOf(incoming, addresses) }),
+    enforced: enforcedOf(config),
     storePrompts:
       (general.store_prompts_in_spend_logs ?? deps.defaults.storePrompts) === true
         ? {
@@ -353,6 +365,24 @@ function settingsOf(config: Config, deps: OpenDeps, router: Router): GatewaySett
       settings: object(config.raw['litellm_settings']),
       general: object(config.raw['general_settings']),
     },
+  }
+}
+
+/** Whose word on addresses is taken. */
+function addressesOf({ general }: Config): AddressOptions {
+  return {
+    forwarded: general.use_x_forwarded_for === true,
+    trusted: rangesOf(general.trusted_proxy_ranges ?? [], () => {}),
+  }
+}
+
+function enforcedOf({ general }: Config): Enforced {
+  const names = (value: unknown): string[] => list(value).filter((name) => typeof name === 'string')
+  return {
+    user: general.enforce_user_param === true,
+    params: names(general.enforced_params),
+    ofServices: names(object(general.service_account_settings)['enforced_params']),
+    noTags: general.reject_clientside_metadata_tags === true,
   }
 }
 

@@ -1,6 +1,7 @@
 import type { CallDeps } from '../call/call.ts'
 import type { Usage } from '../chat/chat.ts'
 import type { TokenCounter } from '../chat/tokens.ts'
+import type { Incoming } from '../http/http.ts'
 import type { Json, JsonObject } from '../json/json.ts'
 import type { Books } from '../ledger/books.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -10,6 +11,7 @@ import type { Identify } from '../policy/identify.ts'
 import type { Catalogue } from '../provider/catalogue.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import type { Router } from '../router/router.ts'
+import type { Enforced } from './enforced.ts'
 import type { FieldRules } from './fields.ts'
 import type { Live } from './live.ts'
 import type { Memory } from './memory.ts'
@@ -80,6 +82,10 @@ export type GatewaySettings = {
   callIdInErrors: boolean
   /** What is done with a model nobody has a price for. */
   unpriced: 'free' | 'deny'
+  /** The client's address, where proxies in front of us say it; absent: the peer's. */
+  addressOf?: ((incoming: Incoming) => string) | undefined
+  /** What a body must have; absent: nothing of the kind. */
+  enforced?: Enforced | undefined
   /** What is kept of prompts and answers; absent: nothing. */
   storePrompts?: StorePrompts | undefined
   /** Usage in every stream, asked for or not. */

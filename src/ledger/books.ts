@@ -4,14 +4,14 @@ import { type Account, readAccounts, resetAccount } from '../store/accounts.ts'
 import { isAway, isRefusal, Superseded } from '../store/db.ts'
 import type { Store } from '../store/store.ts'
 import type { Dead, Journal } from './journal.ts'
-import { recountStatements } from './lease.ts'
 import type { Entry, Opening } from './ledger.ts'
 import { beatMs, createNodes, type Nodes } from './nodes.ts'
-import { createPurses, type Flush, type Purses } from './purse.ts'
+import type { Flush, Purses } from './purse.ts'
+import { createPurses } from './purses.ts'
 import { fitted, spentBy, statementsOf, wordsOf } from './rows.ts'
-import { sweepNodes } from './sweep.ts'
-import { takeOver } from './takeover.ts'
-import { createWords, fitting } from './words.ts'
+import { giveBackLeases, sweepNodes } from './sweep.ts'
+import { countedFor, takeOver } from './takeover.ts'
+import { createWords } from './words.ts'
 
 /** The database's side of the ledger: budgets, rows, sums; and management's way to them. */
 export type Books = {
@@ -216,7 +216,7 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
     for (const { entry } of done)
       for (const account of entry.payer?.accounts ?? []) purses.spend(account, -entry.nanoDollars)
     const rest = waiting.filter(({ seq }) => seq > upTo)
-    const known = await alreadyCounted([
+    const known = await countedFor(db, [
       ...[...begun].map(([opened, { requestId }]): [number, string] => [opened, requestId]),
       ...rest.map(({ entry }): [number, string] => [entry.opened ?? 0, entry.requestId]),
     ])
@@ -253,24 +253,6 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
     })
   }
 
-  /** Requests that were closed in our place have rows, with what they had cost by then. */
-  async function alreadyCounted(open: readonly [number, string][]): Promise<Map<number, number>> {
-    const found = new Map<number, number>()
-    for (let at = 0; at < open.length; at += 200) {
-      const some = new Map(
-        open.slice(at, at + 200).map(([opened, requestId]) => [fitting(requestId), opened]),
-      )
-      for (const { request_id, spend } of await db.query
-        .selectFrom('spend_log')
-        .select(['request_id', 'spend'])
-        .where('request_id', 'in', [...some.keys()])
-        .where('call_id', 'is', null)
-        .execute())
-        found.set(some.get(request_id) ?? 0, Number(spend))
-    }
-    return found
-  }
-
   async function flush(): Promise<void> {
     const target = lastSeq
     for (let first = true; first || flushedSeq < target; first = false) {
@@ -298,25 +280,11 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
     )
   }
 
-  const quietly = (what: string, work: () => Promise<unknown>): (() => void) => {
-    let busy = false
-    let told = false
-    return () => {
-      if (busy || closed) return
-      busy = true
-      work()
-        .then(() => {
-          told = false
-        })
-        .catch((cause: unknown) => {
-          if (!told && !closed) log('warn', `${what} has to wait`, { cause })
-          told = true
-        })
-        .finally(() => {
-          busy = false
-        })
-    }
-  }
+  const quietly = (what: string, work: () => Promise<unknown>): (() => void) =>
+    oneAtATime(
+      () => (closed ? Promise.resolve() : work()),
+      (cause) => log('warn', `${what} has to wait`, { cause }),
+    )
   const catchUp = quietly('hearing of other processes', () => store.catchUp())
   const beat = quietly('the heartbeat', async () => {
     if (!(await nodes.beat())) await revive()
@@ -445,7 +413,7 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
         await flush()
         while (waiting.length > 0) await flush()
         closed = true
-        await giveBackLeases()
+        await giveBackLeases(db, node)
         await nodes.leave()
       } catch (cause) {
         log('error', 'not everything could be written at the end: the next start does it', {
@@ -457,19 +425,25 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
       await db.close()
     },
   }
+}
 
-  async function giveBackLeases(): Promise<void> {
-    const held = await db.query
-      .selectFrom('lease')
-      .select('account')
-      .where('node', '=', node)
-      .execute()
-    await db.batch([
-      { query: sql`delete from lease where node = ${node}`.compile(db.query) },
-      ...recountStatements(
-        db,
-        held.map(({ account }) => account),
-      ),
-    ])
+/** Work that is begun again and again: not while it still runs, and told once when it begins to fail. */
+function oneAtATime(work: () => Promise<unknown>, onFailure: (cause: unknown) => void): () => void {
+  let busy = false
+  let told = false
+  return () => {
+    if (busy) return
+    busy = true
+    work()
+      .then(() => {
+        told = false
+      })
+      .catch((cause: unknown) => {
+        if (!told) onFailure(cause)
+        told = true
+      })
+      .finally(() => {
+        busy = false
+      })
   }
 }

@@ -36,7 +36,7 @@ export type NodesOptions = {
 export const beatMs = 1000
 /** A process whose number has not changed for so long is not counted. */
 const quietMs = 5000
-/** And after so long its leases are free: well after it has stopped using them itself (`leaseMs` of purse.ts). */
+/** And after so long its leases are free: well after it has stopped using them itself (`leaseMs` of purses.ts). */
 export const lapsedMs = 60_000
 /** A newcomer waits no longer than this for the others. */
 const joinMs = 2500

@@ -80,3 +80,19 @@ async function freeOrphans(db: Db): Promise<void> {
     ...recountStatements(db, accounts),
   ])
 }
+
+/** A process that ends holds nothing any more. */
+export async function giveBackLeases(db: Db, node: string): Promise<void> {
+  const held = await db.query
+    .selectFrom('lease')
+    .select('account')
+    .where('node', '=', node)
+    .execute()
+  await db.batch([
+    { query: sql`delete from lease where node = ${node}`.compile(db.query) },
+    ...recountStatements(
+      db,
+      held.map(({ account }) => account),
+    ),
+  ])
+}

@@ -5,7 +5,7 @@ import type { Left } from './journal.ts'
 import { recountStatements, settleStatements } from './lease.ts'
 import type { Entry } from './ledger.ts'
 import { spentBy, statementsOf, wordsOf } from './rows.ts'
-import type { Words } from './words.ts'
+import { fitting, type Words } from './words.ts'
 
 export type Taken = { requests: number; unfinished: number; accounts: string[] }
 
@@ -110,4 +110,25 @@ function entryOfOpen({ opening, tokens, nanoDollars }: Left['open'][number]): En
     status: 499,
     error: 'the gateway ended before the answer did: counted as far as it had come',
   }
+}
+
+/** What has been counted for requests that were closed in somebody's place, by the number they were opened with. */
+export async function countedFor(
+  { query }: Db,
+  open: readonly [number, string][],
+): Promise<Map<number, number>> {
+  const found = new Map<number, number>()
+  for (let at = 0; at < open.length; at += 200) {
+    const some = new Map(
+      open.slice(at, at + 200).map(([opened, requestId]) => [fitting(requestId), opened]),
+    )
+    for (const { request_id, spend } of await query
+      .selectFrom('spend_log')
+      .select(['request_id', 'spend'])
+      .where('request_id', 'in', [...some.keys()])
+      .where('call_id', 'is', null)
+      .execute())
+      found.set(some.get(request_id) ?? 0, Number(spend))
+  }
+  return found
 }

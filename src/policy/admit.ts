@@ -20,6 +20,8 @@ export type Entering = {
   group: string
   /** The name the client said: budgets and limits of models may be written by it too. */
   asked: string
+  /** `default_api_key_rpm_limit` and `_tpm_limit` of the model: of each key that has none of its own for it. */
+  keyLimits?: { rpm: number | undefined; tpm: number | undefined } | undefined
   /** Prices of the deployments that may answer; the dearest counts. */
   prices: readonly Price[]
   /** What it may use at most. Asked only where somebody's budget or tokens are bounded. */
@@ -96,8 +98,10 @@ export type AdmitSettings = {
   proxy: Budget | undefined
   /** `max_end_user_budget`: nano-dollars for every customer without a budget. */
   customerMax: number | undefined
-  /** `provider_budget_config`. */
-  providers: ReadonlyMap<string, Budget>
+  /** False (`disable_budget_reservation`): whoever comes is let in while anything is left, however many come at once. */
+  reserve?: boolean
+  /** `token_rate_limit_type`: which tokens limits of tokens count; absent: all. */
+  tokens?: 'total' | 'input' | 'output'
   /** `global_max_parallel_requests`. */
   parallel: number | undefined
   /** Output of a request that does not bound it, where nothing better is known, in tokens. */
@@ -170,9 +174,10 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
       ? 'clip'
       : 'refuse'
     const cheap = costAtMost(worst.input(), output)
-    // Nobody can tell what it will cost: it is let in while anything is left.
-    if (worst.unknown || entering.prices.some(isToldLater)) {
-      const amount = Math.max(cheap, unknownCost)
+    // Nobody can tell what it will cost, or wants to know: it is let in while anything is left.
+    const careless = settings.reserve === false && cheap > 0
+    if (careless || worst.unknown || entering.prices.some(isToldLater)) {
+      const amount = careless ? 1 : Math.max(cheap, unknownCost)
       const one = books.purses.reserve(budgets, { amount, short: 'clip' })
       const into = (reserved: Reserved | Refused): Pass => {
         if (reserved.ok) return passOf(entering, holders, taken, reserved, amount)
@@ -273,6 +278,7 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
         if (!isNew && prices.every((price) => entering.prices.includes(price))) return
         const limited = isNew ? takeFor(group) : undefined
         covered.add(group)
+        if (settings.reserve === false) return limited
         if (budgetsOf(holders, answering, settings, now()).length === 0) return limited
         const price = dearest(prices, worst.input())
         const output = worst.output() ?? worst.modelOutput() ?? settings.outputOtherwise
@@ -287,7 +293,7 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
         released = true
         reserved?.release()
         for (const one of more) one.release()
-        const tokens = inputTokens(usage) + outputTokens(usage)
+        const tokens = tokensOf(inputTokens(usage), outputTokens(usage), settings)
         for (const one of [taken, ...alsoTaken]) one.release(fault && tokens === 0 ? 0 : tokens)
         if (settings.onSoft) tellSoft(holders)
       },
@@ -568,17 +574,19 @@ const headersFor = (ask: LimitAsk): NonNullable<LimitAsk['headers']> =>
 
 function limitsOf(
   holders: readonly Holder[],
-  { group, asked, worst }: Entering,
+  { group, asked, worst, keyLimits }: Entering,
   settings: AdmitSettings,
 ): LimitAsk[] {
   const asks: LimitAsk[] = []
   let tokens: number | undefined
-  const estimate = (): number => (tokens ??= Math.ceil(worst.input() / 4) + (worst.output() ?? 0))
+  const estimate = (): number =>
+    (tokens ??= tokensOf(Math.ceil(worst.input() / 4), worst.output() ?? 0, settings))
   for (const holder of holders) {
     const { terms, account, scope } = holder
     for (const ask of ownLimits(holder))
       asks.push(ask.kind === 'tokens' ? { ...ask, amount: estimate() } : ask)
-    const modelRpm = terms.modelRpm.get(group) ?? terms.modelRpm.get(asked)
+    const usual = scope === 'key' ? keyLimits : undefined
+    const modelRpm = terms.modelRpm.get(group) ?? terms.modelRpm.get(asked) ?? usual?.rpm
     if (modelRpm !== undefined)
       asks.push({
         id: `${account}|model:${group}`,
@@ -589,7 +597,7 @@ function limitsOf(
         descriptor: `model_per_${scope}`,
         name: group,
       })
-    const modelTpm = terms.modelTpm.get(group) ?? terms.modelTpm.get(asked)
+    const modelTpm = terms.modelTpm.get(group) ?? terms.modelTpm.get(asked) ?? usual?.tpm
     if (modelTpm !== undefined)
       asks.push({
         id: `${account}|model:${group}`,
@@ -613,6 +621,9 @@ function limitsOf(
     })
   return asks
 }
+
+const tokensOf = (input: number, output: number, { tokens = 'total' }: AdmitSettings): number =>
+  tokens === 'input' ? input : tokens === 'output' ? output : input + output
 
 const none: Readonly<Record<string, string>> = {}
 function headersOf(taken: Taken, caller: Caller): Readonly<Record<string, string>> {

@@ -37,6 +37,8 @@ export type Caller = {
   readonly organizationId: string | undefined
   /** What the virtual key may do and what it counts against; absent for the master key and where nobody was asked. */
   readonly grant: Grant | undefined
+  /** Who it is for, where the caller's token says so: no request may say otherwise. */
+  readonly customerId?: string | undefined
 }
 
 export const nobody: Caller = {

@@ -30,10 +30,13 @@ export type Grants = {
   find(key: string): Caller | undefined | Promise<Caller | undefined>
 }
 
-export type GrantOptions = {
-  now(): number
+export type GrantOptions = GrantTerms & { now(): number }
+/** What general_settings say of every key. */
+export type GrantTerms = {
   /** `apply_user_budget_to_team_keys`: a user's budget bounds their keys of teams too. */
   userBudgetOnTeamKeys: boolean
+  /** `max_parallel_requests`: of keys that say none themselves. */
+  keyParallel?: number | undefined
 }
 
 /** Keys held, known and unknown ones; the one not asked for the longest is forgotten. */
@@ -41,7 +44,7 @@ const heldMax = 10_000
 /** An unknown key is asked for again after this long, should another process have made it. */
 const unknownMs = 2000
 
-export function createGrants(store: Store, { now, userBudgetOnTeamKeys }: GrantOptions): Grants {
+export function createGrants(store: Store, { now, ...terms }: GrantOptions): Grants {
   const held = new Map<string, { caller: Caller | undefined; at: number }>()
   const loading = new Map<string, Promise<Caller | undefined>>()
   let writes = 0
@@ -57,7 +60,7 @@ export function createGrants(store: Store, { now, userBudgetOnTeamKeys }: GrantO
 
   async function load(key: string): Promise<Caller | undefined> {
     const before = writes
-    const grant = await read(store, key, userBudgetOnTeamKeys)
+    const grant = await read(store, key, terms)
     const caller = grant && callerOf(grant)
     // What was written meanwhile may not be in what was read.
     if (before === writes) {
@@ -88,7 +91,7 @@ export function createGrants(store: Store, { now, userBudgetOnTeamKeys }: GrantO
 }
 
 /** Documents a grant is made of. */
-const bearing = new Set([
+export const bearing: ReadonlySet<string> = new Set([
   'virtual_key',
   'former_key',
   'gateway_user',
@@ -100,7 +103,7 @@ const bearing = new Set([
   'budget',
 ])
 
-function callerOf(grant: Grant): Caller {
+export function callerOf(grant: Grant): Caller {
   const { key, role, keyId } = grant
   return {
     role,
@@ -112,7 +115,7 @@ function callerOf(grant: Grant): Caller {
   }
 }
 
-function refuseEnded({ grant }: Caller, now: number): void {
+export function refuseEnded({ grant }: Caller, now: number): void {
   if (!grant) return
   if (grant.refusal) throw grant.refusal
   if (grant.expiresAt !== undefined && grant.expiresAt <= now)
@@ -123,11 +126,7 @@ function refuseEnded({ grant }: Caller, now: number): void {
     )
 }
 
-async function read(
-  store: Store,
-  secret: string,
-  userBudgetOnTeamKeys: boolean,
-): Promise<Grant | undefined> {
+async function read(store: Store, secret: string, terms: GrantTerms): Promise<Grant | undefined> {
   const { docs, sealer } = store
   const own =
     (await docs.virtual_key.first({ lookup: sealer.lookup(secret) })) ??
@@ -135,7 +134,16 @@ async function read(
     (await imported(store, secret))
   const former = own ? undefined : await replaced(store, secret)
   const key = own ?? former?.key
-  if (!key) return undefined
+  return key && grantWith(store, key, terms, former)
+}
+
+/** Everything that bears on a key, be it one of the database or one that a token stands for. */
+export async function grantWith(
+  { docs }: Store,
+  key: Doc<'virtual_key'>,
+  { userBudgetOnTeamKeys, keyParallel }: GrantTerms,
+  former?: { id: string; until: number },
+): Promise<Grant> {
   const { user_id, team_id, project_id } = key.columns
   const [user, team, member, project] = await Promise.all([
     user_id ? docs.gateway_user.find(user_id) : undefined,
@@ -172,7 +180,7 @@ async function read(
     expiresAt: sooner(expires == null ? undefined : Number(expires), former?.until),
     refusal: refusalOf(key, user, team, organization, project),
     holders: [
-      held(key),
+      withParallel(held(key), keyParallel),
       // LiteLLM's rule: a team's keys are the team's to bound.
       team && !userBudgetOnTeamKeys ? user && { ...held(user), unbounded: true } : held(user),
       held(member),
@@ -193,6 +201,11 @@ async function read(
     ]),
   }
 }
+
+const withParallel = (holder: Holder | undefined, parallel: number | undefined) =>
+  holder && parallel !== undefined && holder.terms.parallel === undefined
+    ? { ...holder, terms: { ...holder.terms, parallel } }
+    : holder
 
 async function imported({ docs, sealer }: Store, secret: string) {
   const key = await docs.virtual_key.find(sealer.digest(secret))
@@ -220,9 +233,10 @@ const roles = new Set<unknown>([
   'internal_user',
   'internal_user_viewer',
 ])
+export const isRole = (value: unknown): value is Role => roles.has(value)
 function roleOf(user: Doc<'gateway_user'> | undefined): Role {
   const role = user?.data['user_role']
-  return roles.has(role) ? (role as Role) : user ? 'internal_user_viewer' : 'none'
+  return isRole(role) ? role : user ? 'internal_user_viewer' : 'none'
 }
 
 function refusalOf(

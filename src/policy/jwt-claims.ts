@@ -42,7 +42,9 @@ export function namedBy(claims: JsonObject, settings: JwtSettings, own: JsonObje
     teamId:
       nameIn(said('team_id_jwt_field')) ??
       // Whoever names a team in another way is not of the standard one.
-      (teamAlias === undefined && teamIds.length === 0 ? text(settings['team_id_default']) : undefined),
+      (teamAlias === undefined && teamIds.length === 0
+        ? text(settings['team_id_default'])
+        : undefined),
     teamAlias,
     teamIds,
     organizationId: nameIn(said('org_id_jwt_field')),

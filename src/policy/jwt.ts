@@ -102,8 +102,9 @@ function issuerOf(token: string, issuers: readonly Issuer[]): Issuer {
   try {
     const claims: unknown = JSON.parse(
       new TextDecoder().decode(
-        Uint8Array.from(atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/')), (c) =>
-          c.charCodeAt(0),
+        Uint8Array.from(
+          atob((token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/')),
+          (c) => c.charCodeAt(0),
         ),
       ),
     )
@@ -166,6 +167,7 @@ function createKeys({
   let kept: { set: JSONWebKeySet; at: number } | undefined
   let asking: Promise<void> | undefined
   let askedAt = Number.NEGATIVE_INFINITY
+  let missedAt = Number.NEGATIVE_INFINITY
 
   async function load(): Promise<void> {
     askedAt = now()
@@ -195,7 +197,8 @@ function createKeys({
       return kept.set
     },
     async again() {
-      if (now() - askedAt < againMs) return asking !== undefined && asking.then(() => true)
+      if (!asking && now() - missedAt < againMs) return false
+      if (!asking) missedAt = now()
       await ask().catch(() => {})
       return true
     },

@@ -36,7 +36,8 @@ const types: Readonly<Record<string, string>> = {
   read_only: 'info_routes',
 }
 
-function isIn(
+/** `lane`: a path, or LiteLLM's name for a group of them. */
+export function isIn(
   lane: string,
   permission: Exclude<Permission, 'public'>,
   method: string,

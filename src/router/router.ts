@@ -57,6 +57,8 @@ export type RouterOptions = {
   expand: (wildcard: Deployment, publicName: string, upstreamName: string) => Deployment
   /** What an earlier router knew of deployments that stay as they were. */
   memory?: HealthMemory
+  /** Why a deployment is not asked now, whatever it can: its provider has had its money. Undefined: it may be. */
+  passOver?: ((deployment: Deployment) => string | undefined) | undefined
   now?: () => number
   random?: () => number
   sleep?: (ms: number, signal: AbortSignal) => Promise<void>
@@ -110,7 +112,7 @@ export type Routed<T> = {
 }
 
 export function createRouter(options: RouterOptions): Router {
-  const { settings, now = Date.now, random = Math.random, sleep = wait } = options
+  const { settings, now = Date.now, random = Math.random, sleep = wait, passOver } = options
   const groups = groupsOf(options)
   const health = createHealth(settings, groups, now, options.memory)
   const { strategy = 'simple-shuffle', strategyArgs = {}, enforceLimits, preCallChecks } = settings
@@ -127,11 +129,18 @@ export function createRouter(options: RouterOptions): Router {
     const found = groups.find(name)
     const all = ask.only ? found.filter(ask.only) : found
     if (all.length === 0) throw unknownModel(name)
-    const level = settings.tagFiltering ? byTags(all, ask.tags, settings.tagMatchAny) : all
-    if (level.length === 0)
+    const tagged = settings.tagFiltering ? byTags(all, ask.tags, settings.tagMatchAny) : all
+    if (tagged.length === 0)
       throw new Fault('authentication', 'Not allowed to access model due to tags configuration', {
         type: 'auth_error',
       })
+    const level = passOver ? tagged.filter((one) => passOver(one) === undefined) : tagged
+    if (level.length === 0)
+      throw new Fault(
+        'rate_limit',
+        `No deployments available - crossed budget for provider. ${(tagged[0] && passOver?.(tagged[0])) ?? ''}`,
+        { type: 'budget_exceeded', code: '429' },
+      )
     const order = level[0] && orderOf(level[0])
     return level.every((one) => orderOf(one) === order)
       ? routeLevel(name, level, ask, fallbacks, {})

@@ -9,9 +9,11 @@ import { type ClearingOptions, startClearing } from '../ledger/clearing.ts'
 import { findDead, journalFolder, openJournal } from '../ledger/journal.node.ts'
 import { createAccess } from '../policy/access.ts'
 import { type AdmitSettings, createAdmit } from '../policy/admit.ts'
-import { createGrants, type Grants } from '../policy/grant.ts'
+import { createGrants, type GrantTerms } from '../policy/grant.ts'
+import type { FindCaller } from '../policy/identify.ts'
 import { createLimits } from '../policy/limits.ts'
 import { createParties } from '../policy/parties.ts'
+import { openProviderBudgets } from '../policy/provider-budgets.ts'
 import type { Budget } from '../policy/terms.ts'
 import { accountOf } from '../store/accounts.ts'
 import { durationMs } from '../store/durations.ts'
@@ -20,6 +22,7 @@ import { createSealer } from '../store/seal.node.ts'
 import { createStore } from '../store/store.ts'
 import { secretFile } from './data.node.ts'
 import { openDb } from './database.node.ts'
+import { openJwtDoor } from './jwt.node.ts'
 
 export type BooksOptions = {
   config: Config
@@ -34,8 +37,11 @@ export type BooksOptions = {
 /** Everything that needs the database. */
 export type OpenBooks = {
   books: Books
-  grants: Grants
+  /** The caller behind a virtual key or a token. */
+  find: FindCaller
   access: NonNullable<Rooms['access']>
+  /** Why a provider is not asked now (`provider_budget_config`). */
+  spentWith(provider: string): string | undefined
   admit: NonNullable<Rooms['admit']>
 }
 
@@ -71,20 +77,35 @@ export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
       onNodes: (alive, self) => limits.setNodes(alive, self),
     }))
     const parties = await createParties(store, config.settings.max_end_user_budget_id)
+    const terms: GrantTerms = {
+      userBudgetOnTeamKeys: config.general.apply_user_budget_to_team_keys === true,
+      keyParallel: config.general.max_parallel_requests,
+    }
+    const grants = createGrants(store, { now: Date.now, ...terms })
+    const access = createAccess(() => options.rooms().router.groups, parties)
+    const jwt = await openJwtDoor({ ...options, store, access, terms })
+    const providers = await openProviderBudgets({
+      budgets: providerBudgets(object(config.router.provider_budget_config)),
+      books,
+      clock,
+      now: Date.now,
+      log,
+    })
     const stopClearing = startClearing({ books, log, ...clearingOf(config) })
     return {
       books: {
         ...books,
+        record: (entry) => books.record(providers.charged(entry)),
         close: () => {
+          providers.close()
           stopClearing()
           return books.close()
         },
       },
-      grants: createGrants(store, {
-        now: Date.now,
-        userBudgetOnTeamKeys: config.general.apply_user_budget_to_team_keys === true,
-      }),
-      access: createAccess(() => options.rooms().router.groups, parties),
+      find: (key, incoming) =>
+        jwt?.isJwt(key) === true ? jwt.find(key, incoming) : grants.find(key),
+      access,
+      spentWith: providers.spent,
       admit: createAdmit({
         books,
         limits,
@@ -122,7 +143,7 @@ function clearingOf({
 
 const nano = (dollars: number): number => Math.round(dollars * 1e9)
 
-function admitSettings({ settings, general, router }: Config, log: Rooms['log']): AdmitSettings {
+function admitSettings({ settings, general }: Config, log: Rooms['log']): AdmitSettings {
   const told = new Set<string>()
   const overshoot = text(general.budget_overshoot as Json)
   return {
@@ -143,7 +164,8 @@ function admitSettings({ settings, general, router }: Config, log: Rooms['log'])
           },
     customerMax:
       settings.max_end_user_budget === undefined ? undefined : nano(settings.max_end_user_budget),
-    providers: providerBudgets(object(router.provider_budget_config)),
+    reserve: general.disable_budget_reservation !== true,
+    tokens: general.token_rate_limit_type ?? 'total',
     parallel: general.global_max_parallel_requests,
     outputOtherwise: 4096,
     onSoft: (holder, spend) => {

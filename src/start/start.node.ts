@@ -22,6 +22,8 @@ import type { SocketDoor } from '../http/socket.node.ts'
 import type { Upgrade } from '../http/socket.ts'
 import type { JsonObject } from '../json/json.ts'
 import { createLedger } from '../ledger/ledger.ts'
+import { type Ranges, rangesOf } from '../policy/address.ts'
+import { type DoorRules, withRules } from '../policy/door.ts'
 import { createIdentify, isLoopbackHost, isWeakKey } from '../policy/identify.ts'
 import { loadCatalogue, refreshCatalogue, refreshUrl } from '../provider/catalogue.node.ts'
 import { type Catalogue, createCatalogueHolder } from '../provider/catalogue.ts'
@@ -103,7 +105,7 @@ async function listen(
   const { config, env, settings, log } = options
   const { masterKey, permitWeak } = accessOf(options)
   const loopback = isLoopbackHost(at.host)
-  const [catalogue, { books, grants, access, admit }] = await Promise.all([
+  const [catalogue, { books, find, access, admit, spentWith }] = await Promise.all([
     loadCatalogue({ dataDir: options.dataDir, env: (name) => env[name] }),
     opening,
   ])
@@ -124,14 +126,17 @@ async function listen(
     media: lazyMedia(options),
     // The same for every gateway of these settings, and after a restart.
     memory: { secret: settings.saltKey ?? masterKey ?? admin?.key },
-    identify: createIdentify({
-      masterKey,
-      adminKey: admin?.key,
-      open: masterKey === undefined && loopback,
-      openToAll: masterKey === undefined && !loopback && permitWeak,
-      headerName: config.general.litellm_key_header_name,
-      find: (key) => grants.find(key),
-    }),
+    identify: withRules(
+      createIdentify({
+        masterKey,
+        adminKey: admin?.key,
+        open: masterKey === undefined && loopback,
+        openToAll: masterKey === undefined && !loopback && permitWeak,
+        headerName: config.general.litellm_key_header_name,
+        find,
+      }),
+      rulesOf(config),
+    ),
     ledger: createLedger(
       settings.logLevel === 'DEBUG'
         ? [
@@ -150,6 +155,7 @@ async function listen(
     books,
     access,
     admit,
+    spentWith,
     // Open by default once a key protects the routes, as LiteLLM's; never without one.
     corsOrigins: masterKey === undefined ? [] : (settings.corsOrigins ?? ['*']),
   }
@@ -366,6 +372,27 @@ export function addressFor({
       `will not listen on ${host} with a weak master key (a publicly known one, or under 16 characters): set a stronger LITELLM_MASTER_KEY, for example sk-$(openssl rand -hex 16), or LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY=true`,
     )
   return { host, note: undefined }
+}
+
+/** Who may come from where, and what is open at all. What is no address is an error: it would shut somebody out, or in. */
+function rulesOf(config: Config): DoorRules {
+  const { allowed_ips, trusted_proxy_ranges, allowed_routes, admin_only_routes } = config.general
+  const ranges = (said: readonly string[], where: string): Ranges =>
+    rangesOf(said, (one) => {
+      throw new GatewayError(
+        'internal',
+        `general_settings.${where} has "${one.slice(0, 100)}", which is no address: write 10.1.2.3, 10.0.0.0/8 or fd00::/8`,
+      )
+    })
+  return {
+    allowed: allowed_ips && ranges(allowed_ips, 'allowed_ips'),
+    addresses: {
+      forwarded: config.general.use_x_forwarded_for === true,
+      trusted: ranges(trusted_proxy_ranges ?? [], 'trusted_proxy_ranges'),
+    },
+    routes: allowed_routes,
+    adminRoutes: admin_only_routes ?? [],
+  }
 }
 
 const mega = 1024 * 1024
