@@ -49,7 +49,8 @@ async function timed<T>(run: () => Promise<T>, ms = 150): Promise<T> {
   const before = performance.now()
   const answer = await run()
   const took = performance.now() - before
-  ok(took > ms * 0.8 && took < ms + 1500, `${took.toFixed()} ms`)
+  // Far below the usual limit of 6,000 seconds, however busy the machine is.
+  ok(took > ms * 0.8 && took < ms + 10_000, `${took.toFixed()} ms`)
   return answer
 }
 

@@ -33,28 +33,25 @@ export async function startPostgres(bin: string): Promise<TemporaryPostgres> {
   const folder = mkdtempSync(join(tmpdir(), 'throughway-postgres-'))
   const data = join(folder, 'data')
   const root = process.getuid?.() === 0
-  if (root) {
-    const id = (flag: string): number =>
-      Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout)
-    chownSync(folder, id('-u'), id('-g'))
-  }
-  const as = (program: string, args: string[]): [string, string[]] =>
-    root
-      ? ['runuser', ['-u', 'postgres', '--', join(bin, program), ...args]]
-      : [join(bin, program), args]
+  const id = (flag: string): number =>
+    Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout)
+  const as = { cwd: folder, ...(root && { uid: id('-u'), gid: id('-g') }) }
+  if (root) chownSync(folder, as.uid ?? 0, as.gid ?? 0)
   const run = (program: string, args: string[]): void => {
-    const [command, all] = as(program, args)
-    const done = spawnSync(command, all, { encoding: 'utf8', cwd: folder })
-    if (done.status !== 0) throw new Error(`${program}: ${done.stderr}`)
+    const done = spawnSync(join(bin, program), args, { encoding: 'utf8', ...as })
+    if (done.status !== 0) throw new Error(`${program}: ${done.error ?? done.stderr}`)
   }
   run('initdb', ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync'])
   const port = await freePort()
   const begin = (): Promise<void> => {
-    const [command, args] = as('postgres', [
-      ...['-D', data, '-p', String(port), '-k', folder, '-h', '127.0.0.1'],
-      ...['-c', 'max_connections=200', '-c', 'fsync=off', '-c', 'shared_buffers=32MB'],
-    ])
-    const child = spawn(command, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+    const child = spawn(
+      join(bin, 'postgres'),
+      [
+        ...['-D', data, '-p', String(port), '-k', folder, '-h', '127.0.0.1'],
+        ...['-c', 'max_connections=200', '-c', 'fsync=off', '-c', 'shared_buffers=32MB'],
+      ],
+      { ...as, stdio: ['ignore', 'ignore', 'pipe'] },
+    )
     child.unref()
     return new Promise((resolve, reject) => {
       let said = ''
