@@ -251,3 +251,33 @@ test('a provider whose budget is used up is passed over, and asked again in the 
   assert.equal(refused.status, 429, refused.body)
   assert.match(refused.body, /crossed budget for provider/)
 })
+
+test('budget_fallbacks: a key goes on with another model when its budget for one is used up', async (t) => {
+  const { gateway, key } = await gatewayWith(
+    t,
+    {
+      models: [
+        pricedRow(provider),
+        { ...pricedRow(provider), model_name: 'small' },
+        { ...pricedRow(provider), model_name: 'barred' },
+      ],
+    },
+    {
+      models: ['m', 'small'],
+      model_max_budget: { m: { budget_limit: (2 * callCost) / 1e9, time_period: '1d' } },
+      budget_fallbacks: { m: ['barred', 'small'] },
+    },
+  )
+  for (let nth = 0; nth < 6; nth++) {
+    const { status, body } = await call(gateway.url, key)
+    assert.equal(status, 200, body)
+  }
+  const rows = list(await (await gateway.get('/spend/logs', admin)).json()).map(
+    (row) => object(row)['model_group'],
+  )
+  assert.equal(
+    rows.filter((group) => group === 'small').length,
+    6 - rows.filter((group) => group === 'm').length,
+  )
+  assert.ok(rows.includes('small') && rows.includes('m') && !rows.includes('barred'))
+})

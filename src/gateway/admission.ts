@@ -1,3 +1,4 @@
+import { GatewayError } from '../errors.ts'
 import type { Incoming } from '../http/http.ts'
 import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
 import { plain } from '../ledger/words.ts'
@@ -37,6 +38,7 @@ export function admission(
   receipt: Receipt,
   rooms: Rooms,
   worst: Worst = worstOfChat(said, group, rooms),
+  asked: string = said.model,
 ): void | Promise<void> {
   if (rooms.settings.enforced) refuseLacking(said, caller, rooms.settings.enforced)
   if (!rooms.admit) return
@@ -47,7 +49,7 @@ export function admission(
     caller,
     // A deployment called by its own id counts as its group.
     group: deployments[0]?.group ?? group,
-    asked: said.model,
+    asked,
     keyLimits: keyLimitsOf(deployments),
     prices: worst.prices ?? pricesOf(deployments, said),
     worst,
@@ -65,6 +67,47 @@ export function admission(
   }
   return admitted instanceof Promise ? admitted.then(enter) : enter(admitted)
 }
+
+/**
+ * The same where a key names models to go on with once its budget for one is used up (`budget_fallbacks`): the first that
+ * is let in. Answers the group it is let in for.
+ */
+export async function admissionWithin(
+  incoming: Incoming,
+  said: Inbound,
+  controls: Controls,
+  group: string,
+  caller: Caller,
+  receipt: Receipt,
+  rooms: Rooms,
+): Promise<string> {
+  const others = list(object(caller.grant?.key.data['budget_fallbacks'])[group])
+  const groups = [group, ...others.filter((name) => typeof name === 'string')]
+  let refusal: unknown
+  for (const name of groups) {
+    const meant = rooms.router.groups.nameOf(name)
+    if (
+      name !== group &&
+      (!rooms.router.knows(meant) || rooms.access?.mayUse(caller, meant) === false)
+    )
+      continue
+    try {
+      const asked = name === group ? said.model : name
+      const worst = worstOfChat(said, meant, rooms)
+      await admission(incoming, said, controls, meant, caller, receipt, rooms, worst, asked)
+      return meant
+    } catch (cause) {
+      if (!GatewayError.is(cause) || cause.kind !== 'budget') throw cause
+      // What the first one was refused for says most.
+      refusal ??= cause
+    }
+  }
+  throw refusal
+}
+
+/** Does the caller's key name others for this group? Most do not, and wait for nothing. */
+export const hasBudgetFallbacks = ({ grant }: Caller, group: string): boolean =>
+  grant !== undefined && list(object(grant.key.data['budget_fallbacks'])[group]).length > 0
 
 const keyLimits = new WeakMap<readonly Deployment[], Entering['keyLimits']>()
 /** Of the deployments of a model the strictest says. */

@@ -12,7 +12,7 @@ import type { Deployment } from '../provider/deployment.ts'
 import { unknownModel } from '../router/router.ts'
 import { type Inbound, listen, type Said } from '../wire/inbound.ts'
 import type { ClientContext, Wire } from '../wire/wire.ts'
-import { admission, groupFor } from './admission.ts'
+import { admission, admissionWithin, groupFor, hasBudgetFallbacks } from './admission.ts'
 import { idOfAnswer, idOfStream } from './answer-id.ts'
 import { forClient } from './bridge.ts'
 import { type Controls, readControls, refuseUpstreamElsewhere } from './fields.ts'
@@ -52,11 +52,15 @@ export async function serveChat(
     receipt.model = said.model
     receipt.stream = said.stream
     receipt.serviceTier = tierAsked(said)
-    const group = groupFor(model, caller, rooms)
+    let group = groupFor(model, caller, rooms)
     if (!rooms.router.knows(group)) throw noSuchModel(incoming.path, model)
     refuseImplausible(said)
-    const admitted = admission(incoming, said, controls, group, caller, receipt, rooms)
-    if (admitted) await admitted
+    if (hasBudgetFallbacks(caller, group))
+      group = await admissionWithin(incoming, said, controls, group, caller, receipt, rooms)
+    else {
+      const admitted = admission(incoming, said, controls, group, caller, receipt, rooms)
+      if (admitted) await admitted
+    }
 
     const context = contextOf(said, receipt, rooms)
     const ask: Ask = {

@@ -10,8 +10,8 @@ import type { Flush, Purses } from './purse.ts'
 import { createPurses } from './purses.ts'
 import { fitted, spentBy, statementsOf, wordsOf } from './rows.ts'
 import { giveBackLeases, sweepNodes } from './sweep.ts'
-import { countedFor, takeOver } from './takeover.ts'
-import { createWords } from './words.ts'
+import { takeOver, writtenOf } from './takeover.ts'
+import { createWords, fitting } from './words.ts'
 
 /** The database's side of the ledger: budgets, rows, sums; and management's way to them. */
 export type Books = {
@@ -216,10 +216,7 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
     for (const { entry } of done)
       for (const account of entry.payer?.accounts ?? []) purses.spend(account, -entry.nanoDollars)
     const rest = waiting.filter(({ seq }) => seq > upTo)
-    const known = await countedFor(db, [
-      ...[...begun].map(([opened, { requestId }]): [number, string] => [opened, requestId]),
-      ...rest.map(({ entry }): [number, string] => [entry.opened ?? 0, entry.requestId]),
-    ])
+    const known = await writtenOf(db, [...begun.values(), ...rest.map(({ entry }) => entry)])
     purses.forgetAll()
     await db.batch([
       own
@@ -235,12 +232,15 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
               ),
           },
     ])
-    for (const [opened, nanoDollars] of known)
-      if (begun.has(opened)) counted.set(opened, nanoDollars)
+    for (const [opened, { requestId }] of begun) {
+      const before = known.get(fitting(requestId))
+      if (before !== undefined) counted.set(opened, before)
+    }
     for (const one of rest) {
-      const before = Math.min(known.get(one.entry.opened ?? 0) ?? 0, one.entry.nanoDollars)
+      const { requestId, nanoDollars } = one.entry
+      const before = Math.min(known.get(fitting(requestId)) ?? 0, nanoDollars)
       if (before === 0) continue
-      one.entry = { ...one.entry, nanoDollars: one.entry.nanoDollars - before }
+      one.entry = { ...one.entry, nanoDollars: nanoDollars - before }
       for (const account of one.entry.payer?.accounts ?? []) {
         unwritten.set(account, (unwritten.get(account) ?? 0) - before)
         purses.spend(account, -before)

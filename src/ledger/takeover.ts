@@ -29,8 +29,11 @@ export async function takeOver(
   if (row?.taken_by) return undefined
   const flushed = Number(row?.flushed ?? 0)
   const settled = left.settled.filter(({ seq }) => seq > flushed)
-  const written = await writtenOf(db, left.open)
-  const unfinished = left.open.filter(({ opening }) => !written.has(opening.requestId))
+  const written = await writtenOf(
+    db,
+    left.open.map(({ opening }) => opening),
+  )
+  const unfinished = left.open.filter(({ opening }) => !written.has(fitting(opening.requestId)))
   const entries = [...settled.map(({ entry }) => entry), ...unfinished.map(entryOfOpen)]
   const wordOf = await words.known(entries.flatMap(wordsOf))
   const spent = spentBy(entries)
@@ -67,17 +70,20 @@ export async function takeOver(
 }
 
 /**
- * Of requests whose end is not in the journal, those that have a row all the same: while its disk is full, a journal is
- * behind the database.
+ * Of these requests, those that have a row, and what it says they cost. While its disk is full a journal is behind the
+ * database; and who was taken for dead finds rows that were written in its place.
  */
-async function writtenOf({ query }: Db, open: Left['open']): Promise<Set<string>> {
-  const found = new Set<string>()
-  for (let at = 0; at < open.length; at += 200) {
-    const some = open.slice(at, at + 200).map(({ opening }) => opening)
-    const ids = some.map(({ requestId }) => requestId)
+export async function writtenOf(
+  { query }: Db,
+  begun: readonly Pick<Entry, 'requestId' | 'startedAt'>[],
+): Promise<Map<string, number>> {
+  const found = new Map<string, number>()
+  for (let at = 0; at < begun.length; at += 200) {
+    const some = begun.slice(at, at + 200)
+    const ids = some.map(({ requestId }) => fitting(requestId))
     const rows = await query
       .selectFrom('spend_log')
-      .select(['request_id', 'call_id'])
+      .select(['request_id', 'call_id', 'spend'])
       // By when they began, which is indexed.
       .where(
         'started_at',
@@ -86,7 +92,8 @@ async function writtenOf({ query }: Db, open: Left['open']): Promise<Set<string>
       )
       .where((row) => row.or([row('call_id', 'in', ids), row('request_id', 'in', ids)]))
       .execute()
-    for (const { request_id, call_id } of rows) found.add(call_id ?? request_id)
+    for (const { request_id, call_id, spend } of rows)
+      found.set(call_id ?? request_id, Number(spend))
   }
   return found
 }
@@ -110,25 +117,4 @@ function entryOfOpen({ opening, tokens, nanoDollars }: Left['open'][number]): En
     status: 499,
     error: 'the gateway ended before the answer did: counted as far as it had come',
   }
-}
-
-/** What has been counted for requests that were closed in somebody's place, by the number they were opened with. */
-export async function countedFor(
-  { query }: Db,
-  open: readonly [number, string][],
-): Promise<Map<number, number>> {
-  const found = new Map<number, number>()
-  for (let at = 0; at < open.length; at += 200) {
-    const some = new Map(
-      open.slice(at, at + 200).map(([opened, requestId]) => [fitting(requestId), opened]),
-    )
-    for (const { request_id, spend } of await query
-      .selectFrom('spend_log')
-      .select(['request_id', 'spend'])
-      .where('request_id', 'in', [...some.keys()])
-      .where('call_id', 'is', null)
-      .execute())
-      found.set(some.get(request_id) ?? 0, Number(spend))
-  }
-  return found
 }
