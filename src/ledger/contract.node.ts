@@ -191,6 +191,27 @@ export function booksContract(openDb: (name: string) => Promise<Db>): void {
     assert.ok(through > 140)
   })
 
+  test('of several processes that want all that is left, one gets it', async () => {
+    const all: Books[] = []
+    for (const name of ['q1', 'q2', 'q3', 'q4']) all.push(await process('last.db', name))
+    for (let round = 0; round < 6; round++) {
+      const account = `key:last${round}`
+      // Crumbs lie about in every process.
+      const crumbs = await Promise.all(
+        all.map((books) => books.purses.reserve(ask(account, 100), refuse(20))),
+      )
+      for (const crumb of crumbs) if (crumb.ok) crumb.release()
+      const asked = await Promise.all(
+        all.map((books) => books.purses.reserve(ask(account, 100), refuse(100))),
+      )
+      assert.equal(asked.filter(({ ok }) => ok).length, 1, `round ${round}`)
+      for (const one of asked) {
+        if (one.ok) one.release()
+        else assert.ok(one.left < 100)
+      }
+    }
+  })
+
   test('rows and sums are those of the entries', async () => {
     const books = await process('rows.db', 'g')
     for (let i = 0; i < 250; i++)

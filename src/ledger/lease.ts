@@ -20,6 +20,8 @@ export type LeaseAsk = {
   base: number
   /** What it needs besides. */
   need: number
+  /** Nothing is granted where less than this is left: a part of what one needs only keeps it from another. */
+  least: number
   /** More is granted while there is plenty: this share of what is left, in whole steps, and no more than `cap`. */
   share: number
   step: number
@@ -32,11 +34,11 @@ export type LeaseRow = { spend: number; leased: number; resetsAt: number | null;
 export function leaseStatements(
   { dialect, query }: Db,
   node: string,
-  { account, max, duration, resetsAt, base, need, share, step, cap }: LeaseAsk,
+  { account, max, duration, resetsAt, base, need, least, share, step, cap }: LeaseAsk,
 ): Statement[] {
-  const [least, greatest] = dialect === 'sqlite' ? ['min', 'max'] : ['least', 'greatest']
+  const [lesser, greater] = dialect === 'sqlite' ? ['min', 'max'] : ['least', 'greatest']
   const left = sql`(${max} - spend - leased)`
-  const plenty = sql`${sql.raw(least ?? '')}(${cap}, ${left} / ${share} / ${step} * ${step})`
+  const plenty = sql`${sql.raw(lesser ?? '')}(${cap}, ${left} / ${share} / ${step} * ${step})`
   const mine = sql`(select amount from lease where account = ${account} and node = ${node})`
   return [
     sql`insert into account (id, spend, total, leased, duration, resets_at)
@@ -55,8 +57,8 @@ export function leaseStatements(
     sql`insert into lease (account, node, amount, busy, recalled) values (${account}, ${node}, ${base}, 0, 0)
       on conflict (account, node) do update set amount = excluded.amount`,
     sql`update lease set amount = amount + coalesce((
-        select case when ${left} <= 0 then 0
-          else ${sql.raw(least ?? '')}(${left}, ${sql.raw(greatest ?? '')}(${need}, ${plenty})) end
+        select case when ${left} <= 0 or ${left} < ${least} then 0
+          else ${sql.raw(lesser ?? '')}(${left}, ${sql.raw(greater ?? '')}(${need}, ${plenty})) end
         from account where id = ${account}), 0)
       where account = ${account} and node = ${node}`,
     sql`update account set leased = leased + coalesce(${mine}, 0) - ${base} where id = ${account}`,

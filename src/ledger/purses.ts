@@ -125,6 +125,16 @@ export function createPurses(options: PurseOptions): Purses {
     purse.max - purse.seen.spend - purse.seen.leased <= 0 &&
     purse.seen.leased <= purse.lease
 
+  /** What the row has left for anybody, as it was last seen. */
+  const free = ({ seen, max }: Purse): number =>
+    seen ? Math.max(0, max - seen.spend - seen.leased) : 0
+
+  /** Neither our lease nor the row has enough, and nobody else holds any of it. */
+  const exhausted = (purse: Purse, { amount, short }: Need): boolean =>
+    purse.seen !== undefined &&
+    purse.seen.leased <= purse.lease &&
+    Math.max(0, idle(purse)) + free(purse) < (short === 'clip' ? 1 : amount)
+
   function take(of: readonly Purse[], need: Need): Reserved {
     const held = of.map((purse) => {
       const amount = Math.min(need.amount, Math.max(idle(purse), 0))
@@ -159,8 +169,9 @@ export function createPurses(options: PurseOptions): Purses {
       const lacking = of.find((purse) => !ready(purse, need))
       if (!lacking) return take(of, need)
       // Alone, and the row has nothing more to give: it need not be asked again to say so.
-      if (!lacking.stale && !due(lacking) && nodes <= 1 && drained(lacking)) return refuse(lacking)
-      await ask(lacking, need.amount)
+      if (!lacking.stale && !due(lacking) && nodes <= 1 && exhausted(lacking, need))
+        return refuse(lacking)
+      await ask(lacking, need)
       if (lacking.stale || due(lacking)) continue
       if (fits(lacking, need)) {
         if (of.every((purse) => ready(purse, need) || fits(purse, need))) return take(of, need)
@@ -184,7 +195,7 @@ export function createPurses(options: PurseOptions): Purses {
       account: id,
       max,
       spend,
-      left: Math.max(0, Math.min(idle(purse), max - spend)),
+      left: Math.max(0, Math.min(Math.max(0, idle(purse)) + free(purse), max - spend)),
     }
   }
 
@@ -195,9 +206,9 @@ export function createPurses(options: PurseOptions): Purses {
    * Leases more of one account, and learns how it stands. One asks at a time, and never beside a flush. Whoever waits for
    * a database that does not answer is told so in time.
    */
-  async function ask(purse: Purse, amount: number): Promise<void> {
+  async function ask(purse: Purse, need: Need): Promise<void> {
     if (mono() < awayUntil) throw awayCause
-    const asked = due(purse) ? rollOver(purse) : inTurn(purse, () => leased(purse, amount))
+    const asked = due(purse) ? rollOver(purse) : inTurn(purse, () => leased(purse, need))
     try {
       await within(asked)
     } catch (cause) {
@@ -216,7 +227,7 @@ export function createPurses(options: PurseOptions): Purses {
   }
 
   /** Gives back what a lowered budget does not cover, leases what is needed, reads the row: one transaction. */
-  async function leased(purse: Purse, amount: number): Promise<void> {
+  async function leased(purse: Purse, { amount, short }: Need): Promise<void> {
     const { id, max } = purse
     lapse()
     // Nobody may give out meanwhile what goes back.
@@ -238,6 +249,7 @@ export function createPurses(options: PurseOptions): Purses {
       resetsAt: duration === null ? null : nextReset(duration, { ...clock, now: now() }),
       base,
       need,
+      least: short === 'clip' ? 1 : need,
       share: alone ? 4 : 4 * nodes,
       step: alone ? 1 : step,
       cap: alone ? max : tight ? need : 16 * step,
@@ -281,7 +293,7 @@ export function createPurses(options: PurseOptions): Purses {
     // Whoever was asked just now has answered, or is about to.
     if (mono() - purse.recalledAt < recallAgainMs) {
       await sleep(recallAgainMs)
-      await ask(purse, need.amount)
+      await ask(purse, need)
       return true
     }
     purse.recalledAt = mono()
@@ -302,7 +314,7 @@ export function createPurses(options: PurseOptions): Purses {
               .where('recalled', '<', seq)
               .where('amount', '>', 0)
               .execute()
-      await ask(purse, need.amount)
+      await ask(purse, need)
       if (idle(purse) >= need.amount) return true
       if (open.length === 0) break
     } while (mono() < end)
