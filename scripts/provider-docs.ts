@@ -3,7 +3,6 @@ import {
   notOffered,
   operationsNotOffered,
   sandboxesNotOffered,
-  searchNotOffered,
 } from '../src/provider/not-offered.ts'
 import { mediaWireOf } from '../src/provider/operations.ts'
 import { providers } from '../src/provider/providers.ts'
@@ -44,7 +43,6 @@ export function providerDocs(served: readonly Operation[]): string {
       .filter(([id]) => !Object.hasOwn(providers, id))
       .map(([id, why]) => `- \`${id}/\`: ${why}`),
     '',
-    'Search engines that no `search_tools` may name here: ' + `${code(searchNotOffered)}.`,
     `Sandboxes that run code: ${code(sandboxesNotOffered)}; none is offered.`,
     '',
     'At providers that are on offer:',

@@ -1,5 +1,5 @@
 /** `throughway/node`: the server as the command line starts it, and its Node-only parts. */
-export { type UndiciOptions, undiciTransport } from './call/undici.node.ts'
+export { type NodeTransportOptions, nodeTransport } from './call/transport.node.ts'
 export { loadTokenizers } from './chat/tokenizer.node.ts'
 export { readDotEnv } from './config/env.node.ts'
 export { type EnvSettings, readEnvironment } from './config/environment.ts'

@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
 import type { Json, JsonObject } from '../src/json/json.ts'
+import type { Entry } from '../src/ledger/ledger.ts'
 import { ask, eventually, type Gateway, openaiRow, startGateway } from './support/gateway.ts'
 import {
   chatAnswer,
@@ -64,6 +65,29 @@ before(async () => {
       provider,
       { model: 'hosted_vllm/rank' },
       { mode: 'rerank', input_cost_per_query: 0.000_05 },
+    ),
+    openaiRow(
+      'edits',
+      provider,
+      {
+        model: 'openai/draw',
+        input_cost_per_token: 5e-6,
+        input_cost_per_image_token: 10e-6,
+        output_cost_per_image_token: 40e-6,
+      },
+      { mode: 'image_generation' },
+    ),
+    openaiRow(
+      'said',
+      provider,
+      { model: 'openai/speak' },
+      { mode: 'audio_speech', input_cost_per_character: 0.001 },
+    ),
+    openaiRow(
+      'read',
+      provider,
+      { model: 'mistral/mistral-ocr-x', api_base: provider.base },
+      { mode: 'ocr', ocr_cost_per_page: 0.01 },
     ),
     openaiRow(
       'heard',
@@ -241,6 +265,51 @@ describe('what a request may cost is not made to look less', () => {
     })
 })
 
+describe('pictures to start from', () => {
+  const edit = (files: number, bytes: number): FormData => {
+    const form = new FormData()
+    form.append('model', 'edits')
+    form.append('prompt', 'x')
+    for (let n = 0; n < files; n++)
+      form.append('image[]', new Blob([new Uint8Array(bytes)]), `${n}.png`)
+    return form
+  }
+  /** Of 6,500 tokens each, read and written, at ten and forty millionths. */
+  const drawn = 6500 * 40e-6
+  const read = 6500 * 10e-6
+  const cases: [name: string, files: number, bytes: number, budget: number, status: number][] = [
+    ['one fits', 1, 1000, drawn + read + 0.001, 200],
+    ['three do not', 3, 1000, drawn + read + 0.001, 422],
+    ['three fit', 3, 1000, drawn + 3 * read + 0.001, 200],
+    [
+      'a form that is not held to its end is counted all the same',
+      1,
+      6e6,
+      drawn + read + 0.001,
+      200,
+    ],
+    ['and its second one too', 2, 3e6, drawn + read + 0.001, 422],
+  ]
+  for (const [name, files, bytes, max_budget, status] of cases)
+    test(name, async () => {
+      const key = await makeKey(strict.url, { max_budget })
+      provider.tell(() =>
+        whole({
+          created: 1,
+          data: [{ b64_json: 'aaaa' }],
+          usage: { input_tokens: 10, output_tokens: 10 },
+        }),
+      )
+      const response = await fetch(`${strict.url}/v1/images/edits`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}` },
+        body: edit(files, bytes),
+      })
+      provider.tell(hello)
+      equal(response.status, status, await response.text())
+    })
+})
+
 describe('an exhausted budget', () => {
   const nothing: [name: string, asking: Asking][] = [
     ['a model that the answer prices', chat({}, 'routed')],
@@ -295,6 +364,92 @@ describe('an exhausted budget', () => {
     ok(status >= 400, String(status))
     ok(provider.asked.slice(asked).every(({ json }) => json['model'] === 'free-model'))
     equal(await spendOf(usual, key), 0)
+  })
+})
+
+test('a customer’s models bound what comes after the first one, too', async () => {
+  const manage = (path: string, body: JsonObject) =>
+    usual.post(path, body, { authorization: `Bearer ${masterKey}` })
+  provider.tell((asked, nth) =>
+    asked.json['model'] === 'upstream-model'
+      ? refusal(500, { message: 'down' })
+      : hello(asked, nth),
+  )
+  const key = await makeKey(usual.url)
+  for (const [user_id, models, others] of [
+    ['narrow', ['m'], 0],
+    ['wide', ['m', 'dear'], 1],
+    ['by a pattern', ['m', 'd*r'], 1],
+  ] as const) {
+    equal((await manage('/customer/new', { user_id, models: [...models] })).status, 200)
+    const asked = provider.asked.length
+    const status = await statusOf(usual, key, chat({ max_tokens: 5, user: user_id }))
+    equal(status === 200, others === 1, `${user_id} ${status}`)
+    const dear = provider.asked.slice(asked).filter(({ json }) => json['model'] === 'dear-model')
+    equal(dear.length, others, user_id)
+  }
+  provider.tell(hello)
+})
+
+test('counts and looks at what was answered have a pace', async () => {
+  const key = await makeKey(usual.url, { rpm_limit: 2 })
+  const count: Asking = { path: '/v1/messages/count_tokens', body: ask('m') }
+  const look = () => usual.get('/v1/responses/resp_of_nobody', { authorization: `Bearer ${key}` })
+  equal((await look()).status, 404)
+  equal(await statusOf(usual, key, count), 200)
+  equal(await statusOf(usual, key, count), 429)
+  const refused = await look()
+  equal(refused.status, 429)
+  match(await refused.text(), /Rate limit exceeded/)
+})
+
+describe('prices that a client sends', () => {
+  const own = { input_cost_per_token: 0.0001, output_cost_per_token: 0, base_model: 'gpt-4o' }
+  const metadata = { allow_client_pricing_override: true }
+  const asked: [name: string, more: JsonObject][] = [
+    ['in the body', own],
+    ['in model_info', { model_info: own }],
+  ]
+  for (const [name, more] of asked) {
+    test(`${name} count for nothing, and go nowhere`, async () => {
+      const key = await makeKey(usual.url)
+      equal(await statusOf(usual, key, chat({ max_tokens: 5, ...more })), 200)
+      equal(await spendOf(usual, key), callCost / 1e9)
+      const sent = Object.keys(provider.last().json)
+      ok(!sent.some((field) => /cost|base_model|model_info/.test(field)), sent.join())
+    })
+
+    test(`${name} count where the key may say them, also before it is sent`, async () => {
+      const key = await makeKey(usual.url, { metadata, max_budget: 0.01 })
+      equal(await statusOf(usual, key, chat({ max_tokens: 5, ...more })), 422)
+      const rich = await makeKey(usual.url, { metadata, max_budget: 1 })
+      equal(await statusOf(usual, rich, chat({ max_tokens: 5, ...more })), 200)
+      equal(await spendOf(usual, rich), 0.0009)
+    })
+  }
+
+  test('a price below nothing is none', async () => {
+    const key = await makeKey(usual.url, { metadata })
+    const below = { input_cost_per_token: -1, output_cost_per_token: 'free' }
+    equal(await statusOf(usual, key, chat({ max_tokens: 5, ...below })), 200)
+    equal(await spendOf(usual, key), callCost / 1e9)
+  })
+
+  test('a team may be allowed to', async () => {
+    const made = await usual.post(
+      '/team/new',
+      { team_id: 'pricing', metadata },
+      { authorization: `Bearer ${masterKey}` },
+    )
+    equal(made.status, 200)
+    const key = await makeKey(usual.url, { team_id: 'pricing' })
+    const embed = { path: '/v1/embeddings', body: { model: 'm', input: 'x', ...own } }
+    provider.tell(() =>
+      whole({ data: [], model: 'x', usage: { prompt_tokens: 100, total_tokens: 100 } }),
+    )
+    equal(await statusOf(usual, key, embed), 200)
+    provider.tell(hello)
+    equal(await spendOf(usual, key), 0.01)
   })
 })
 
@@ -484,6 +639,114 @@ describe('whoever leaves early pays for what was begun', () => {
       const spend = await spendOf(usual, key)
       ok(spend > 0.0004 && spend < 0.0007, String(spend))
     })
+
+  const entries: Entry[] = []
+  before(() => {
+    const { ledger } = usual.running.rooms
+    const { record } = ledger
+    ledger.record = (entry) => {
+      entries.push(entry)
+      return record(entry)
+    }
+  })
+  /** A second of sound, by its head. */
+  const wav = Buffer.alloc(44 + 16_000)
+  wav.write('RIFF', 0)
+  wav.write('WAVEfmt ', 8)
+  wav.writeUInt32LE(16, 16)
+  wav.writeUInt32LE(16_000, 28)
+  wav.write('data', 36)
+  wav.writeUInt32LE(16_000, 40)
+  const spoken = (): FormData => {
+    const form = new FormData()
+    form.append('model', 'heard')
+    form.append('file', new Blob([wav]), 'a.wav')
+    return form
+  }
+  const words = 'word '.repeat(500)
+  const others: [name: string, path: string, body: () => JsonObject | FormData, least: number][] = [
+    ['pictures', '/v1/images/generations', () => ({ model: 'pictures', prompt: 'x', n: 3 }), 0.12],
+    [
+      'pictures as they come',
+      '/v1/images/generations',
+      () => ({ model: 'pictures', prompt: 'x', n: 2, stream: true }),
+      0.08,
+    ],
+    ['speech', '/v1/audio/speech', () => ({ model: 'said', input: 'hello', voice: 'a' }), 0.005],
+    ['vectors', '/v1/embeddings', () => ({ model: 'm', input: words }), 0.0005],
+    [
+      'documents to rank',
+      '/v1/rerank',
+      () => ({ model: 'ranked', query: 'x', documents: Array(150).fill('x') }),
+      0.0001,
+    ],
+    ['pages to read', '/v1/ocr', () => ({ model: 'read', document: page, pages: [0, 1] }), 0.02],
+    ['sound to write down', '/v1/audio/transcriptions', spoken, 0.0001],
+  ]
+  const page = { type: 'document_url', document_url: 'https://example.org/a.pdf' }
+  for (const [name, path, body, spend] of others) {
+    const begins = name.includes('as they come')
+    test(name, async () => {
+      const key = await makeKey(usual.url)
+      provider.tell(() =>
+        begins ? stream([sse({ type: 'begun' })], { end: 'hang' }) : { type: 'hang' },
+      )
+      const controller = new AbortController()
+      const before = provider.asked.length
+      const said = body()
+      const response = fetch(usual.url + path, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${key}`,
+          ...(!(said instanceof FormData) && { 'content-type': 'application/json' }),
+        },
+        body: said instanceof FormData ? said : JSON.stringify(said),
+        signal: controller.signal,
+      })
+      await eventually(() => provider.asked.length > before)
+      if (begins) await (await response).body?.getReader().read()
+      controller.abort()
+      await response.catch(() => {})
+      const until = performance.now() + 2000
+      while ((await spendOf(usual, key)) === 0 && performance.now() < until) await sleep(20)
+      provider.tell(hello)
+      const paid = await spendOf(usual, key)
+      ok(paid >= spend - 1e-9 && paid <= spend * 1.1, String(paid))
+      ok(entries.at(-1)?.usage.estimated, 'and it is said that this is an estimate')
+    })
+  }
+
+  test('who leaves while it still sends has asked nothing', async () => {
+    const key = await makeKey(usual.url)
+    provider.tell(() => ({ type: 'hang' }))
+    const controller = new AbortController()
+    const head =
+      '--x\r\ncontent-disposition: form-data; name="model"\r\n\r\nheard\r\n--x\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+    const body = new ReadableStream<Uint8Array>({
+      start(to) {
+        to.enqueue(new TextEncoder().encode(head))
+        to.enqueue(new Uint8Array(5 * 1024 * 1024))
+      },
+    })
+    const response = fetch(`${usual.url}/v1/audio/transcriptions`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${key}`,
+        'content-type': 'multipart/form-data; boundary=x',
+      },
+      body,
+      duplex: 'half',
+      signal: controller.signal,
+    } as RequestInit) // `duplex` is missing in the types
+    response.catch(() => {})
+    const before = entries.length
+    await sleep(100)
+    controller.abort()
+    await eventually(() => entries.length > before)
+    equal(entries.at(-1)?.fault, 'canceled')
+    provider.tell(hello)
+    equal(await spendOf(usual, key), 0)
+  })
 
   test('a time that the client set, each time the provider was asked', async () => {
     const key = await makeKey(usual.url)

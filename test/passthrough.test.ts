@@ -1,5 +1,7 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
+import type { JsonObject } from '../src/json/json.ts'
+import type { Entry } from '../src/ledger/ledger.ts'
 import { exchange } from './raw-client.ts'
 import { eventually, type Gateway, startGateway } from './support/gateway.ts'
 import {
@@ -189,5 +191,98 @@ describe('pass_through_endpoints', () => {
     equal((await fetch(`${gateway.url}/open`)).status, 200)
     equal((await fetch(`${gateway.url}/own/api`)).status, 401)
     equal((await gateway.post('/open', {})).status, 405)
+  })
+})
+
+describe('an answer that does not tell what it used', () => {
+  const start = (unpriced_models?: JsonObject | string): Promise<Gateway> =>
+    startGateway(scope, {
+      general: { master_key: key, ...(unpriced_models !== undefined && { unpriced_models }) },
+      env: { OPENAI_API_KEY: 'sk-openai-credential', OPENAI_BASE_URL: `${provider.origin}/v1` },
+      key,
+    })
+  const words = 'word '.repeat(1000)
+  const send = async (to: Gateway, path: string, body: JsonObject) => {
+    const entries: Entry[] = []
+    const { ledger } = to.running.rooms
+    const { record } = ledger
+    ledger.record = (entry) => {
+      entries.push(entry)
+      return record(entry)
+    }
+    const asked = provider.asked.length
+    const response = await to.post(path, body)
+    const text = await response.text()
+    ledger.record = record
+    return { status: response.status, text, entry: entries[0], sent: provider.asked.length - asked }
+  }
+  const picture = { model: 'dall-e-x', prompt: words }
+
+  test('a conversation is counted, word by word', async () => {
+    provider.tell(() =>
+      whole({ model: 'gpt-4o', choices: [{ message: { content: 'word '.repeat(100) } }] }),
+    )
+    const said = { model: 'gpt-4o', messages: [{ role: 'user', content: words }] }
+    const { entry } = await send(gateway, '/openai/v1/chat/completions', said)
+    ok(entry?.usage.estimated)
+    ok(entry.usage.input > 1000 && entry.usage.input < 1015, String(entry.usage.input))
+    ok(entry.usage.output >= 100 && entry.usage.output < 103, String(entry.usage.output))
+    equal(entry.nanoDollars, entry.usage.input * 2500 + entry.usage.output * 10_000)
+    equal(provider.last().text, JSON.stringify(said))
+  })
+
+  test('so is one in the words of others', async () => {
+    provider.tell(() => whole({ model: 'gpt-4o', answer: 1 }))
+    const said = { model: 'gpt-4o', messages: [{ role: 'user', parts: [{ words }] }] }
+    const { entry } = await send(gateway, '/openai/v1/other/words', said)
+    ok((entry?.usage.input ?? 0) > 1000, String(entry?.usage.input))
+  })
+
+  test('what nobody can count is free, and it is said', async () => {
+    provider.tell(() => whole({ created: 1, data: [{ url: 'https://x.example/1.png' }] }))
+    const before = gateway.running.rooms.ledger.totals().unpriced
+    const { entry } = await send(gateway, '/openai/v1/images/generations', picture)
+    deepEqual([entry?.nanoDollars, entry?.priced], [0, false])
+    equal(gateway.running.rooms.ledger.totals().unpriced, before + 1)
+    match(gateway.logged(), /what openai \/openai\/v1\/images\/generations used was not told/)
+  })
+
+  test('or refused', async () => {
+    const to = await start('deny')
+    for (const body of [picture, { prompt: 'x' }]) {
+      const { status, text, sent } = await send(to, '/openai/v1/images/generations', body)
+      deepEqual([status, sent], [403, 0])
+      match(text, /model_cost_map_missing/)
+    }
+    provider.tell(() => whole({ object: 'list' }))
+    equal((await to.get('/openai/v1/models')).status, 200)
+    provider.tell(() =>
+      whole({ model: 'gpt-4o', usage: { prompt_tokens: 1, completion_tokens: 1 } }),
+    )
+    const said = { model: 'gpt-4o', messages: [] }
+    const { status, entry } = await send(to, '/openai/v1/chat/completions', said)
+    deepEqual([status, entry?.nanoDollars], [200, 12_500])
+    equal(provider.last().text, JSON.stringify(said))
+  })
+
+  test('or has the price of another', async () => {
+    const to = await start({ price_as: 'openai/gpt-4o' })
+    provider.tell(() => whole({ created: 1, data: [{ url: 'https://x.example/1.png' }] }))
+    const { entry } = await send(to, '/openai/v1/images/generations', picture)
+    ok(entry?.priced && entry.usage.estimated)
+    ok(
+      entry.nanoDollars >= 1000 * 2500 && entry.nanoDollars < 1020 * 2500,
+      String(entry.nanoDollars),
+    )
+  })
+
+  test('looking costs nothing, and sending files', async () => {
+    provider.tell(() => whole({ id: 'file-1', data: [] }))
+    const { ledger } = gateway.running.rooms
+    const before = ledger.totals().unpriced
+    await (await gateway.get('/openai/v1/evals')).text()
+    const { entry } = await send(gateway, '/openai/v1/uploads', {})
+    deepEqual([entry?.nanoDollars, entry?.priced], [0, true])
+    equal(ledger.totals().unpriced, before)
   })
 })

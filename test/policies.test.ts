@@ -281,3 +281,92 @@ test('budget_fallbacks: a key goes on with another model when its budget for one
   )
   assert.ok(rows.includes('small') && rows.includes('m') && !rows.includes('barred'))
 })
+
+test('settings of budgets and limits act as soon as they change', async (t) => {
+  const { gateway, key } = await gatewayWith(t, {})
+  const set = async (sections: JsonObject): Promise<void> => {
+    const response = await gateway.post('/config/update', sections, admin)
+    const said = await response.json()
+    assert.equal(response.status, 200, JSON.stringify(said))
+    assert.equal(said.restart_required, undefined, JSON.stringify(said))
+  }
+  const statusOf = async (more: JsonObject = {}): Promise<number> =>
+    (await call(gateway.url, key, { max_tokens: 5, ...more })).status
+  assert.equal(await statusOf(), 200)
+
+  await set({ litellm_settings: { max_budget: 0 } })
+  assert.equal(await statusOf(), 422)
+  await set({ litellm_settings: { budget_exceeded_status_code: 429 } })
+  assert.equal(await statusOf(), 429)
+  await set({ litellm_settings: { max_budget: null, budget_exceeded_status_code: null } })
+  assert.equal(await statusOf(), 200)
+
+  await set({ general_settings: { max_parallel_requests: 0 } })
+  assert.equal(await statusOf(), 429, 'of a key that was in use')
+  await set({ general_settings: { max_parallel_requests: null, global_max_parallel_requests: 0 } })
+  assert.equal(await statusOf(), 429)
+  await set({ general_settings: { global_max_parallel_requests: null } })
+  assert.equal(await statusOf(), 200)
+
+  await set({ litellm_settings: { max_end_user_budget: 0 } })
+  assert.equal(await statusOf({ user: 'walk-in' }), 422)
+  assert.equal(await statusOf(), 200)
+  const budget = await gateway.post('/budget/new', { budget_id: 'none', max_budget: 0 }, admin)
+  assert.equal(budget.status, 200)
+  await set({
+    litellm_settings: { max_end_user_budget: null, max_end_user_budget_id: 'none' },
+  })
+  assert.equal(await statusOf({ user: 'walk-in' }), 422)
+  await set({ litellm_settings: { max_end_user_budget_id: null } })
+  assert.equal(await statusOf({ user: 'walk-in' }), 200)
+
+  await set({
+    router_settings: { provider_budget_config: { openai: { budget_limit: 0, time_period: '1d' } } },
+  })
+  assert.equal(await statusOf(), 429)
+  await set({ router_settings: { provider_budget_config: null } })
+  assert.equal(await statusOf(), 200)
+
+  await set({ general_settings: { enforce_user_param: true } })
+  assert.equal(await statusOf(), 400)
+})
+
+test('a soft budget that is passed is told to a webhook and to Slack, once', async (t) => {
+  const heard: { path: string; body: JsonObject }[] = []
+  const receiver = await startProvider(t, ({ path, json }) => {
+    heard.push({ path, body: json })
+    return whole({})
+  })
+  const gateway = await startGateway(t, {
+    models: [pricedRow(provider)],
+    general: { master_key: masterKey, alerting: ['webhook'] },
+    env: { WEBHOOK_URL: `${receiver.origin}/hook` },
+  })
+  const key = await makeKey(gateway.url, { soft_budget: callCost / 1e9, key_alias: 'softly' })
+  for (let n = 0; n < 3; n++) assert.equal((await call(gateway.url, key)).status, 200)
+  const until = performance.now() + 2000
+  while (heard.length === 0 && performance.now() < until) await sleep(10)
+  const [{ path, body } = { path: '', body: {} as JsonObject }] = heard
+  assert.equal(path, '/hook')
+  assert.deepEqual(
+    [body['event'], body['event_group'], body['key_alias'], body['soft_budget']],
+    ['soft_budget_crossed', 'key', 'softly', callCost / 1e9],
+  )
+  assert.ok(Number(body['spend']) >= callCost / 1e9)
+  await gateway.post(
+    '/config/update',
+    {
+      general_settings: { alerting: ['slack'] },
+      environment_variables: { SLACK_WEBHOOK_URL: `${receiver.origin}/slack` },
+    },
+    admin,
+  )
+  const other = await makeKey(gateway.url, { soft_budget: callCost / 1e9 })
+  assert.equal((await call(gateway.url, other)).status, 200)
+  while (heard.length === 1 && performance.now() < until + 2000) await sleep(10)
+  assert.deepEqual(
+    heard.map((one) => one.path),
+    ['/hook', '/slack'],
+  )
+  assert.match(String(heard[1]?.body['text']), /Soft Budget Crossed/)
+})

@@ -219,6 +219,65 @@ async function rows(count: number): Promise<JsonObject[]> {
   }
 }
 
+describe('a budget', () => {
+  /** Of one response, at the catalogue's prices. */
+  const turn = 55 * 4e-6 + 64 * 4e-7 + 13 * 32e-6 + 30 * 16e-6 + 91 * 64e-6
+  const keyWith = async (max_budget: number): Promise<string> =>
+    text(object(await (await gateway.post('/key/generate', { max_budget })).json())['key']) ?? ''
+  const spendOf = async (of: string): Promise<number> => {
+    const said = await gateway.get('/key/info', { authorization: `Bearer ${of}` })
+    return number(object(object(await said.json())['info'])['spend']) ?? 0
+  }
+  const talk = (of: string): Promise<Client> =>
+    open('/v1/realtime?model=voice', { headers: { authorization: `Bearer ${of}` } })
+  const responses = ({ heard }: Client): number =>
+    heard.filter(({ type }) => type === 'response.done').length
+
+  test('that is used up ends the conversation, and says so', async () => {
+    const of = await keyWith(1.5 * turn)
+    const client = await talk(of)
+    client.say({ type: 'response.create' })
+    await eventually(() => responses(client) === 1)
+    client.say({ type: 'response.create' })
+    const { code, reason } = await client.closed
+    equal(code, 1008)
+    match(reason, /^Budget has been exceeded!/)
+    equal(responses(client), 2)
+    const { type, error } = client.heard.at(-1) ?? {}
+    deepEqual([type, object(error)['type']], ['error', 'budget_exceeded'])
+    await eventually(() => openai.last().ended !== undefined)
+    ok(Math.abs((await spendOf(of)) - 2 * turn) < 1e-9)
+    const again = await connect('/v1/realtime?model=voice', {
+      headers: { authorization: `Bearer ${of}` },
+    })
+    equal('status' in again && again.status, 422)
+  })
+
+  test('with something left lets it go on, far beyond what was set aside at first', async () => {
+    const of = await keyWith(1)
+    const client = await talk(of)
+    const turns = Math.ceil(0.25 / turn)
+    for (let n = 0; n < turns; n++) client.say({ type: 'response.create' })
+    await eventually(() => responses(client) === turns)
+    client.peer.close(1000)
+    await client.closed
+    await eventually(() => openai.last().ended !== undefined)
+    ok(Math.abs((await spendOf(of)) - turns * turn) < 1e-9)
+  })
+
+  test('is one for all conversations', async () => {
+    const of = await keyWith(0.6)
+    const clients = await Promise.all([talk(of), talk(of), talk(of)])
+    const most = Math.ceil(0.6 / turn) + clients.length
+    for (const client of clients)
+      for (let n = 0; n < most; n++) client.say({ type: 'response.create' })
+    for (const client of clients) equal((await client.closed).code, 1008)
+    await eventually(() => openai.sessions.every(({ ended }) => ended !== undefined))
+    const spend = await spendOf(of)
+    ok(spend >= 0.6 - turn && spend <= most * turn, String(spend))
+  })
+})
+
 describe('OpenAI', () => {
   test('messages pass both ways, the name is the one asked for, responses are one row', async () => {
     const client = await open('/v1/realtime?model=voice&other=x')

@@ -335,6 +335,54 @@ describe('at a server that only chats', () => {
     equal((await get(`/v1/responses/${done['id']}`)).status, 404)
   })
 
+  test('a kept answer is told again as a stream, from where the client has it', async () => {
+    const told = await create({ model: 'together', input: 'one' })
+    const read = async (query: string) =>
+      eventsOf(await gateway.get(`/v1/responses/${told['id']}?stream=true${query}`))
+    const all = await read('')
+    deepEqual(object(all.at(-1)?.data)['response'], told)
+    deepEqual(
+      all.map(({ data }) => object(data)['sequence_number']),
+      all.map((_, at) => at),
+    )
+    deepEqual(await read('&starting_after=3'), all.slice(4))
+    // It may have been told in more events before.
+    const [last, ...more] = await read('&starting_after=900')
+    deepEqual(more, [])
+    deepEqual(object(last?.data), { ...object(all.at(-1)?.data), sequence_number: 901 })
+    const wrong = await gateway.get(`/v1/responses/${told['id']}?stream=true&starting_after=x`)
+    equal(wrong.status, 400)
+    match(await wrong.text(), /starting_after/)
+  })
+
+  test('one that is being made is told to its end, and one that is forgotten is not waited for', async () => {
+    let answer = (): void => {}
+    const ready = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    chatty.tell(async (asked, nth) => {
+      await ready
+      return onlyChat(asked, nth)
+    })
+    const queued = await create({ model: 'together', input: 'long', background: true })
+    const stream = eventsOf(await gateway.get(`/v1/responses/${queued['id']}?stream=true`))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    answer()
+    const types = (await stream).map(({ data }) => text(object(data)['type']))
+    deepEqual(types.slice(0, 3), [
+      'response.created',
+      'response.in_progress',
+      'response.output_item.added',
+    ])
+    equal(types.at(-1), 'response.completed')
+    chatty.tell(() => ({ type: 'hang' }))
+    const hanging = await create({ model: 'together', input: 'long', background: true })
+    const cut = eventsOf(await gateway.get(`/v1/responses/${hanging['id']}?stream=true`))
+    await send('DELETE', `/v1/responses/${hanging['id']}`)
+    chatty.tell(onlyChat)
+    equal(text(object((await cut).at(-1)?.data)['type']), 'error')
+  })
+
   test('store: false keeps nothing', async () => {
     const told = await create({ model: 'together', input: 'one', store: false })
     equal(told['store'], false)
@@ -366,6 +414,16 @@ describe('at a server that only chats', () => {
     equal((await get(`/v1/responses/${hanging['id']}`)).body['status'], 'cancelled')
     const plain = await create({ model: 'together', input: 'x' })
     match(JSON.stringify(await send('POST', `/v1/responses/${plain['id']}/cancel`)), /synchronous/)
+  })
+
+  test('in the background and as a stream: who leaves comes back to it', async () => {
+    const asked = { model: 'together', input: 'long', background: true, stream: true }
+    const all = await eventsOf(await post(asked))
+    const done = object(object(all.at(-1)?.data)['response'])
+    deepEqual([done['status'], done['background']], ['completed', true])
+    const again = await eventsOf(await gateway.get(`/v1/responses/${done['id']}?stream=true`))
+    // Before there was an answer nobody knew what the provider would say of it.
+    deepEqual(again.slice(2), all.slice(2))
   })
 
   test('a failure in the background is told as one', async () => {

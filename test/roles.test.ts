@@ -181,9 +181,6 @@ describe('routes by which models are called', () => {
     (kept.test(path) && (method !== 'POST' || /\/files$|\/cancel$/.test(path)))
   const kept =
     /\/(files|batches|fine_tuning|vector_stores|videos|containers|assistants|threads)(\/|$)/
-  /** Counts and answers that are there already ask nobody's pace. */
-  const isUnpaced = ({ path }: Route): boolean =>
-    /count_tokens$|input_tokens$|:countTokens$/.test(path) || /\/responses\/\{id\}/.test(path)
   /** A WebSocket's path without one, and providers without a credential: nobody is asked. */
   const asksNobody = new Set([426, 501])
 
@@ -203,7 +200,7 @@ describe('routes by which models are called', () => {
     const open: string[] = []
     for (const route of llm) {
       const { status } = await visit(route, slow, body)
-      if (status !== 429 && !asksNobody.has(status) && !isUnpaced(route))
+      if (status !== 429 && !asksNobody.has(status))
         open.push(`${status} ${route.method} ${route.path}`)
     }
     deepEqual(open, [])

@@ -44,12 +44,18 @@ export const changesAtOnce: Readonly<Record<SectionName, ReadonlySet<string>>> =
   litellm_settings: new Set(
     `drop_params modify_params request_timeout num_retries fallbacks context_window_fallbacks
     content_policy_fallbacks default_fallbacks max_fallbacks allowed_fails model_alias_map model_group_settings
-    block_requests_for_models_without_pricing default_team_params default_internal_user_params
+    block_requests_for_models_without_pricing max_budget budget_duration max_end_user_budget max_end_user_budget_id
+    budget_exceeded_status_code default_team_params default_internal_user_params
     default_key_generate_params upperbound_key_generate_params public_model_groups public_model_groups_links
     key_alias_pattern enable_key_alias_format_validation`.split(/\s+/),
   ),
   general_settings: new Set(
-    `unpriced_models infer_model_from_keys allow_client_side_credentials completion_model embedding_model
+    `budget_overshoot fail_closed_budget_enforcement disable_budget_reservation token_rate_limit_type
+    global_max_parallel_requests max_parallel_requests apply_user_budget_to_team_keys
+    maximum_spend_logs_retention_period maximum_spend_logs_size_mb maximum_spend_logs_retention_interval
+    maximum_spend_logs_cleanup_batch_size maximum_spend_logs_cleanup_max_batches prompt_retention_period prompt_size_mb
+    store_prompts_in_spend_logs alerting alert_types alert_to_webhook_url enforce_user_param enforced_params
+    service_account_settings reject_clientside_metadata_tags unpriced_models infer_model_from_keys allow_client_side_credentials completion_model embedding_model
     image_generation_model moderation_model transcription_model speech_model forward_client_headers_to_llm_api
     forward_openai_org_id user_header_name user_header_mappings include_call_id_in_error_body
     always_include_stream_usage public_routes dangerously_allow_mock_testing_request_params disable_custom_api_keys disable_auto_add_proxy_admin_to_teams
@@ -59,6 +65,6 @@ export const changesAtOnce: Readonly<Record<SectionName, ReadonlySet<string>>> =
     `num_retries retry_policy model_group_retry_policy retry_after cooldown_time disable_cooldowns allowed_fails
     allowed_fails_policy fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks max_fallbacks
     model_group_alias enable_tag_filtering tag_filtering_match_any timeout stream_timeout default_litellm_params
-    routing_strategy`.split(/\s+/),
+    routing_strategy provider_budget_config`.split(/\s+/),
   ),
 }

@@ -28,6 +28,8 @@ export type LiveOptions = {
   read?: () => Promise<FileRead>
   /** What `config` was told apart by. */
   first?: Pick<FileRead, 'hash' | 'environment'>
+  /** Told of what is served from now on, and by which names of variables. */
+  onServed?: ((config: Config, env: Env) => Promise<void>) | undefined
 }
 export type FileRead = {
   config: Config
@@ -46,7 +48,15 @@ const bearing = new Set(['model', 'credential', 'setting'])
  * Keeps the rooms at what the files and the database say together. Everything is made beside what is served and put in its
  * place at once, so that a request meets the old or the new, and what is wrong is never served.
  */
-export function createLive({ rooms, deps, config, store, read, first }: LiveOptions): Live {
+export function createLive({
+  rooms,
+  deps,
+  config,
+  store,
+  read,
+  first,
+  onServed,
+}: LiveOptions): Live {
   let file = config
   let served = config
   /** Variables set over the API. */
@@ -102,6 +112,7 @@ export function createLive({ rooms, deps, config, store, read, first }: LiveOpti
     Object.assign(rooms, routing)
     served = next
     anew = false
+    await onServed?.(next, env)
   }
 
   /** What cannot be opened is left out, and said: the rest is served. */

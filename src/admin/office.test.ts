@@ -77,7 +77,7 @@ export async function openOffice(
   const models = { 'gpt-a': { model_info: { id: 'dep-a', access_groups: ['beta'] } }, 'gpt-b': {} }
   const from = provider({ body: answer('hi') })
   const opened = door({ models, ...config }, from, serving)
-  const grants = createGrants(store, { now: () => now, userBudgetOnTeamKeys: false })
+  const grants = createGrants(store, { userBudgetOnTeamKeys: false }, () => now)
   const books: Pick<Books, 'store' | 'accounts' | 'flush'> = {
     store,
     accounts: async (ids) => {

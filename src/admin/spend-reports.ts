@@ -283,7 +283,8 @@ export const spendReportRoutes: readonly AdminRoute[] = [
     method: 'POST',
     path: '/global/spend/reset',
     permission: 'admin',
-    summary: 'Sets what keys and teams have spent to nothing',
+    // An administrator who is a user may not: LiteLLM asks for the master key itself.
+    summary: 'Sets what keys and teams have spent to nothing; for the master key alone',
     run: resetSpend,
   },
   {

@@ -129,7 +129,7 @@ function costOf({ spend, more }: SpendRow): JsonObject {
 }
 
 /** The house's operations by LiteLLM's names. What is not here has the same name. */
-const callTypes: Readonly<Record<string, string>> = {
+export const callTypes: Readonly<Record<string, string>> = {
   chat: 'acompletion',
   completions: 'atext_completion',
   embeddings: 'aembedding',

@@ -1,6 +1,6 @@
-import type { Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
 import { codingsOf, createDecoder, type Decoder } from './decompress.node.ts'
+import type { HeaderList } from './h1.ts'
 import { createInbox } from './inbox.ts'
 import type { Reply } from './transport.ts'
 
@@ -20,9 +20,7 @@ export type Network = {
   maxBytes: number
 }
 
-type Headers = Parameters<NonNullable<Dispatcher.DispatchHandler['onResponseStart']>>[2]
-
-export function createAnswer(status: number, received: Headers, network: Network): Answer {
+export function createAnswer(status: number, received: HeaderList, network: Network): Answer {
   const codings = codingsOf(valueIn(received, 'content-encoding'))
   let decoder: Decoder | undefined
   const inbox = createInbox({
@@ -49,28 +47,24 @@ export function createAnswer(status: number, received: Headers, network: Network
       resume: network.resume,
     })
   const hidden = codings ? ofCodedBody : ofNoBody
+  const each = (tell: (name: string, value: string) => void): void => {
+    for (let i = 0; i < received.length; i += 2) {
+      const name = received[i] ?? ''
+      if (name !== 'set-cookie' && !hidden.has(name)) tell(name, received[i + 1] ?? '')
+    }
+  }
   return {
     reply: {
       status,
       header: (name) => (hidden.has(name) ? undefined : valueIn(received, name.toLowerCase())),
       headers() {
         const out: Record<string, string> = {}
-        for (const name in received) {
-          if (name === 'set-cookie' || hidden.has(name)) continue
-          const value = received[name]
-          if (typeof value === 'string') out[name] = value
-          else if (value !== undefined) out[name] = value.join(', ')
-        }
+        each((name, value) => {
+          out[name] = value
+        })
         return out
       },
-      eachHeader(tell) {
-        for (const name in received) {
-          if (name === 'set-cookie' || hidden.has(name)) continue
-          const value = received[name]
-          if (typeof value === 'string') tell(name, value)
-          else if (value !== undefined) tell(name, value.join(', '))
-        }
-      },
+      eachHeader: each,
       body: inbox.body,
       bytes: inbox.bytes,
     },
@@ -81,10 +75,10 @@ export function createAnswer(status: number, received: Headers, network: Network
 }
 
 /** A provider's cookies are for one client, and a gateway is many. */
-function valueIn(headers: Headers, name: string): string | undefined {
-  if (name === 'set-cookie' || !Object.hasOwn(headers, name)) return undefined
-  const value = headers[name]
-  return typeof value === 'string' ? value : value?.join(', ')
+function valueIn(headers: HeaderList, name: string): string | undefined {
+  if (name === 'set-cookie') return undefined
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1]
+  return undefined
 }
 
 /** Of the bytes before they were decompressed; untrue of what is read. */

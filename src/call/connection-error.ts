@@ -13,7 +13,7 @@ export function connectionError(cause: unknown, answering: boolean): GatewayErro
       { cause },
     )
   const [kind, text] = meanings[code] ?? meaningOfFamily(code)
-  const known = /^(?:$|UND_|HPE$)/.test(code) ? '' : ` (${code})`
+  const known = /^(?:$|UND_|HTTP_|HPE$)/.test(code) ? '' : ` (${code})`
   return new GatewayError(kind, `Connection error: ${text}${known}`, { cause })
 }
 
@@ -36,7 +36,7 @@ function codeOf(error: unknown): string {
   let at = error
   for (let depth = 0; depth < 5 && typeof at === 'object' && at !== null; depth++) {
     if ('code' in at && typeof at.code === 'string') return at.code
-    // undici leaves the code of some of these out.
+    // Node's fetch leaves the code of some of these out.
     if (at instanceof Error && at.name === 'HTTPParserError')
       return at.message.includes('EOF') ? 'HPE_INVALID_EOF_STATE' : 'HPE'
     at = 'cause' in at ? at.cause : undefined
@@ -47,7 +47,7 @@ function codeOf(error: unknown): string {
 type Meaning = readonly [FaultKind, string]
 
 function meaningOfFamily(code: string): Meaning {
-  if (code.startsWith('HPE')) return ['bad_gateway', 'the upstream did not answer in HTTP/1.1']
+  if (code.startsWith('HPE')) return strange
   if (code === 'EPROTO' || code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS'))
     return ['provider', 'no TLS connection could be agreed with the upstream']
   if (certificate.test(code)) return untrusted
@@ -60,6 +60,9 @@ const untrusted: Meaning = [
   "the upstream's TLS certificate is not trusted; give its CA with SSL_CERT_FILE or ssl_verify",
 ]
 const closed: Meaning = ['bad_gateway', 'the upstream closed the connection without an answer']
+const strange: Meaning = ['bad_gateway', 'the upstream did not answer in HTTP/1.1']
+const tooLarge: Meaning = ['bad_gateway', "the head of the upstream's answer is too large"]
+const shuttingDown: Meaning = ['unavailable', 'the gateway is shutting down']
 const meanings: Record<string, Meaning> = {
   ECONNREFUSED: ['provider', 'connection refused by the upstream'],
   ENOTFOUND: ['provider', "the upstream's host name was not found"],
@@ -70,12 +73,16 @@ const meanings: Record<string, Meaning> = {
   ECONNRESET: closed,
   EPIPE: closed,
   ECONNABORTED: closed,
+  HTTP_CLOSED: closed,
+  HTTP_MALFORMED: strange,
+  HTTP_HEAD_TOO_LARGE: tooLarge,
+  HTTP_DESTROYED: shuttingDown,
   UND_ERR_SOCKET: closed,
   HPE_INVALID_EOF_STATE: closed,
-  UND_ERR_HEADERS_OVERFLOW: ['bad_gateway', "the head of the upstream's answer is too large"],
+  UND_ERR_HEADERS_OVERFLOW: tooLarge,
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: closed,
   CERT_HAS_EXPIRED: ['provider', "the upstream's TLS certificate has expired"],
-  UND_ERR_DESTROYED: ['unavailable', 'the gateway is shutting down'],
+  UND_ERR_DESTROYED: shuttingDown,
   ERR_TLS_CERT_ALTNAME_INVALID: [
     'provider',
     "the upstream's TLS certificate is for another host name",
@@ -84,4 +91,7 @@ const meanings: Record<string, Meaning> = {
 
 /** Even in the middle of an answer this is not just a connection that was closed. */
 const tellsMore = (code: string): boolean =>
-  code === 'UND_ERR_DESTROYED' || (code.startsWith('HPE') && code !== 'HPE_INVALID_EOF_STATE')
+  code === 'UND_ERR_DESTROYED' ||
+  code === 'HTTP_DESTROYED' ||
+  code === 'HTTP_MALFORMED' ||
+  (code.startsWith('HPE') && code !== 'HPE_INVALID_EOF_STATE')

@@ -11,8 +11,8 @@ import { after, before, describe, test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { GatewayError } from '../errors.ts'
 import { connectionFromEnv, fingerprint } from './connection.node.ts'
+import { nodeTransport } from './transport.node.ts'
 import type { Connection } from './transport.ts'
-import { undiciTransport } from './undici.node.ts'
 
 test('what the environment says of TLS', () => {
   const files: Record<string, string> = {
@@ -84,7 +84,7 @@ const skip = openssl ? false : 'openssl is not installed, and Node cannot make c
 
 describe('TLS', { skip }, () => {
   const closing: (() => void)[] = []
-  const transport = undiciTransport()
+  const transport = nodeTransport()
   let folder = ''
   let server: { key: string; cert: string }
   let client: { key: string; cert: string }
@@ -223,7 +223,7 @@ describe('TLS', { skip }, () => {
     closing.push(() => proxy.close())
     const { port: at } = proxy.address() as AddressInfo
     const env = { HTTPS_PROXY: `${scheme}://us%20er:p@localhost:${at}` }
-    const send = undiciTransport({ env, defaults: { ca: server.cert } })
+    const send = nodeTransport({ env, defaults: { ca: server.cert } })
     const url = `https://localhost:${port}/`
     for (let call = 0; call < 3; call++) assert.equal(await get(url, {}, send), 'hello undefined')
     assert.deepEqual(asked, [`localhost:${port} Basic ${btoa('us er:p')}`])

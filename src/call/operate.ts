@@ -198,21 +198,28 @@ const atOnce = 8
 async function send(sent: Sent, line: Line, whole: Line): Promise<Answered> {
   const { to, deps, ask, signal, limits } = line
   if (sent.shelf) return onShelf(sent.shelf, deps)
+  if (sent.rest) {
+    await pause(0, signal)
+    return { status: 200, header: () => undefined, bytes: new Uint8Array(0), live: undefined }
+  }
   if (sent.afterMs) await pause(sent.afterMs, signal)
   const { method = 'POST', body } = sent
-  const url = addressOf(sent, to)
-  const { 'content-type': _, ...mine } = { ...ask.headers, ...to.headers }
+  const place = addressOf(sent, to)
+  const url = to.locate ? await to.locate(place) : place
+  const { 'content-type': _, ...mine } = sent.open ? {} : { ...ask.headers, ...to.headers }
   const { bytes, mime } = written(body)
   const headers = withHeaders(
     { ...mine, ...(mime !== undefined && { 'content-type': mime }) },
     sent.headers,
   )
-  if (to.authorize) {
+  if (to.authorize && !sent.open) {
     const signing = to.authorize({
       method,
       url,
       headers,
       body: bytes instanceof Uint8Array ? bytes : new Uint8Array(0),
+      ...(sent.service !== undefined && { service: sent.service }),
+      ...(sent.region !== undefined && { region: sent.region }),
     })
     if (signing) await signing
     whole.at = { ...to, secrets: [...to.secrets, ...sentSecrets(headers)] }
@@ -227,7 +234,7 @@ async function send(sent: Sent, line: Line, whole: Line): Promise<Answered> {
     connection: to.connection,
   })
   whole.last = reply
-  if (reply.status >= 400 || reply.status < 200)
+  if ((reply.status >= 400 && !sent.refusals) || reply.status < 200)
     throw await refusalOf(reply, whole.at, whole.decodeError)
   return {
     status: reply.status,
@@ -264,18 +271,21 @@ function written(body: SentBody | undefined): {
     : body
 }
 
-function addressOf({ path, home, root }: Sent, { place, spec }: Deployment): string {
+function addressOf({ path, home, root, open, address }: Sent, { place, spec }: Deployment): string {
+  if (address) return address(place.base)
   if (home !== undefined && !place.own) return join(filled(home, place.base), '', place.query)
   const base = URL.canParse(place.base) ? new URL(place.base) : undefined
   if (!path.includes('://')) {
     const below = root && base ? base.origin : place.base
     return join(below, withoutCollection(below, path), place.query)
   }
-  // An address a provider told: our credential goes to the provider's own hosts only.
+  // An address a provider told: our credential goes to the provider's own hosts only, and nothing to any other.
+  const hosts = open ? spec.files : spec.hosts
   const told = URL.canParse(path) ? new URL(path) : undefined
-  const named = (host: string) => host.startsWith('*.') && told?.hostname.endsWith(host.slice(1))
+  const named = (host: string) =>
+    host.startsWith('*.') ? told?.hostname.endsWith(host.slice(1)) : open && told?.host === host
   if (told && base && told.protocol === base.protocol)
-    if (told.host === base.host || spec.hosts?.some(named)) return path
+    if (told.host === base.host || hosts?.some(named)) return path
   throw new GatewayError('bad_gateway', 'the provider named an address that is not its own')
 }
 

@@ -1,35 +1,14 @@
-import type { Socket } from 'node:net'
-import type { Dispatcher } from 'undici'
-import Client from 'undici/lib/dispatcher/client.js'
 import { GatewayError } from '../errors.ts'
 import {
   fingerprint,
-  openSocket,
   prepareSettings,
   type Route,
   routeTo,
   type Settings,
 } from './connection.node.ts'
+import { type Line, type LineOwner, openLine } from './line.node.ts'
 import { chooseProxy, type Environment } from './proxy.node.ts'
 import type { Connection } from './transport.ts'
-
-/**
- * One kept-alive connection: an undici client that is given one request at a time. undici's own pool is not used,
- * since a request that has not begun cannot be taken back from it: neither its place in the queue nor the socket that
- * is being opened for it.
- */
-export type Line = {
-  /** Has it lain idle for a while? Then its peer may have closed it meanwhile. */
-  reused: boolean
-  /** Called whenever a socket has to be opened for the request. */
-  opening: (() => void) | undefined
-  isAlive(): boolean
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void
-  /** The answer is complete: the next may have it. */
-  release(): void
-  /** Ends it at once, whatever state it is in. */
-  drop(): void
-}
 
 /** Who wants a line, and hears of it once. */
 export type Taker = { take(line: Line): void; refuse(error: GatewayError): void }
@@ -134,12 +113,34 @@ function leastUsed(pools: Iterable<Pool>): Pool | undefined {
 }
 
 function createPool(origin: string, route: Route, options: PoolOptions, closed: () => void): Pool {
-  const { connectionsMax = 2048, waitingMax = 2048 } = options
+  const { connectionsMax = 2048, waitingMax = 2048, idleMs = 1000 } = options
+  const { keepAliveMs = route.secure ? 30_000 : 4_000 } = options
   const lines = new Set<Line>()
   const idle: Line[] = []
   const waiting = new Set<Taker>()
   let usedAt = 0
+  let sweeping: ReturnType<typeof setInterval> | undefined
 
+  const owner: LineOwner = {
+    idle(freed) {
+      idle.push(freed)
+      sweeping ??= setInterval(sweep, sweepMs).unref()
+      if (waiting.size > 0) setImmediate(serve)
+    },
+    gone(lost) {
+      lines.delete(lost)
+      const at = idle.lastIndexOf(lost)
+      if (at !== -1) idle.splice(at, 1)
+      if (waiting.size > 0) setImmediate(serve)
+    },
+  }
+  /** Closes what has been idle for too long. One timer for all: each of its own would cost every request. */
+  const sweep = () => {
+    for (const line of [...idle]) if (!line.isAlive()) line.drop()
+    if (idle.length > 0) return
+    clearInterval(sweeping)
+    sweeping = undefined
+  }
   const idleLine = (): Line | undefined => {
     // The last one used: the others may grow old and be closed.
     for (let line = idle.pop(); line; line = idle.pop()) {
@@ -151,19 +152,7 @@ function createPool(origin: string, route: Route, options: PoolOptions, closed: 
   const newLine = (): Line | undefined => {
     if (lines.size >= connectionsMax) idle.shift()?.drop()
     if (lines.size >= connectionsMax) return undefined
-    const line = openLine(origin, route, options, {
-      idle(freed) {
-        idle.push(freed)
-        // Not now: undici is still inside the answer, and may be about to close the socket.
-        if (waiting.size > 0) setImmediate(serve)
-      },
-      gone(lost) {
-        lines.delete(lost)
-        const at = idle.lastIndexOf(lost)
-        if (at !== -1) idle.splice(at, 1)
-        if (waiting.size > 0) setImmediate(serve)
-      },
-    })
+    const line = openLine(route, { keepAliveMs, idleMs }, owner)
     lines.add(line)
     return line
   }
@@ -198,71 +187,10 @@ function createPool(origin: string, route: Route, options: PoolOptions, closed: 
         taker.refuse(error)
       }
       for (const line of lines) line.drop()
+      clearInterval(sweeping)
       closed()
     },
   }
 }
 
-type Owner = { idle(line: Line): void; gone(line: Line): void }
-
-function openLine(origin: string, route: Route, options: PoolOptions, owner: Owner): Line {
-  const { keepAliveMs = route.secure ? 30_000 : 4_000, idleMs = 1000 } = options
-  let servedAt: number | undefined
-  let socket: Socket | undefined
-  let stopOpening = () => {}
-  let leased = true
-  let dropped = false
-
-  const client = new Client(origin, {
-    connect(asked, opened) {
-      line.reused = false
-      line.opening?.()
-      stopOpening = openSocket(route, asked.servername, (...outcome) => {
-        // From now on it is undici's to destroy, with its reason.
-        stopOpening = () => {}
-        socket = outcome[1] ?? undefined
-        opened(...outcome)
-      })
-    },
-    pipelining: 1,
-    allowH2: false,
-    keepAliveTimeout: keepAliveMs,
-    keepAliveMaxTimeout: 120_000,
-    keepAliveTimeoutThreshold: 1_000,
-    maxHeaderSize: 65_536,
-    // Ours are exact, undici's are not.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  })
-  // A request that has not begun when its socket dies is given a new socket by undici; only a line nobody holds ends.
-  const abandoned = () => {
-    if (!leased) line.drop()
-  }
-  client.on('disconnect', abandoned)
-  client.on('connectionError', abandoned)
-
-  const line: Line = {
-    reused: false,
-    opening: undefined,
-    isAlive: () => socket !== undefined && !socket.destroyed && !client.destroyed,
-    dispatch(request, handler) {
-      leased = true
-      line.reused = servedAt !== undefined && performance.now() - servedAt >= idleMs
-      client.dispatch(request, handler)
-    },
-    release() {
-      leased = false
-      servedAt = performance.now()
-      line.opening = undefined
-      owner.idle(line)
-    },
-    drop() {
-      if (dropped) return
-      dropped = true
-      stopOpening()
-      client.destroy(null, () => {})
-      owner.gone(line)
-    },
-  }
-  return line
-}
+const sweepMs = 1000

@@ -5,7 +5,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { after, describe, test } from 'node:test'
 import { GatewayError } from '../errors.ts'
 import { chooseProxy, type Environment, isExempt } from './proxy.node.ts'
-import { undiciTransport } from './undici.node.ts'
+import { nodeTransport } from './transport.node.ts'
 
 test('NO_PROXY', () => {
   const cases: [list: string, url: string, exempt: boolean][] = [
@@ -135,7 +135,7 @@ describe('through a proxy', () => {
       ),
     )
   const open = (env: Environment) => {
-    const transport = undiciTransport({ env })
+    const transport = nodeTransport({ env })
     closing.push(() => void transport.close())
     return transport
   }

@@ -5,6 +5,8 @@
 export interface Shelf {
   /** Replaces what has the same name. */
   save(name: string, text: string): Promise<void>
+  /** Was there nothing of this name? True for one only, of all that ask at the same time; what was there stays. */
+  add(name: string, text: string): Promise<boolean>
   find(name: string): Promise<string | undefined>
   /** Was it there? True for one only, of all that ask at the same time, in whatever process. */
   remove(name: string): Promise<boolean>
@@ -30,6 +32,11 @@ export function createShelf(now: () => number, charactersMax = 256 * 1024 * 1024
         if (characters <= charactersMax || oldest === name) break
         drop(oldest)
       }
+    },
+    async add(name, text) {
+      if (kept.has(name)) return false
+      await this.save(name, text)
+      return true
     },
     find: async (name) => kept.get(name)?.text,
     remove: async (name) => drop(name),

@@ -4,6 +4,8 @@ import type { Upstream } from './transport.ts'
 /** Where a URL leads: what a client wants to know of it. */
 export type Target = {
   origin: string
+  /** As the `host` header names it. */
+  host: string
   path: string
   /** The URL's login as an `authorization`. */
   login: string | undefined
@@ -16,7 +18,12 @@ export function targetOf(text: string): Target {
       'bad_request',
       'the base URL of the upstream is not an http or https URL; write it as https://host/path',
     )
-  return { origin: url.origin, path: url.pathname + url.search, login: basicLogin(url) }
+  return {
+    origin: url.origin,
+    host: url.host,
+    path: url.pathname + url.search,
+    login: basicLogin(url),
+  }
 }
 
 /** The login in a URL, as a header. */
@@ -47,7 +54,7 @@ export function headersFor({ headers }: Upstream, { login }: Target): string[] {
   return list
 }
 
-/** Of one connection, so written by the one who owns it (RFC 9110 §7.6.1); undici refuses most of them. */
+/** Of one connection, so written by the one who owns it (RFC 9110 §7.6.1). */
 const ofConnection: ReadonlySet<string> = new Set([
   'connection',
   'expect',

@@ -12,11 +12,11 @@ import {
 } from 'node:zlib'
 import { GatewayError } from '../errors.ts'
 import { fetchTransport } from './fetch.ts'
+import { nodeTransport } from './transport.node.ts'
 import { readAll, type Transport, type Upstream } from './transport.ts'
-import { undiciTransport } from './undici.node.ts'
 
 /** One contract, every transport. */
-const undici = undiciTransport()
+const undici = nodeTransport()
 const transports: Record<string, Transport> = { undici, fetch: fetchTransport() }
 const closing: (() => void)[] = [() => void undici.close()]
 after(() => {

@@ -52,7 +52,7 @@ function withCommand(words: string[], options: Options): Arguments {
   if (command === undefined) return mistake(unknownCommand(first ?? ''))
   if (command === 'help')
     return { type: 'run', command: 'serve', words: [], options: { help: true } }
-  if (command !== 'models' && rest.length > 0)
+  if (!takesWords.has(command) && rest.length > 0)
     return mistake(`"${rest[0]}" is one word too many; ${first} takes flags only`)
   for (const name of Object.keys(options)) {
     const { of }: Flag = isFlag(name) ? flags[name] : flags.help
@@ -64,12 +64,14 @@ function withCommand(words: string[], options: Options): Arguments {
   return { type: 'run', command, words: rest, options }
 }
 
+const takesWords: ReadonlySet<Command> = new Set(['models', 'import'])
 const commands: Readonly<Record<string, Command | 'help'>> = {
   serve: 'serve',
   check: 'check',
   models: 'models',
   migrate: 'migrate',
   move: 'move',
+  import: 'import',
   help: 'help',
 }
 
@@ -77,7 +79,7 @@ function unknownCommand(word: string): string {
   if (/\.ya?ml$/i.test(word))
     return `"${word}" is no command; to start with that file: --config ${word}`
   const close = nearest(word, [...Object.keys(commands), ...Object.keys(agents)])
-  return `there is no command "${word}"${close === undefined ? `: they are check, models, migrate, move, ${Object.keys(agents).join(', ')}, and none starts the gateway` : `; did you mean ${close}?`}`
+  return `there is no command "${word}"${close === undefined ? `: they are check, models, migrate, move, import, ${Object.keys(agents).join(', ')}, and none starts the gateway` : `; did you mean ${close}?`}`
 }
 
 function unknownFlag(said: string): string {

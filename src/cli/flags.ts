@@ -12,7 +12,7 @@ type Kinds = {
   headers: JsonObject
 }
 
-export type Command = 'serve' | 'check' | 'models' | 'migrate' | 'move'
+export type Command = 'serve' | 'check' | 'models' | 'migrate' | 'move' | 'import'
 
 export type Flag<K extends keyof Kinds = keyof Kinds> = {
   kind: K
@@ -82,6 +82,9 @@ export const flags = {
   skip_server_startup: flag('switch', 'Do everything up to listening, and exit.', act),
   json: flag('switch', 'Print JSON.', { of: ['check', 'models'] }),
   to: flag('text', 'PostgreSQL that the command move copies to: postgres://USER@HOST/NAME.', { value: 'URL', of: ['move'] }),
+  from: flag('text', "LiteLLM's PostgreSQL, which `import litellm` reads (DATABASE_URL).", { value: 'URL', of: ['import'] }),
+  days: flag('integer', 'How many days of requests it brings over (30); 0: none.', { min: 0, max: 36500, of: ['import'] }),
+  dry_run: flag('switch', 'It writes nothing, and says what it would.', { of: ['import'] }),
   version: flag('switch', 'Print the version.', { short: 'v', ...act }),
   help: flag('switch', 'Print this.', { short: 'h', ...act }),
 
@@ -121,4 +124,5 @@ export type Options = { -readonly [K in FlagName]?: Kinds[(typeof flags)[K]['kin
 export const isFlag = (name: string): name is FlagName => Object.hasOwn(flags, name)
 
 /** As it is written: `--api_base`. Our own are written with `-`. */
-export const spelt = (name: FlagName): string => (name === 'data_dir' ? '--data-dir' : `--${name}`)
+export const spelt = (name: FlagName): string =>
+  name === 'data_dir' || name === 'dry_run' ? `--${name.replace('_', '-')}` : `--${name}`

@@ -11,6 +11,7 @@ export function help(): string {
   throughway models [NAME]                what is served; or: find NAME in the catalogue, with prices
   throughway migrate                      bring the database to this version, without starting
   throughway move --to postgres://…       copy the SQLite database to PostgreSQL
+  throughway import litellm               bring keys, people, models and spend over from LiteLLM's database
   throughway claude [--model NAME] …      Claude Code through the running gateway; so codex, gemini, opencode.
                                           --url and --key say which gateway; all other words are the agent's
 ${groups.map(([group, title]) => `\n${title}\n${lines(group)}`).join('')}

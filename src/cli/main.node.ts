@@ -38,6 +38,8 @@ async function run(argv: readonly string[], terminal: Terminal): Promise<number 
     return (await import('./models.node.ts')).models(words, options, terminal)
   if (command === 'migrate') return (await import('./migrate.node.ts')).migrate(options, terminal)
   if (command === 'move') return (await import('./move.node.ts')).move(options, terminal)
+  if (command === 'import')
+    return (await import('./import.node.ts')).importLitellm(words, options, terminal)
   if (options.validate_config === true)
     return (await import('./check.node.ts')).check(options, terminal, { keysMatter: false })
   if (options.health === true)

@@ -1,9 +1,9 @@
 import { isObject, type Json, list, object, text } from '../json/json.ts'
-import { actedStrategies } from './keys.ts'
 import type { FallbackTarget } from './kinds.ts'
 import { guardrailNames, integrations } from './names.ts'
 import { nearest } from './nearest.ts'
 import type { Path } from './notice.ts'
+import { lar1Of } from './routing.ts'
 import type { Config } from './schema.ts'
 import { notice, type Report } from './table.ts'
 
@@ -112,18 +112,56 @@ const generalHooks: Readonly<Record<string, string>> = {
   custom_team_metadata_validate: 'check the metadata before you send it',
 }
 
-/** A strategy this build has not got is no reason to stop, but to say so. */
-export function checkStrategy({ router }: Config, report: Report): void {
-  const strategy = router.routing_strategy
-  if (strategy === undefined || actedStrategies.includes(strategy)) return
-  report.warnings.push(
-    notice(
-      report,
-      ['router_settings', 'routing_strategy'],
-      `this build has no ${strategy} yet: ${actedStrategies[0]} is used`,
-    ),
+/** Settings of the router that cannot hold, and checks that it does not know. */
+export function checkRouting({ router }: Config, report: Report): void {
+  const thresholds = lar1Of(router.routing_strategy_args)
+  const { low = 0, medium = 0, high = 0 } = thresholds ?? {}
+  if (thresholds && !(0 < low && low < medium && medium < high && high < 1))
+    report.errors.push(
+      notice(
+        report,
+        ['router_settings', 'routing_strategy_args'],
+        `the thresholds of lar1 must rise between 0 and 1, and are low ${low}, medium ${medium}, high ${high}: set confidence_threshold_low, confidence_threshold_medium and confidence_threshold_high`,
+      ),
+    )
+  const check = (names: readonly unknown[], path: Path, known: ReadonlyMap<string, boolean>) =>
+    names.forEach((name, index) => {
+      if (typeof name !== 'string' || known.get(name) === true) return
+      const close = nearest(name, known.keys())
+      const why = known.has(name)
+        ? `this build does nothing for ${name} yet; session_affinity keeps a conversation at one deployment`
+        : `there is no check ${JSON.stringify(name)}${close === undefined ? '' : `; did you mean ${close}?`}`
+      report.warnings.push(notice(report, [...path, index], why))
+    })
+  check(
+    router.optional_pre_call_checks ?? [],
+    ['router_settings', 'optional_pre_call_checks'],
+    preCallChecks,
   )
+  for (const [group, names] of Object.entries(router.model_group_affinity_config ?? {}))
+    check(
+      Array.isArray(names) ? names : [],
+      ['router_settings', 'model_group_affinity_config', group],
+      affinityChecks,
+    )
 }
+
+/** Does this build act on it? */
+const affinityChecks: ReadonlyMap<string, boolean> = new Map([
+  ['deployment_affinity', true],
+  ['session_affinity', true],
+  // An answer's id says who gave it, so that it goes on there in any case.
+  ['responses_api_deployment_check', true],
+  ['encrypted_content_affinity', false],
+])
+const preCallChecks: ReadonlyMap<string, boolean> = new Map([
+  ...affinityChecks,
+  ['enforce_model_rate_limits', true],
+  // provider_budget_config alone says so.
+  ['router_budget_limiting', true],
+  ['prompt_caching', true],
+  ['forward_client_headers_by_model_group', false],
+])
 
 /** Names that lead nowhere: groups, credentials, ids given twice. */
 export function checkReferences(config: Config, report: Report): void {

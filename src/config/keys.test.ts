@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import * as z from 'zod'
 import type { JsonObject } from '../json/json.ts'
-import { actedStrategies, type Rows, strategies, topLevel } from './keys.ts'
+import { strategies as routing } from '../router/strategies.ts'
+import { type Rows, strategies, topLevel } from './keys.ts'
 import { isPrice } from './names.ts'
 import { readConfig } from './schema.ts'
 import { rowOf } from './table.ts'
@@ -106,9 +107,10 @@ test('every key without a default is accepted with a value of its kind', () => {
       )
 })
 
-test('this build has at least the first strategy', () => {
-  assert.equal(actedStrategies[0], strategies[0])
-  for (const strategy of actedStrategies) assert.ok(strategies.some((each) => each === strategy))
+test('every strategy has its row in the router', () => {
+  // Budgets of providers are looked at whatever the strategy.
+  const rows = ['provider-budget-routing', ...Object.keys(routing)]
+  assert.deepEqual([...strategies].sort(), rows.sort())
 })
 
 const prices: [name: string, is: boolean][] = [

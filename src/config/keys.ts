@@ -134,8 +134,8 @@ const passThroughEndpoint = {
 /** general_settings.key_management_settings */
 const keyManagement = {
   hosted_keys: acted(k.names, 'Only these names are looked up there.'),
-  store_virtual_keys: known(k.flag, 'Keep virtual keys there too.', off),
-  prefix_for_stored_virtual_keys: known(k.text, 'Prefix of their names.', { default: 'litellm/' }),
+  store_virtual_keys: acted(k.flag, 'Write keys that were rotated by themselves there, under their aliases.', off),
+  prefix_for_stored_virtual_keys: acted(k.text, 'Prefix of their names.', { default: 'litellm/' }),
   access_mode: acted(k.oneOf('read_only', 'write_only', 'read_and_write'), 'What may be done there.', { default: 'read_only' }),
   primary_secret_name: acted(k.text, 'One secret that holds them all, as a JSON object of names and values.'),
   'aws_*': acted(k.anything, 'Credentials and region of AWS Secrets Manager, as in a row of model_list.'),
@@ -326,7 +326,7 @@ export const generalSettings = {
   user_api_key_cache_ttl: known(k.seconds, 'How long a key is kept in memory.', { default: 60, ...s }),
   user_api_key_cache_max_size: known(k.count, 'Keys kept in memory.', { default: 200 }),
   fail_closed_budget_enforcement: acted(k.flag, 'A request whose cost is not bounded is refused where it might not fit.', off),
-  fail_closed_rate_limit_enforcement: acted(k.flag, '503 when counters cannot be read; always so here.', off),
+  fail_closed_rate_limit_enforcement: acted(k.flag, '503 where processes cannot count together because the database is away; otherwise each counts by itself, up to its share.', off),
   budget_overshoot: acted(k.oneOf('bounded', 'allow', 'deny'), 'What happens to a request that may cost more than is left: bounded refuses it where it bounds its output and lets it in otherwise while anything is left; allow lets in, deny refuses both.', { default: 'bounded' }),
   disable_budget_reservation: acted(k.flag, 'Do not set the likely cost aside before the call.', off),
   token_rate_limit_type: acted(k.oneOf('total', 'input', 'output'), 'What tpm counts.', { default: 'total' }),
@@ -355,9 +355,10 @@ export const generalSettings = {
   admin_only_routes: acted(k.names, 'Routes for administrators only.'),
   use_x_forwarded_for: acted(k.flag, 'Believe that header: its last address that is not in trusted_proxy_ranges is the client.', off),
   trusted_proxy_ranges: acted(k.names, 'Addresses of proxies in front of the one in front.'),
-  alerting: known(k.names, 'slack, webhook, email.'),
-  ...all(['alert_types'], known(k.names, 'Which alerts.')),
-  ...all(['alert_to_webhook_url', 'alerting_args', 'alert_type_config'], known(k.anything, 'Where alerts go.')),
+  alerting: acted(k.names, 'Who is told of soft budgets that were passed: webhook (WEBHOOK_URL), slack (SLACK_WEBHOOK_URL). email is not sent.'),
+  alert_types: acted(k.names, 'Which alerts: only budget_alerts are sent, unless this leaves them out.'),
+  alert_to_webhook_url: acted(k.anything, "Slack's address for a kind of alert: budget_alerts."),
+  ...all(['alerting_args', 'alert_type_config'], known(k.anything, 'How alerts are sent.')),
   alerting_threshold: known(k.seconds, 'A call this long is reported.', s),
   spend_report_frequency: known(k.text, 'How often spend is reported.', { default: '7d' }),
   background_health_checks: known(k.flag, 'Ask every deployment now and then.', off),
@@ -421,7 +422,6 @@ export const strategies = [
   'lar1',
   'provider-budget-routing',
 ] as const
-export const actedStrategies: readonly string[] = strategies.filter((name) => name !== 'lar1')
 
 // biome-ignore format: a table reads by the line
 /** router_settings */
@@ -443,12 +443,12 @@ export const routerSettings = {
   default_litellm_params: acted(k.map, 'Parameters of every deployment that does not set them.'),
   ignore_invalid_deployments: acted(k.flag, 'Leave wrong rows of model_list out instead of refusing to start.', off),
 
-  routing_strategy_args: acted(k.map, 'Tuning of the strategy: ttl (seconds), lowest_latency_buffer (a share), max_latency_list_size, ttft_percentile.'),
+  routing_strategy_args: acted(k.map, 'Tuning of the strategy: ttl (seconds), lowest_latency_buffer (a share), max_latency_list_size, ttft_percentile; of lar1 confidence_threshold_low, _medium, _high.'),
   routing_groups: known(k.list, 'Strategies of single groups.'),
   enable_pre_call_checks: acted(k.flag, 'Leave out deployments whose context window is too small, or whose rpm or tpm is used up.', off),
-  optional_pre_call_checks: acted(k.names, 'enforce_model_rate_limits: rpm and tpm of a deployment are limits. Stickiness is not offered yet.'),
-  deployment_affinity_ttl_seconds: known(k.seconds, 'How long stickiness lasts.', { default: 3600, ...s }),
-  model_group_affinity_config: known(k.map, 'Stickiness of single groups.'),
+  optional_pre_call_checks: acted(k.names, 'enforce_model_rate_limits: rpm and tpm of a deployment are limits. session_affinity, deployment_affinity: a session, or a key, stays at the deployment it was first given; prompt_caching: a prompt that is marked for the cache goes to who was given its beginning within five minutes. Each process remembers for itself.'),
+  deployment_affinity_ttl_seconds: acted(k.seconds, 'How long stickiness lasts after the last request.', { default: 3600, ...s }),
+  model_group_affinity_config: acted(k.map, 'Stickiness of single groups, in place of the above: `{group: [session_affinity]}`.'),
   tag_routing_prefix: known(k.text, 'Only tags that begin so route.', { default: '' }),
   provider_budget_config: acted(k.map, 'Spend caps of providers: {budget_limit, time_period}. Past it their deployments are not asked.'),
   default_max_parallel_requests: acted(k.count, 'Most calls at a time of a deployment that states neither max_parallel_requests nor rpm nor tpm.'),
@@ -540,8 +540,9 @@ export const litellmParams = {
   region_name: acted(k.text, 'Region of the deployment.'),
   use_chat_completions_api: acted(k.flag, 'Do not use the Responses API upstream.'),
 
-  ...all(['aws_session_tags', 'aws_bedrock_project_id', 'aws_batch_role_arn', 'bedrock_tags'], known(k.anything, 'AWS.')),
-  ...all(['s3_bucket_name', 's3_region_name', 's3_endpoint_url', 's3_access_key_id', 's3_secret_access_key', 's3_encryption_key_id', 's3_bucket_owner', 's3_output_bucket_name', 'gcs_bucket_name', 'bucket_name'], known(k.text, 'Buckets of batches.')),
+  ...all(['aws_session_tags', 'aws_bedrock_project_id', 'bedrock_tags'], known(k.anything, 'AWS.')),
+  aws_batch_role_arn: acted(k.text, 'The role by which batches of Bedrock read and write the bucket.'),
+  ...all(['s3_bucket_name', 's3_region_name', 's3_endpoint_url', 's3_access_key_id', 's3_secret_access_key', 's3_encryption_key_id', 's3_bucket_owner', 's3_output_bucket_name', 'gcs_bucket_name', 'bucket_name'], acted(k.text, 'The bucket of batches at Bedrock or Vertex AI: its name, perhaps with a prefix behind a slash, its region, address, keys, owner and the key it is encrypted with.')),
   sagemaker_base_url: acted(k.text, 'Upstream URL of SageMaker.'),
   ...all(['project_id', 'space_id', 'watsonx_project', 'watsonx_region_name', 'token', 'watsonx_token', 'zen_api_key'], acted(k.text, 'IBM watsonx.ai: project or space, region, a token or a Zen key.')),
   ...all(['oci_user', 'oci_fingerprint', 'oci_tenancy', 'oci_key', 'oci_key_file', 'oci_region', 'oci_compartment_id', 'oci_serving_mode', 'oci_endpoint_id'], acted(k.text, 'Oracle Cloud: the key that signs, the region, the compartment, and ON_DEMAND or DEDICATED with its endpoint.')),

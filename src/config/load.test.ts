@@ -152,6 +152,13 @@ const bad: [name: string, text: string, errors: string[]][] = [
     ],
   ],
   [
+    'thresholds that do not rise',
+    'router_settings: {routing_strategy: lar1, routing_strategy_args: {confidence_threshold_low: 0.6}}',
+    [
+      '✖ config.yaml:1:66 router_settings.routing_strategy_args: the thresholds of lar1 must rise between 0 and 1, and are low 0.6, medium 0.5, high 0.7: set confidence_threshold_low, confidence_threshold_medium and confidence_threshold_high',
+    ],
+  ],
+  [
     'fallbacks in the wrong shape',
     'router_settings:\n  fallbacks: {a: [b]}\n',
     [
@@ -309,15 +316,15 @@ const odd: [name: string, text: string, warnings: string[]][] = [
   ],
   [
     'keys without effect: one line a section',
-    'general_settings:\n  alerting: [slack]\n  plugins: [x]\n  password_policy_min_length: 9\nlitellm_settings:\n  cache: true\n',
+    'general_settings:\n  alerting_threshold: 9\n  plugins: [x]\n  password_policy_min_length: 9\nlitellm_settings:\n  cache: true\n',
     [
-      '⚠ config.yaml:2:3 general_settings: NOT ENFORCED by this build: password_policy_min_length; accepted, without effect in this build: alerting, plugins',
+      '⚠ config.yaml:2:3 general_settings: NOT ENFORCED by this build: password_policy_min_length; accepted, without effect in this build: alerting_threshold, plugins',
       '⚠ config.yaml:6:3 litellm_settings: accepted, without effect in this build: cache',
     ],
   ],
   [
     'keys without effect that say nothing',
-    'general_settings:\n  alerting: []\n  database_connection_pool_limit: 10\nlitellm_settings:\n  cache: false\n',
+    'general_settings:\n  plugins: []\n  database_connection_pool_limit: 10\nlitellm_settings:\n  cache: false\n',
     [],
   ],
   [
@@ -354,10 +361,12 @@ const odd: [name: string, text: string, warnings: string[]][] = [
     ],
   ],
   [
-    'a strategy that is not built',
-    'router_settings: {routing_strategy: lar1}',
+    'checks that are not built, or nobody knows',
+    'router_settings: {optional_pre_call_checks: [session_affinty, encrypted_content_affinity], model_group_affinity_config: {g: [enforce_model_rate_limits]}}',
     [
-      '⚠ config.yaml:1:37 router_settings.routing_strategy: this build has no lar1 yet: simple-shuffle is used',
+      '⚠ config.yaml:1:46 router_settings.optional_pre_call_checks[0]: there is no check "session_affinty"; did you mean session_affinity?',
+      '⚠ config.yaml:1:63 router_settings.optional_pre_call_checks[1]: this build does nothing for encrypted_content_affinity yet; session_affinity keeps a conversation at one deployment',
+      '⚠ config.yaml:1:126 router_settings.model_group_affinity_config.g[0]: there is no check "enforce_model_rate_limits"',
     ],
   ],
   [

@@ -1,6 +1,8 @@
 import type { FaultKind } from '../errors.ts'
 import { type JsonObject, object } from '../json/json.ts'
 import type { Row } from '../provider/deployment.ts'
+import type { AffinitySettings, Stickiness } from '../router/affinity.ts'
+import { lar1Thresholds } from '../router/lar1.ts'
 import type { Fallbacks, RetryPolicy, RouterSettings, StrategyArgs } from '../router/router.ts'
 import { type StrategyName, strategies } from '../router/strategies.ts'
 import type { ErrorName, FallbackTarget } from './kinds.ts'
@@ -54,8 +56,29 @@ export function routerSettingsOf(config: Config, defaults: RoutingDefaults): Rou
     enforceLimits: (router.optional_pre_call_checks ?? []).includes('enforce_model_rate_limits'),
     preCallChecks: router.enable_pre_call_checks === true,
     parallelDefault: router.default_max_parallel_requests,
+    affinity: affinityOf(router),
   }
 }
+
+/** Undefined where nobody is kept anywhere, which is the usual thing. */
+function affinityOf(router: Config['router']): AffinitySettings | undefined {
+  const general = stickinessOf(router.optional_pre_call_checks)
+  const groups = new Map(
+    Object.entries(router.model_group_affinity_config ?? {}).map(([group, names]) => [
+      group,
+      stickinessOf(Array.isArray(names) ? names : []),
+    ]),
+  )
+  const prompts = router.optional_pre_call_checks?.includes('prompt_caching') === true
+  const all = [general, ...groups.values()]
+  if (!prompts && !all.some(({ callers, sessions }) => callers || sessions)) return undefined
+  return { ...general, prompts, groups, ttlSeconds: router.deployment_affinity_ttl_seconds ?? 3600 }
+}
+
+const stickinessOf = (checks: readonly unknown[] = []): Stickiness => ({
+  callers: checks.includes('deployment_affinity'),
+  sessions: checks.includes('session_affinity'),
+})
 
 /** `defaults` are router_settings.default_litellm_params: beneath what the row says. */
 export function rowOf(model: ModelRow, defaults: JsonObject = {}): Row {
@@ -103,7 +126,24 @@ function strategyArgsOf(args: Readonly<Record<string, unknown>> | undefined): St
   // 95 and 0.95 are the same.
   if (typeof ttft_percentile === 'number')
     out.firstPercentile = ttft_percentile > 1 ? ttft_percentile / 100 : ttft_percentile
+  const thresholds = lar1Of(args)
+  if (thresholds) out.lar1 = thresholds
   return out
+}
+
+/** Undefined where none is named; LiteLLM's own stand for those that are not. */
+export function lar1Of(
+  args: Readonly<Record<string, unknown>> | undefined,
+): StrategyArgs['lar1'] | undefined {
+  const said = (['low', 'medium', 'high'] as const).map((name) => {
+    const value = args?.[`confidence_threshold_${name}`]
+    return [name, typeof value === 'number' ? value : undefined] as const
+  })
+  if (said.every(([, value]) => value === undefined)) return undefined
+  return {
+    ...lar1Thresholds,
+    ...Object.fromEntries(said.filter(([, value]) => value !== undefined)),
+  }
 }
 
 /** LiteLLM's own number stands for "not set": its default rule then decides. */

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { isObject, type Json, type JsonObject, text } from '../json/json.ts'
-import { checkHooks, checkReferences, checkStrategy } from './checks.ts'
+import { checkHooks, checkReferences, checkRouting } from './checks.ts'
 import {
   credentialEntry,
   type generalSettings,
@@ -102,7 +102,7 @@ export function readConfig(raw: JsonObject, origin: Origin = {}): ConfigRead {
     limits: { ...defaultLimits, ...general.limits },
     raw,
   }
-  for (const check of [checkHooks, checkStrategy, checkReferences]) check(config, report)
+  for (const check of [checkHooks, checkRouting, checkReferences]) check(config, report)
   return { config, errors: report.errors, warnings: report.warnings }
 }
 

@@ -1,3 +1,4 @@
+import { noUsage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming } from '../http/http.ts'
 import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
@@ -9,6 +10,7 @@ import type { Deployment } from '../provider/deployment.ts'
 import type { Inbound } from '../wire/inbound.ts'
 import { refuseLacking } from './enforced.ts'
 import type { Controls } from './fields.ts'
+import { atOwnPrices, mayPrice } from './own-price.ts'
 import { keepOf } from './payload.ts'
 import type { Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
@@ -41,6 +43,13 @@ export function admission(
   asked: string = said.model,
 ): void | Promise<void> {
   if (rooms.settings.enforced) refuseLacking(said, caller, rooms.settings.enforced)
+  if (controls.prices && !mayPrice(caller)) {
+    const fields = Object.keys(controls.prices).join(', ')
+    delete controls.prices
+    rooms.log('debug', `prices of a client were left out: ${fields.slice(0, 300)}`, {
+      requestId: receipt.requestId,
+    })
+  }
   if (!rooms.admit) return
   const metadata = metadataOf(said)
   const { customerHeaders } = rooms.settings
@@ -51,7 +60,9 @@ export function admission(
     group: deployments[0]?.group ?? group,
     asked,
     keyLimits: keyLimitsOf(deployments),
-    prices: worst.prices ?? pricesOf(deployments, said),
+    prices: controls.prices
+      ? deployments.map((to) => atOwnPrices(to, controls).price)
+      : (worst.prices ?? pricesOf(deployments, said)),
     worst,
     customerId: caller.customerId ?? customerOf(incoming, said, metadata, customerHeaders),
     tags: tagsOf(controls, caller),
@@ -97,12 +108,54 @@ export async function admissionWithin(
       await admission(incoming, said, controls, meant, caller, receipt, rooms, worst, asked)
       return meant
     } catch (cause) {
-      if (!GatewayError.is(cause) || cause.kind !== 'budget') throw cause
+      // A model that the customer may not use is no way on.
+      const passed = refusal !== undefined && GatewayError.is(cause) && cause.kind === 'permission'
+      if (!passed && (!GatewayError.is(cause) || cause.kind !== 'budget')) throw cause
       // What the first one was refused for says most.
       refusal ??= cause
     }
   }
   throw refusal
+}
+
+/** May a request go on with this group? Its key and its customer each have a say. */
+export const mayGoOn = (
+  name: string,
+  caller: Caller,
+  { pass }: Pick<Receipt, 'pass'>,
+  { access }: Rooms,
+): boolean => (access?.mayUse(caller, name) ?? true) && (pass?.mayUse?.(name) ?? true)
+
+/**
+ * Lets in what costs nothing, a count or a look at an earlier answer: it has the caller's pace all the same. Answers how it
+ * ends. Throws where the pace is too fast.
+ */
+export async function paced(
+  incoming: Incoming,
+  said: Inbound | undefined,
+  group: string,
+  caller: Caller,
+  rooms: Rooms,
+): Promise<() => void> {
+  if (!rooms.admit) return () => {}
+  const { customerHeaders, addressOf } = rooms.settings
+  const pass = await rooms.admit({
+    caller,
+    group,
+    asked: said?.model ?? group,
+    keyLimits: keyLimitsOf(rooms.router.groups.find(group)),
+    prices: [],
+    worst: { input: () => 0, exactInput: async () => 0, output: () => 0, modelOutput: () => 0 },
+    looks: true,
+    customerId:
+      caller.customerId ?? (said && customerOf(incoming, said, metadataOf(said), customerHeaders)),
+    tags: [],
+    sessionId: undefined,
+    ip: (addressOf?.(incoming) ?? incoming.remoteAddress) || undefined,
+    userAgent: undefined,
+    metadata: undefined,
+  })
+  return () => pass.release(noUsage, false)
 }
 
 /** Does the caller's key name others for this group? Most do not, and wait for nothing. */
@@ -138,7 +191,7 @@ function pricesOf(deployments: readonly Deployment[], said: Inbound): readonly P
   return prices
 }
 
-function metadataOf(said: Inbound): JsonObject | undefined {
+export function metadataOf(said: Inbound): JsonObject | undefined {
   for (const name of ['litellm_metadata', 'metadata']) {
     if (!said.has(name)) continue
     const value = said.field(name)
@@ -192,7 +245,7 @@ const tagsMax = 50
 /** As long as management's names may be. */
 const nameLength = 255
 
-function sessionOf(
+export function sessionOf(
   incoming: Incoming,
   said: Inbound,
   metadata: JsonObject | undefined,

@@ -2,13 +2,14 @@ import { type OperationAnswer, operate, wayOf } from '../call/operate.ts'
 import type { Limits } from '../call/transport.ts'
 import { noUsage, type Usage } from '../chat/chat.ts'
 import { isObject, type Json, type JsonObject, number, object, text } from '../json/json.ts'
-import { bytesOf, utf8 } from '../json/latin1.ts'
 import type { Payer } from '../ledger/ledger.ts'
 import { infoOf } from '../provider/catalogue.ts'
 import { costOf, type Price, priceOf } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
+import { mediaWireOf } from '../provider/operations.ts'
 import { decodeUsage as anthropicUsage } from '../wire/anthropic/response.ts'
 import { changeLines, parsedLine } from '../wire/media/batch-lines.ts'
+import { bodyOfTold, bytesOfTold } from '../wire/media/operation.ts'
 import { createResource, readKept } from '../wire/media/resource.ts'
 import { decodeUsage as chatUsage } from '../wire/openai-chat/response.ts'
 import { decodeUsage as responsesUsage } from '../wire/openai-responses/usage.ts'
@@ -214,11 +215,12 @@ async function sumOf(
   rooms: Rooms,
 ): Promise<Sum> {
   const sum: Sum = { usage: { ...noUsage }, nanoDollars: 0, priced: true, model: undefined }
-  const file = text(bodyOf(told)['output_file_id'])
+  const file = text(bodyOfTold(told)['output_file_id'])
   if (file === undefined) return sum
   const own = readKept(file)?.id ?? file
   const path = `/files/${encodeURIComponent(own)}/content`
   const { told: results } = await ask(to, note, 'files', path, rooms)
+  const isPassed = to.target.model === '*' || mediaWireOf(to.spec, 'batch') === 'openai'
   const catalogue = await rooms.catalogue()
   const prices = new Map<string, Price>()
   const priceFor = (model: string): Price => {
@@ -239,14 +241,15 @@ async function sumOf(
     if (!used) return
     const model = text(body['model']) ?? to.target.model
     const { nanoDollars, priced } = costOf(used, priceFor(model), { at: rooms.now() })
-    sum.model = model
+    // Where answers were put into OpenAI's words they name the model as the client did.
+    if (isPassed) sum.model = model
     sum.nanoDollars += nanoDollars
     sum.priced &&= priced
     for (const key of counts) sum.usage[key] += used[key]
   }
   const lines = changeLines(add)
   if (results.type === 'live') for await (const chunk of results.body) lines.push(chunk)
-  else lines.push(bytesIn(results))
+  else lines.push(bytesOfTold(results))
   lines.end()
   return sum
 }
@@ -272,12 +275,3 @@ function usageIn(body: JsonObject): Usage | undefined {
   if (body['type'] === 'message') return anthropicUsage(usage)
   return usage['input_tokens'] === undefined ? chatUsage(body) : responsesUsage(body)
 }
-
-function bytesIn(told: Extract<OperationAnswer['told'], { type: 'whole' }>): Uint8Array {
-  const out = told.encode(undefined)
-  if (out instanceof Uint8Array) return out
-  return out.encoding === 'latin1' ? bytesOf(out.body) : new TextEncoder().encode(out.body)
-}
-
-const bodyOf = (told: Extract<OperationAnswer['told'], { type: 'whole' }>): JsonObject =>
-  object(parsedLine(utf8(bytesIn(told))))

@@ -12,7 +12,7 @@ import type { Deployment } from '../provider/deployment.ts'
 import { unknownModel } from '../router/router.ts'
 import { type Inbound, listen, type Said } from '../wire/inbound.ts'
 import type { ClientContext, Wire } from '../wire/wire.ts'
-import { admission, admissionWithin, groupFor, hasBudgetFallbacks } from './admission.ts'
+import { admission, admissionWithin, groupFor, hasBudgetFallbacks, mayGoOn } from './admission.ts'
 import { idOfAnswer, idOfStream } from './answer-id.ts'
 import { forClient } from './bridge.ts'
 import { type Controls, readControls, refuseUpstreamElsewhere } from './fields.ts'
@@ -24,6 +24,8 @@ import {
   errorHeaders,
   forwarded,
 } from './headers.ts'
+import { hintsOf } from './hints.ts'
+import { atOwnPrices } from './own-price.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 import { shaped } from './shaped.ts'
@@ -82,7 +84,7 @@ export async function serveChat(
     }
     const routed = await rooms.router.route<Answer>({
       model: group,
-      ...(rooms.access && { mayUse: (name) => rooms.access?.mayUse(caller, name) ?? true }),
+      ...(rooms.access && { mayUse: (name) => mayGoOn(name, caller, receipt, rooms) }),
       tags: controls.tags,
       failFirst: controls.failFirst,
       retries: controls.retries,
@@ -93,17 +95,24 @@ export async function serveChat(
       only: recalled?.only,
       stream: said.stream,
       inputTokens: () => countInput(said, model, rooms),
+      hints: hintsOf(incoming, said, caller, rooms),
       signal: incoming.signal,
       ownTimeout: hasOwnTime(controls),
       attempt: (to) => {
-        refuseUnpriced(to, rooms)
-        const covered = receipt.pass?.cover(to.group, pricesFor(to, said))
+        const paid = atOwnPrices(to, controls)
+        refuseUnpriced(paid, rooms)
+        const covered = receipt.pass?.cover(to.group, pricesFor(paid, said))
         const start = (): Promise<Answer> => {
-          const now = { said, to, times: (begun?.times ?? 0) + 1, ownTime: hasOwnTime(controls) }
+          const now = {
+            said,
+            to: paid,
+            times: (begun?.times ?? 0) + 1,
+            ownTime: hasOwnTime(controls),
+          }
           begun = now
           return attempt(to).catch((cause: unknown) => {
             // What a provider refuses it does not bill.
-            if (!left.has(GatewayError.from(cause).kind)) now.times--
+            if (!isLeft(GatewayError.from(cause))) now.times--
             throw cause
           })
         }
@@ -112,7 +121,7 @@ export async function serveChat(
     })
     const { answer, deployment, retries, fallbacks, release } = routed
     receipt.measured = routed.measured
-    receipt.deployment = deployment
+    receipt.deployment = atOwnPrices(deployment, controls)
     receipt.group = deployment.group
     receipt.retries = retries
     receipt.fallbacks = fallbacks
@@ -136,7 +145,9 @@ export async function serveChat(
 type Begun = { said: Inbound; to: Deployment; times: number; ownTime: boolean }
 
 const left: ReadonlySet<string> = new Set(['canceled', 'timeout'])
-const hasOwnTime = ({ timeoutSeconds, streamTimeoutSeconds }: Controls): boolean =>
+/** Did the client leave, or give it no time? */
+export const isLeft = ({ kind }: GatewayError): boolean => left.has(kind)
+export const hasOwnTime = ({ timeoutSeconds, streamTimeoutSeconds }: Controls): boolean =>
   timeoutSeconds !== undefined || streamTimeoutSeconds !== undefined
 
 /** Whoever leaves before the answer, or gives it no time, pays for what was read: the provider bills it too. */

@@ -1,6 +1,7 @@
 import { isMockFailure, mockFailure } from '../call/mock-failures.ts'
 import { GatewayError } from '../errors.ts'
-import { isObject, type Json, list, number, object, text } from '../json/json.ts'
+import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
+import { isPriceField } from '../provider/catalogue.ts'
 import type { Inbound } from '../wire/inbound.ts'
 
 /** What the body says to the gateway rather than to the model. */
@@ -27,6 +28,8 @@ export type Controls = {
   headers: Record<string, string>
   /** Credentials of the client's own, where the config lets it bring them. */
   clientSide: Record<string, Json>
+  /** What the request is to cost, by the names prices have; heeded where the caller may say it. */
+  prices?: JsonObject | undefined
   /** `mock_testing_…`: the first group is to seem to fail in this way. */
   failFirst?: GatewayError
 }
@@ -67,7 +70,10 @@ export function readControls(
     if (rule === undefined) continue
     if (rule === 'upstream') takeUpstream(key, said, rules, controls)
     else if (rule === 'mock') takeMock(key, said, rules, controls)
-    else {
+    else if (rule === 'price') {
+      controls.remove.push(key)
+      takePrice(key, said.field(key), controls)
+    } else {
       if (key !== 'metadata' || isOurs(said)) controls.remove.push(key)
       readers[key]?.(said.field(key), controls)
     }
@@ -79,7 +85,7 @@ export function readControls(
 const isOurs = (said: Inbound): boolean =>
   said.wire.id === 'openai-chat' && said.field('store') !== true
 
-type Rule = 'own' | 'upstream' | 'mock'
+type Rule = 'own' | 'upstream' | 'mock' | 'price'
 
 /** Is a field of this name for the gateway, or refused by it? */
 export const isControl = (key: string): boolean => ruleOf(key) !== undefined
@@ -89,7 +95,9 @@ function ruleOf(key: string): Rule | undefined {
   if (own.has(key)) return 'own'
   if (upstream.has(key)) return 'upstream'
   if (key.startsWith('mock_')) return 'mock'
-  return key.length > 8 && vendorFields.test(key) ? 'upstream' : undefined
+  if (key.length <= 8) return undefined
+  if (isPriceField(key) || key === 'base_model') return 'price'
+  return vendorFields.test(key) ? 'upstream' : undefined
 }
 
 const own = new Set(
@@ -144,6 +152,13 @@ function takeMock(key: string, said: Inbound, rules: FieldRules, controls: Contr
     `Mock testing request params are disabled on this proxy: ${key}. Set general_settings.dangerously_allow_mock_testing_request_params: true in the config file to allow them.`,
     { param: key, type: 'invalid_request_error' },
   )
+}
+
+/** A price below nothing would pay for others. */
+function takePrice(key: string, value: Json | undefined, controls: Controls): void {
+  const price = number(value)
+  if (isPriceField(key) && price !== undefined && Number.isFinite(price) && price >= 0)
+    controls.prices = { ...controls.prices, [key]: price }
 }
 
 const refused = (message: string, param: string): GatewayError =>
@@ -218,6 +233,9 @@ const readers: Record<string, (value: Json | undefined, controls: Controls) => v
   },
   modify_params: (value, controls) => {
     if (typeof value === 'boolean') controls.modifyParams = value
+  },
+  model_info: (value, controls) => {
+    for (const [key, price] of Object.entries(object(value))) takePrice(key, price, controls)
   },
   disable_fallbacks: (value, controls) => {
     controls.disableFallbacks = value === true

@@ -155,6 +155,7 @@ function openRouter(
   const router = createRouter({
     deployments,
     memory,
+    pins: was?.router.pins,
     settings: routerSettingsOf(config, deps.defaults),
     // Free models are asked all the same.
     passOver:

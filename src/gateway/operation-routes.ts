@@ -25,6 +25,7 @@ import {
   rerankRequest,
   speechRequest,
 } from './operation-schemas.ts'
+import { realtimeSecretRoutes } from './realtime-secrets.ts'
 import type { Route, Visit } from './routes.ts'
 
 type Row = Pick<Route, 'summary' | 'input' | 'output'> & { otherwise?: string }
@@ -72,6 +73,7 @@ async function searching({ incoming, rooms, caller, params }: Visit): Promise<Ou
 }
 
 export const operationRoutes: readonly Route[] = [
+  ...realtimeSecretRoutes,
   ...[
     '/v1/completions',
     '/completions',

@@ -1,25 +1,41 @@
 import { named } from '../call/call.ts'
 import { type OperationAnswer, operate, wayOf } from '../call/operate.ts'
 import type { Ask } from '../call/prepare.ts'
-import { noUsage, type Usage } from '../chat/chat.ts'
+import { noUsage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming, Outgoing } from '../http/http.ts'
 import { type Json, type JsonObject, list } from '../json/json.ts'
-import type { Worst } from '../policy/admit.ts'
 import type { Caller } from '../policy/caller.ts'
-import type { Units } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
-import { isPricedBySize, sizedPrice } from '../provider/sized.ts'
 import type { Routed } from '../router/router.ts'
 import { type Inbound, listen, type Said } from '../wire/inbound.ts'
 import { boundaryOf } from '../wire/media/form.ts'
 import type { Operation, Told } from '../wire/media/operation.ts'
-import { bodyOf, openUpload, type Upload } from '../wire/media/upload.ts'
+import { bodyOf, openUpload } from '../wire/media/upload.ts'
 import { wires } from '../wire/wires.ts'
-import { admission, groupFor } from './admission.ts'
-import { brought, limitsOf, noSuchModel, noteUnpriced, refusal, refuseUnpriced } from './chat.ts'
+import { admission, groupFor, mayGoOn } from './admission.ts'
+import {
+  brought,
+  hasOwnTime,
+  isLeft,
+  limitsOf,
+  noSuchModel,
+  noteUnpriced,
+  refusal,
+  refuseUnpriced,
+} from './chat.ts'
 import { isControl, readControls, refuseUpstreamElsewhere } from './fields.ts'
 import { answerHeaders, callIdOf, costOfAnswer, forwarded } from './headers.ts'
+import {
+  type Begun,
+  billBegun,
+  count,
+  type Heard,
+  pricedBySize,
+  usedBy,
+  worstOf,
+} from './operation-cost.ts'
+import { atOwnPrices } from './own-price.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 import { pricesFor } from './worst.ts'
@@ -34,6 +50,7 @@ export async function serveOperation(
 ): Promise<Outgoing> {
   const receipt = openReceipt(rooms, operation.id, callIdOf(incoming.header('x-litellm-call-id')))
   receipt.keyId = caller.keyId
+  let begun: Begun | undefined
   try {
     refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
     const { said, upload } = await hear(incoming, operation, path, rooms)
@@ -41,18 +58,19 @@ export async function serveOperation(
     const model = rooms.settings.operationModels[operation.id] ?? said.model
     receipt.model = said.model
     receipt.stream = said.stream
-    const meant = model === unnamed ? '' : groupFor(model, caller, rooms)
+    const meant = model === unnamed ? '' : meantBy(model, path.through, caller, rooms)
     const known = meant !== '' && rooms.router.knows(meant)
     // What a provider keeps for us need not belong to any model.
-    const keeping = known ? undefined : path.keptBy?.()
+    const keeping = known ? undefined : path.keptBy?.(said)
     if (!known && !keeping) throw noSuchModel(incoming.path, model)
     // Kept by a provider for nobody's model: it could be any.
     if (keeping) rooms.access?.refuseBound(caller)
     const group = keeping?.group ?? meant
     if (model === unnamed) receipt.model = group
-    const worst = await worstOf(operation, said, incoming, group, rooms)
+    const worst = await worstOf(operation, { said, upload }, incoming, group, rooms)
     const admitted = admission(incoming, said, controls, group, caller, receipt, rooms, worst)
     if (admitted) await admitted
+    if (path.before) await path.before(said)
 
     const ask: Ask = {
       remove: controls.remove.filter((key) => !operation.keeps?.includes(key)),
@@ -67,28 +85,47 @@ export async function serveOperation(
         choices: 1,
       },
     }
+    const ownTime = hasOwnTime(controls)
     // What is passed on as it comes can be sent once.
     const once = upload?.complete === false
-    const speak = (to: Deployment): Promise<OperationAnswer> =>
-      operate(
+    const check = (name: string): void => {
+      if (isControl(name) || path.late?.(name)) throw tooLate(name)
+    }
+    const speak = (to: Deployment): Promise<OperationAnswer> => {
+      const way = wayOf(to, operation)
+      const now = {
+        said,
+        upload,
+        to: atOwnPrices(to, controls),
+        times: (begun?.times ?? 0) + 1,
+        ownTime,
+      }
+      begun = now
+      return operate(
         operation,
-        wayOf(to, operation),
-        { said, upload, context: { ...ask.context, owner: caller.keyId }, check: refuseLate },
+        way,
+        { said, upload, context: { ...ask.context, owner: path.owner ?? caller.keyId }, check },
         brought(to, controls, rooms),
         ask,
         rooms.calls,
         { signal: incoming.signal, limits: limitsOf(said, controls, to, rooms) },
-      )
+      ).catch((cause: unknown) => {
+        // What a provider refuses it does not bill.
+        if (!isLeft(GatewayError.from(cause))) now.times--
+        throw cause
+      })
+    }
     const attempt = (to: Deployment): Promise<OperationAnswer> => {
-      refuseUnpriced(to, rooms)
-      const covered = receipt.pass?.cover(to.group, pricesFor(to, said))
+      const paid = atOwnPrices(to, controls)
+      refuseUnpriced(paid, rooms)
+      const covered = receipt.pass?.cover(to.group, pricesFor(paid, said))
       return covered ? covered.then(() => speak(to)) : speak(to)
     }
     const routed = keeping
       ? await asked(keeping, attempt)
       : await rooms.router.route<OperationAnswer>({
           model: group,
-          ...(rooms.access && { mayUse: (name) => rooms.access?.mayUse(caller, name) ?? true }),
+          ...(rooms.access && { mayUse: (name) => mayGoOn(name, caller, receipt, rooms) }),
           tags: controls.tags,
           failFirst: controls.failFirst,
           retries: once ? 0 : controls.retries,
@@ -97,23 +134,24 @@ export async function serveOperation(
           contentPolicyFallbacks: controls.contentPolicyFallbacks,
           disableFallbacks: once || controls.disableFallbacks,
           signal: incoming.signal,
-          ownTimeout:
-            controls.timeoutSeconds !== undefined || controls.streamTimeoutSeconds !== undefined,
+          ownTimeout: ownTime,
           attempt,
         })
-    const { answer, deployment, retries, fallbacks, release } = routed
+    const { deployment, retries, fallbacks, release } = routed
     receipt.measured = routed.measured
-    receipt.deployment = await pricedBySize(deployment, answer.told, said, rooms)
+    const paid = atOwnPrices(deployment, controls)
+    receipt.deployment = await pricedBySize(paid, routed.answer.told, said, rooms)
     receipt.group = deployment.group
     receipt.retries = retries
     receipt.fallbacks = fallbacks
-    if (path.heard) await path.heard(answer, receipt)
+    const answer = path.heard ? await path.heard(routed.answer, receipt) : routed.answer
     if (answer.told.type === 'live')
-      return await live(answer, answer.told, operation, said, receipt, rooms, release)
+      return await live(answer, answer.told, operation, { said, upload }, receipt, rooms, release)
     release(undefined)
     return await whole(answer, answer.told, operation, said, receipt, rooms)
   } catch (cause) {
     const error = receipt.failed(cause)
+    if (begun) await billBegun(error, begun, operation, receipt, rooms)
     receipt.settle()
     if (error.kind === 'internal')
       rooms.log('error', 'a request failed inside the gateway', {
@@ -126,9 +164,23 @@ export async function serveOperation(
 
 export type OperationPath = Said & {
   /** Who is asked where no model is named. */
-  keptBy?: () => Deployment | undefined
-  /** Told of an answer before it is sent. */
-  heard?: (answer: OperationAnswer, receipt: Receipt) => Promise<void>
+  keptBy?: (said: Inbound) => Deployment | undefined
+  /** The model whose right counts, where `model` is the deployment that keeps something made by that name. */
+  through?: string
+  /** Whose what is kept for a client is, where that is not the caller's key. */
+  owner?: string
+  /** Asked once it is let in, before anything is sent; throws. */
+  before?: (said: Inbound) => Promise<void>
+  /** May a field of this name not come behind a large file? */
+  late?: (name: string) => boolean
+  /** Told of an answer before it is sent; answers what is sent. */
+  heard?: (answer: OperationAnswer, receipt: Receipt) => Promise<OperationAnswer>
+}
+
+function meantBy(model: string, through: string | undefined, caller: Caller, rooms: Rooms): string {
+  if (through === undefined) return groupFor(model, caller, rooms)
+  rooms.access?.refuse(caller, through, through)
+  return rooms.router.groups.nameOf(model)
 }
 
 async function asked(
@@ -139,19 +191,8 @@ async function asked(
   return { answer, deployment, retries: 0, fallbacks: 0, release: () => {} }
 }
 
-async function pricedBySize(
-  to: Deployment,
-  told: Told,
-  said: Inbound,
-  rooms: Rooms,
-): Promise<Deployment> {
-  return isPricedBySize(to, told) ? sizedPrice(to, said, await rooms.catalogue()) : to
-}
-
 /** Where nobody names a model, and nobody need. */
 const unnamed = '(none)'
-
-type Heard = { said: Inbound; upload: Upload | undefined }
 
 /** The body, or the beginning of a form. The header `x-litellm-model` names the model where a form does it too late, or not at all. */
 async function hear(
@@ -224,58 +265,13 @@ export function heardOf(
   }
 }
 
-/** What a request may use at most, as far as its body tells. */
-async function worstOf(
-  operation: Operation,
-  said: Inbound,
-  incoming: Incoming,
-  group: string,
-  rooms: Rooms,
-): Promise<Worst> {
-  const bytes = Number(incoming.header('content-length') ?? 0) || 0
-  const { textCharacters = 0, output, unknown, ...units } = operation.bound(said, bytes)
-  // A character is at most as many tokens as it has bytes.
-  const input = Math.min(textCharacters * 4, Math.max(said.bytes.length, textCharacters))
-  return {
-    input: () => input,
-    async exactInput() {
-      await rooms.tokens.ready()
-      const model = rooms.router.groups.find(group)[0]?.target.model ?? group
-      return Math.min(input, rooms.tokens.counter.countText(operation.text(said), model) + 16)
-    },
-    output: () => output,
-    modelOutput: () => undefined,
-    ...(Object.keys(units).length > 0 && { units }),
-    ...(unknown && { unknown }),
-    ...(await sizedPrices(said, units, group, rooms)),
-  }
-}
-
-/** Pictures that have a price for each size cost nothing by their own entry. */
-async function sizedPrices(
-  said: Inbound,
-  units: Units,
-  group: string,
-  rooms: Rooms,
-): Promise<Pick<Worst, 'prices'>> {
-  const deployments = rooms.router.groups.find(group)
-  if (!units.images || !deployments.some(hasNoPrice)) return {}
-  const catalogue = await rooms.catalogue()
-  return {
-    prices: deployments.map((to) => (hasNoPrice(to) ? sizedPrice(to, said, catalogue) : to).price),
-  }
-}
-const hasNoPrice = ({ price }: Deployment): boolean => !price.priced
-
 /** A field of the gateway's own that comes behind a large file cannot be heeded any more, nor kept from the provider unsaid. */
-function refuseLate(name: string): void {
-  if (!isControl(name)) return
-  throw new GatewayError(
+const tooLate = (name: string): GatewayError =>
+  new GatewayError(
     'bad_request',
     `the field '${name}' is for the gateway: put it before the file`,
     { param: name, type: 'invalid_request_error' },
   )
-}
 
 async function whole(
   answer: OperationAnswer,
@@ -299,19 +295,6 @@ async function whole(
   return { status: 200, headers, body: out.body, encoding: out.encoding }
 }
 
-/** Nobody told the usage: what was read is counted, where it is text. */
-async function count(
-  operation: Operation,
-  said: Inbound,
-  to: Deployment,
-  { tokens }: Rooms,
-): Promise<Usage | undefined> {
-  const text = operation.text(said)
-  if (text === '') return undefined
-  await tokens.ready()
-  return { ...noUsage, input: tokens.counter.countText(text, to.target.model), estimated: true }
-}
-
 /**
  * Bytes that pass. By hand, as a streamed chat is: a body that is left before its first step must settle too.
  */
@@ -319,7 +302,7 @@ async function live(
   answer: OperationAnswer,
   told: Extract<Told, { type: 'live' }>,
   operation: Operation,
-  said: Inbound,
+  { said, upload }: Heard,
   receipt: Receipt,
   rooms: Rooms,
   release: (error: GatewayError | undefined) => void,
@@ -335,6 +318,11 @@ async function live(
     headers['x-accel-buffering'] = 'no'
   }
   const source = told.body[Symbol.asyncIterator]()
+  // Asked now, while there is time to count: an end that tells nothing has used this much.
+  const begun =
+    told.tap && !told.usage && !told.units
+      ? await usedBy({ said, upload, to: answer.deployment }, operation, rooms)
+      : undefined
   let closed = false
   const settle = (cause: unknown): Promise<void> | undefined => {
     if (closed) return undefined
@@ -343,6 +331,11 @@ async function live(
     release(cause === undefined ? undefined : receipt.failed(cause))
     try {
       const { usage, units } = told.tap?.end() ?? {}
+      if (cause !== undefined && begun && !usage && !units) {
+        receipt.usage = begun.usage
+        receipt.units = begun.units
+        receipt.deployment = begun.deployment
+      }
       receipt.usage = usage ?? receipt.usage
       receipt.units = units ?? receipt.units
       noteUnpriced(receipt, rooms)

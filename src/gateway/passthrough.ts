@@ -13,14 +13,16 @@ import { sentSecrets } from '../provider/secrets.ts'
 import type { Wire } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
 import { admission } from './admission.ts'
-import { refusal } from './chat.ts'
+import { noteUnpriced, refusal, refuseUnpriced } from './chat.ts'
 import { isPlainHeader, refuseUpstreamElsewhere } from './fields.ts'
 import { callIdOf } from './headers.ts'
 import { heardOf } from './operation.ts'
+import { type Passed, passed } from './pass-count.ts'
+import { passedThings } from './pass-owners.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 import type { Route, Visit } from './routes.ts'
-import { type PassTap, passTap } from './tap.ts'
+import { type Learnt, nothingLearnt, type PassTap, passTap } from './tap.ts'
 
 /** Where a request goes that is neither read nor changed, and with whose credential. */
 export type PassTarget = {
@@ -75,10 +77,16 @@ export async function servePassthrough(
       },
     )
     if (admitted) await admitted
-    const { reply, secrets } = await send(incoming, target, rooms)
+    const asked = passed(incoming.path, incoming.header('content-type') ?? '', rooms)
+    if (costsUntold(incoming, target)) await refuseUntold(incoming, target, asked, rooms)
+    const things = deployment && (await passedThings(incoming, deployment, caller, rooms))
+    const { reply: told, secrets } = await send(incoming, target, asked, rooms)
+    const reply = things ? await things.heard(told) : told
     receipt.status = reply.status
-    const tap = passTap(deployment, incoming.path, reply.header('content-type') ?? '')
-    return answer(reply, secrets, tap, { ...target, asked: bytes }, receipt, rooms)
+    const type = reply.header('content-type') ?? ''
+    const tap = passTap(deployment, incoming.path, type, reply.header)
+    const made = { ...target, asked, pays: costsUntold(incoming, target) && reply.status < 400 }
+    return answer(reply, secrets, tap, made, receipt, rooms)
   } catch (cause) {
     const error = receipt.failed(cause)
     receipt.settle()
@@ -90,6 +98,48 @@ export async function servePassthrough(
     return refusal(error, dialect, receipt.requestId, rooms)
   }
 }
+
+/** Is it for the answer to tell what it costs? Looking and forgetting cost nothing, nor do files that are sent, and counts. */
+const costsUntold = ({ method, path }: Incoming, { deployment, cost }: PassTarget): boolean =>
+  deployment !== undefined &&
+  cost === undefined &&
+  (method === 'POST' || method === 'PUT' || method === 'PATCH') &&
+  !free.test(path)
+const free =
+  /\/(?:files|uploads)(?:\/|$)|\/upload\/|(?:count_tokens|countTokens|input_tokens|tokenize|cancel)$/
+
+/** `unpriced_models: deny`: what nobody could price, were it answered, is not asked. */
+async function refuseUntold(
+  incoming: Incoming,
+  { deployment: to }: PassTarget,
+  asked: Passed,
+  rooms: Rooms,
+): Promise<void> {
+  if (rooms.settings.unpriced !== 'deny' || !to) return
+  // Only here: to refuse a model its name has to be read before the body passes.
+  asked.through(await incoming.body())
+  const model = asked.model()
+  if (model !== undefined) return refuseUnpriced(await pricedAs(to, model, rooms), rooms)
+  throw new GatewayError(
+    'permission',
+    `nobody here can tell what ${incoming.path.slice(0, 200)} costs, and what has no price is refused here: ask a route that names its model`,
+    { type: 'model_cost_map_missing', param: 'model' },
+  )
+}
+
+/** Once for each kind of path: what is free by an oversight is seen. */
+function noteUntold({ deployment, model }: Receipt, { log }: Rooms): void {
+  const kind = `${deployment?.provider} ${model.replace(/\/[^/]*\d[^/]{6,}/g, '/…').slice(0, 200)}`
+  if (untold.has(kind)) return
+  if (untold.size > 1000) untold.clear()
+  untold.add(kind)
+  log(
+    'warn',
+    `what ${kind} used was not told, and nobody here can count it: it counts as free. general_settings.unpriced_models refuses such requests (deny) or prices them ({price_as: model})`,
+  )
+}
+const untold = new Set<string>()
+const freePrice = priceOf({ input_cost_per_request: 0 }, { ownPrices: true })
 
 const noControls = {
   remove: [],
@@ -107,6 +157,7 @@ const noControls = {
 async function send(
   incoming: Incoming,
   target: PassTarget,
+  asked: Passed,
   rooms: Rooms,
 ): Promise<{ reply: Reply; secrets: readonly string[] }> {
   const { method, signal } = incoming
@@ -115,7 +166,9 @@ async function send(
   const bare = method === 'GET' || method === 'DELETE' || method === 'HEAD'
   // A signature is over the bytes; where none is needed they pass as they come.
   const signed = deployment?.authorize && deployment.spec.auth && 'scheme' in deployment.spec.auth
-  const body = bare ? undefined : signed ? await incoming.body() : incoming.stream()
+  const whole = signed || rooms.settings.unpriced === 'deny'
+  const said = bare ? undefined : whole ? await incoming.body() : incoming.stream()
+  const body = said && asked.through(said)
   let secrets = deployment?.secrets ?? []
   if (deployment?.authorize) {
     const bytes = body instanceof Uint8Array ? body : new Uint8Array(0)
@@ -164,7 +217,7 @@ function answer(
   reply: Reply,
   secrets: readonly string[],
   tap: PassTap | undefined,
-  { cost, deployment, asked }: PassTarget & { asked: number },
+  { cost, deployment, asked, pays }: PassTarget & { asked: Passed; pays: boolean },
   receipt: Receipt,
   rooms: Rooms,
 ): Outgoing {
@@ -176,13 +229,32 @@ function answer(
     closed = true
     if (cause !== undefined) receipt.failed(cause)
     try {
-      const { usage, model } = tap?.end(asked) ?? {}
-      receipt.usage = usage ?? noUsage
+      const learnt = tap?.end() ?? nothingLearnt
+      receipt.usage = learnt.usage ?? noUsage
       if (cost !== undefined) receipt.deployment = flat(deployment, cost, rooms)
-      else if (deployment && model !== undefined)
-        receipt.deployment = await pricedAs(deployment, model, rooms)
+      else if (deployment) await price(deployment, learnt)
     } finally {
       await receipt.settle()
+    }
+  }
+  async function price(to: Deployment, learnt: Learnt): Promise<void> {
+    const model = learnt.model ?? (pays ? asked.model() : undefined)
+    const known = model === undefined ? to : await pricedAs(to, model, rooms)
+    const told = learnt.usage !== undefined && learnt.ended
+    receipt.deployment = known
+    if (!pays) {
+      // To look is free, which is a price too.
+      if (!learnt.usage) receipt.deployment = { ...known, price: freePrice }
+      return
+    }
+    if (told) return noteUnpriced(receipt, rooms)
+    // What has the price of another (`price_as`) has it for whatever was read.
+    if (learnt.written !== '' || asked.isConversation() || to.price.priced)
+      receipt.usage = await asked.count(learnt, model ?? to.target.model)
+    else {
+      // By nobody's price, so that it is told apart from what cost nothing.
+      receipt.deployment = { ...known, price: priceOf({}) }
+      noteUntold(receipt, rooms)
     }
   }
   const headers: Record<string, string> = {
@@ -240,7 +312,10 @@ function flat(to: Deployment | undefined, dollars: number, rooms: Rooms): Deploy
 
 /** The model is known only once it has answered. */
 async function pricedAs(to: Deployment, model: string, rooms: Rooms): Promise<Deployment> {
-  const info = infoOf(await rooms.catalogue(), to.provider, model, {})
+  const own = infoOf(await rooms.catalogue(), to.provider, model, {})
+  const hasOwn = Object.keys(own).some((key) => key.includes('cost'))
+  // A provider as such has prices only by `price_as`.
+  const info = hasOwn || !to.price.priced ? own : { ...to.info, ...own }
   const price = priceOf(info, { provider: to.provider })
   return {
     ...to,

@@ -16,7 +16,7 @@ import {
   type RealtimeTold,
 } from '../wire/media/realtime.ts'
 import { encodeError } from '../wire/openai-chat/errors.ts'
-import { admission, groupFor } from './admission.ts'
+import { admission, groupFor, mayGoOn } from './admission.ts'
 import { noSuchModel, noteUnpriced, refuseUnpriced } from './chat.ts'
 import { readControls, refuseUpstreamElsewhere } from './fields.ts'
 import { callIdOf } from './headers.ts'
@@ -81,6 +81,8 @@ type Session = {
   conversation: Conversation
   /** The client is there; until then its leaving ends the session. */
   begin(): void
+  /** More has been used. Throws once the budget is. */
+  goOn(): Promise<void>
   /** Settles what was used. Only the first call counts. */
   finish(cause?: unknown): Promise<void>
 }
@@ -116,7 +118,7 @@ async function openSession(
     if (admitted) await admitted
     const { answer, deployment, retries, fallbacks, release } = await rooms.router.route({
       model: group,
-      ...(rooms.access && { mayUse: (name) => rooms.access?.mayUse(caller, name) ?? true }),
+      ...(rooms.access && { mayUse: (name) => mayGoOn(name, caller, receipt, rooms) }),
       tags: controls.tags,
       retries: controls.retries,
       fallbacks: controls.fallbacks,
@@ -220,12 +222,21 @@ function sessionOf(
       await receipt.settle()
     }
   }
+  async function goOn(): Promise<void> {
+    const { pass } = receipt
+    if (!pass) return
+    const told = conversation.told()
+    receipt.usage = told.usage
+    receipt.units = unitsOf(told)
+    const transcripts = await transcriptsOf(told, deployment, receipt, rooms)
+    await pass.goOn(receipt.cost().nanoDollars + (transcripts?.nanoDollars ?? 0))
+  }
   /** A handshake that never becomes a connection ends here. */
   const left = (): void => void finish(new GatewayError('canceled', 'the client has gone'))
   incoming.signal.addEventListener('abort', left, { once: true })
   if (incoming.signal.aborted) left()
   const begin = (): void => incoming.signal.removeEventListener('abort', left)
-  return { line, conversation, begin, finish }
+  return { line, conversation, begin, goOn, finish }
 }
 
 function unitsOf({ cachedAudio, seconds }: RealtimeTold): Units | undefined {
@@ -234,17 +245,29 @@ function unitsOf({ cachedAudio, seconds }: RealtimeTold): Units | undefined {
 }
 
 /** Another model may write down what the user says; the provider bills it by that model's price. */
-async function recordTranscripts(
+async function transcriptsOf(
   { transcripts: { model, usage, seconds } }: RealtimeTold,
+  to: Deployment,
+  { startedAt }: Receipt,
+  rooms: Rooms,
+) {
+  if (model === undefined || (usage.raw === undefined && seconds === 0)) return undefined
+  const info = infoOf(await rooms.catalogue(), to.provider, model, {})
+  const units = seconds > 0 ? { seconds } : undefined
+  const price = priceOf(info, { provider: to.provider })
+  const { nanoDollars, priced } = costOf(usage, price, { at: startedAt, units })
+  return { model, usage, units, nanoDollars, priced }
+}
+
+async function recordTranscripts(
+  told: RealtimeTold,
   to: Deployment,
   receipt: Receipt,
   rooms: Rooms,
 ): Promise<void> {
-  if (model === undefined || (usage.raw === undefined && seconds === 0)) return
-  const info = infoOf(await rooms.catalogue(), to.provider, model, {})
-  const units = seconds > 0 ? { seconds } : undefined
-  const price = priceOf(info, { provider: to.provider })
-  const { nanoDollars, priced } = costOf(usage, price, { at: receipt.startedAt, units })
+  const found = await transcriptsOf(told, to, receipt, rooms)
+  if (!found) return
+  const { model, usage, units, nanoDollars, priced } = found
   rooms.ledger.record({
     requestId: `${receipt.requestId}-transcripts`,
     startedAt: receipt.startedAt,
@@ -272,7 +295,7 @@ async function recordTranscripts(
 
 /** Both ways until one of them ends. Whoever reads slowly slows the other side. */
 async function pump(session: Session, client: Socket, rooms: Rooms, first?: string): Promise<void> {
-  const { line, conversation, begin, finish } = session
+  const { line, conversation, begin, goOn, finish } = session
   begin()
   async function ask(message: string): Promise<void> {
     let said: string
@@ -291,7 +314,14 @@ async function pump(session: Session, client: Socket, rooms: Rooms, first?: stri
     for await (const message of client.messages) await ask(message)
   }
   async function down(): Promise<void> {
-    for await (const message of line.messages) await client.send(conversation.tell(message))
+    let used = usedBy(conversation)
+    for await (const message of line.messages) {
+      await client.send(conversation.tell(message))
+      const now = usedBy(conversation)
+      if (now.every((one, at) => one === used[at])) continue
+      used = now
+      await goOn()
+    }
   }
   const ways = [up(), down()]
   let cause: unknown
@@ -304,8 +334,18 @@ async function pump(session: Session, client: Socket, rooms: Rooms, first?: stri
   Promise.allSettled(ways)
   await lastWords(session)
   const { ended } = line
-  client.close(sendable(ended?.code ?? 1000), ended?.reason ?? '')
+  if (GatewayError.is(cause) && !ended) {
+    const error = encodeError(cause)['error'] ?? null
+    await client.send(JSON.stringify({ type: 'error', error })).catch(() => {})
+    client.close(cause.status >= 500 ? 1011 : 1008, cause.message)
+  } else client.close(sendable(ended?.code ?? 1000), ended?.reason ?? '')
   await finish(faultOf(cause, ended, rooms))
+}
+
+/** Sums are made anew with every addition. */
+const usedBy = (conversation: Conversation): readonly unknown[] => {
+  const { usage, seconds, transcripts } = conversation.told()
+  return [usage, seconds, transcripts.usage, transcripts.seconds]
 }
 
 /** Who hangs up in the middle of an answer has used it: it is ended, so that the provider tells how much it was. */

@@ -83,6 +83,7 @@ test('what let it in is given back after it has been recorded, once', () => {
     headers: {},
     inputCost: 0,
     cover() {},
+    goOn() {},
     release: () => void heard.push('release'),
   }
   receipt.open()

@@ -1,11 +1,19 @@
+import { type OperationAnswer, operate, wayOf } from '../call/operate.ts'
 import { GatewayError } from '../errors.ts'
 import type { Outgoing } from '../http/http.ts'
+import { type Json, object, text } from '../json/json.ts'
+import { type Glance, peek, value } from '../json/peek.ts'
+import type { OwnedRow } from '../store/owned.ts'
 import { createResource, readKept } from '../wire/media/resource.ts'
 import { wires } from '../wire/wires.ts'
 import { batchHeard } from './batches.ts'
-import { serveOperation } from './operation.ts'
+import { callIdOf } from './headers.ts'
+import { jobHeard, settleFirst } from './jobs.ts'
+import { heardOf, serveOperation } from './operation.ts'
+import { type Heard, heardOfKept, isNaming, type Owners, ownersFor } from './owners.ts'
 import { passTo } from './passthrough.ts'
 import type { Route, Visit } from './routes.ts'
+import { limitsOf } from './stored.ts'
 
 /**
  * Files, batches and whatever else a provider keeps: passed to the deployment that keeps it. Which one is said by the id,
@@ -29,7 +37,8 @@ const kept: readonly [id: string, paths: string, model?: true][] = [
   ],
   [
     'video',
-    `POST /videos|GET /videos|GET /videos/{id}|DELETE /videos/{id}|GET /videos/{id}/content|POST /videos/{id}/remix`,
+    `POST /videos|GET /videos|GET /videos/{id}|DELETE /videos/{id}|GET /videos/{id}/content|POST /videos/{id}/remix
+    |POST /videos/edits|POST /videos/extensions|POST /videos/characters|GET /videos/characters/{id}`,
     true,
   ],
   [
@@ -86,19 +95,32 @@ export const resourceRoutes: readonly Route[] = kept.flatMap(([id, rows, model])
 )
 
 async function serveResource(
-  { incoming, rooms, caller, params }: Visit,
+  visit: Visit,
   id: string,
   pattern: string,
   model: boolean,
 ): Promise<Outgoing> {
-  let keeper: string | undefined
+  const { incoming, rooms, caller, params } = visit
+  const method = methods[incoming.method] ?? 'GET'
+  const owners = ownersFor(caller, rooms)
+  const first = firstId(pattern, params)
+  const opened = await openOwned(owners, first, method !== 'GET' && !pattern.endsWith('/search'))
+  const { row } = opened
+  // An id of the provider's own is looked for where its maker has it.
+  let keeper = row?.keeper
   const path = pattern.replace(/\{(\w+)\}/g, (_, name: string) => {
     const said = params[name] ?? ''
     const found = readKept(said)
     keeper ??= found?.keeper
     return step(found?.id ?? said)
   })
+  const input = method === 'POST' ? await inputOf(path, visit, owners) : {}
+  keeper ??= input.keeper
   const query = new URLSearchParams(incoming.query)
+  for (const name of ['after', 'before']) {
+    const said = query.get(name)
+    if (said !== null) query.set(name, readKept(said)?.id ?? said)
+  }
   const byName = keeper?.startsWith('provider:') ? keeper.slice('provider:'.length) : undefined
   const named =
     (byName === undefined ? keeper : undefined) ??
@@ -109,17 +131,132 @@ async function serveResource(
     params['provider'] ??
     query.get('provider') ??
     query.get('custom_llm_provider') ??
-    incoming.header('custom-llm-provider') ??
-    'openai'
+    incoming.header('custom-llm-provider')
   for (const name of ours) query.delete(name)
-  const method = methods[incoming.method] ?? 'GET'
   const live = path.endsWith('/content')
   const operation = createResource({ id, method, path, query: query.toString(), live, model })
+  const heard: Heard = {
+    asked: `${method} ${pattern}`,
+    row,
+    limit: limitIn(query, id),
+    next: (answer, after) => nextPage(answer, after, { id, path, query }, visit),
+  }
   return serveOperation(incoming, operation, rooms, caller, {
     ...(named && { model: named }),
-    keptBy: () => rooms.provider(provider, id),
-    ...(id === 'batch' && { heard: (answer, receipt) => batchHeard(answer, receipt, rooms) }),
+    ...(row && row.model !== '' && named === row.keeper && { through: row.model }),
+    ...(input.through !== undefined && { through: input.through }),
+    ...(row && { owner: row.key_id }),
+    keptBy: (said) =>
+      rooms.provider(provider ?? text(said.field('custom_llm_provider')) ?? 'openai', id),
+    ...(owners && { late: isNaming }),
+    async before(said) {
+      if (opened.refusal) throw opened.refusal
+      if (owners && !operation.bare) await owners.check(said.json())
+      if (id === 'video' && method === 'DELETE' && keeper !== undefined)
+        await settleFirst(id, keeper, readKept(first ?? '')?.id ?? first ?? '', rooms)
+    },
+    async heard(answer, receipt) {
+      if (id === 'batch') await batchHeard(answer, receipt, rooms)
+      const told = await jobHeard(answer, receipt, id, rooms)
+      return owners ? heardOfKept(told, receipt, heard, owners, rooms) : told
+    },
   })
+}
+
+/** What a body is about, where that is kept: a batch is made where its requests lie, a film where the one before it is. */
+const inputs: ReadonlyMap<string, (body: Glance) => Json | undefined> = new Map([
+  ['/batches', (body: Glance) => value(body, 'input_file_id')],
+  ['/videos/edits', (body: Glance) => object(value(body, 'video'))['id']],
+  ['/videos/extensions', (body: Glance) => object(value(body, 'video'))['id']],
+])
+
+type Input = { keeper?: string; through?: string | undefined }
+
+/** Whatever model is named beside it, by the right to the model it was made with. */
+async function inputOf(
+  path: string,
+  { incoming, rooms }: Visit,
+  owners: Owners | undefined,
+): Promise<Input> {
+  const read = inputs.get(path)
+  if (!read || /^multipart\//i.test(incoming.header('content-type') ?? '')) return {}
+  const glance = peek(await incoming.body())
+  const said = glance && read(glance)
+  const keeper = typeof said === 'string' ? readKept(said)?.keeper : undefined
+  if (keeper === undefined || typeof said !== 'string') return {}
+  if (keeper.startsWith('provider:')) return { keeper }
+  if (!rooms.router.knows(keeper)) return {}
+  const { row } = await openOwned(owners, said, false)
+  return { keeper, through: row?.model || rooms.router.groups.find(keeper)[0]?.group }
+}
+
+/** Of what is within another thing the outer one tells whose it is. */
+function firstId(pattern: string, params: Visit['params']): string | undefined {
+  const name = /\{(\w+)\}/.exec(pattern)?.[1]
+  return name === undefined ? undefined : params[name]
+}
+
+/** Refused only once it has been let in: who guesses ids has the pace of its key. */
+async function openOwned(
+  owners: Owners | undefined,
+  id: string | undefined,
+  changes: boolean,
+): Promise<{ row?: OwnedRow | undefined; refusal?: GatewayError }> {
+  if (!owners || id === undefined) return {}
+  try {
+    return { row: await owners.open(id, changes) }
+  } catch (cause) {
+    const refusal = GatewayError.from(cause)
+    if (refusal.kind !== 'not_found') throw refusal
+    return { refusal }
+  }
+}
+
+/** As many of a list as a client wants, else OpenAI's usual numbers. */
+function limitIn(query: URLSearchParams, id: string): number {
+  const said = Number(query.get('limit') ?? '')
+  return Number.isInteger(said) && said > 0 ? said : id === 'files' ? 10_000 : 20
+}
+
+/** Of the same deployment, with whatever credentials it was asked with before. */
+function nextPage(
+  { deployment: to }: OperationAnswer,
+  after: string,
+  { id, path, query }: { id: string; path: string; query: URLSearchParams },
+  { incoming, rooms, caller }: Visit,
+): Promise<OperationAnswer> {
+  const page = new URLSearchParams(query)
+  page.set('after', after)
+  page.set('limit', '100')
+  const operation = createResource({
+    id,
+    method: 'GET',
+    path,
+    query: page.toString(),
+    live: false,
+    model: false,
+  })
+  const context = {
+    model: to.group,
+    requestId: callIdOf(incoming.header('x-litellm-call-id')),
+    created: Math.floor(rooms.now() / 1000),
+    owner: caller.keyId,
+  }
+  return operate(
+    operation,
+    wayOf(to, operation),
+    { said: heardOf({}, to.group, operation), upload: undefined, context, check() {} },
+    to,
+    {
+      remove: [],
+      dropParams: false,
+      headers: {},
+      dialectHeaders: {},
+      context: { ...context, streamUsage: false, choices: 1 },
+    },
+    rooms.calls,
+    { signal: incoming.signal, limits: limitsOf(to, rooms) },
+  )
 }
 
 const ours = ['model', 'target_model_names', 'provider', 'custom_llm_provider', 'key']

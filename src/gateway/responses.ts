@@ -25,6 +25,7 @@ import {
   type There,
 } from './memory.ts'
 import { json } from './models.ts'
+import { replayed } from './replay.ts'
 import type { Rooms } from './rooms.ts'
 import type { Visit } from './routes.ts'
 
@@ -202,10 +203,6 @@ async function startInBackground(
   requestId: string,
 ): Promise<Outgoing> {
   const { memory } = rooms
-  if (heard.stream)
-    throw unsupported(
-      "'background' with 'stream' is not offered for this model: leave one of them out.",
-    )
   if (heard.has('store') && heard.field('store') === false)
     throw unsupported("'background' needs 'store': an answer that is not kept cannot be fetched.")
   if (memory.running.size >= runningMax)
@@ -236,6 +233,7 @@ async function startInBackground(
   await save(waiting)
   const body = heard.json()
   delete body['background']
+  delete body['stream']
   body['store'] = false
   const controller = new AbortController()
   memory.running.set(key, controller)
@@ -258,7 +256,10 @@ async function startInBackground(
       rooms.log('error', 'a response in the background was lost', { cause }),
     )
     .finally(() => memory.running.delete(key))
-  return json(waiting)
+  // Whoever leaves comes back to it by its id.
+  return heard.stream
+    ? replayed({ incoming, rooms, caller }, id, new URLSearchParams())
+    : json(waiting)
 }
 
 /** Each holds a connection to a provider. */

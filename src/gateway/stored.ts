@@ -7,6 +7,7 @@ import type { Deployment } from '../provider/deployment.ts'
 import { decodeUsage } from '../wire/openai-responses/usage.ts'
 import { readObject, relayStream } from '../wire/relay.ts'
 import { wires } from '../wire/wires.ts'
+import { paced } from './admission.ts'
 import { callIdOf } from './headers.ts'
 import type { Kept } from './kept.ts'
 import {
@@ -22,6 +23,7 @@ import {
   type There,
 } from './memory.ts'
 import { json } from './models.ts'
+import { replayed } from './replay.ts'
 import type { Rooms } from './rooms.ts'
 import type { Visit } from './routes.ts'
 
@@ -31,32 +33,37 @@ type Action = 'get' | 'delete' | 'cancel' | 'input_items'
 export const storedResponse =
   (action: Action) =>
   async (visit: Visit): Promise<Outgoing> => {
-    const { rooms, caller, params, incoming } = visit
-    const id = params['id'] ?? ''
-    const there = openId(rooms, caller.keyId, id)
-    if (there) return atProvider(action, id, there, visit)
-    const kept = await rooms.memory.answers.find(caller.keyId, id)
-    if (!kept) throw notFound(id)
-    const query = new URLSearchParams(incoming.query)
-    switch (action) {
-      case 'get':
-        if (query.get('stream') === 'true')
-          throw new GatewayError(
-            'bad_request',
-            "'stream' is not offered for this response: leave it out to get the whole of it.",
-            { param: 'stream', type: 'invalid_request_error' },
-          )
-        return json(parsedAnswer(kept.answer))
-      case 'delete':
-        await rooms.memory.answers.remove(caller.keyId, id)
-        stop(rooms, caller.keyId, id)
-        return json({ id, object: 'response', deleted: true })
-      case 'cancel':
-        return json(await cancel(rooms, caller.keyId, id, kept))
-      case 'input_items':
-        return json(pageOf(withIds(parsedItems(kept.input), id), query))
+    const { rooms, caller, incoming } = visit
+    const end = await paced(incoming, undefined, '', caller, rooms)
+    try {
+      return await ask(action, visit)
+    } finally {
+      end()
     }
   }
+
+async function ask(action: Action, visit: Visit): Promise<Outgoing> {
+  const { rooms, caller, params, incoming } = visit
+  const id = params['id'] ?? ''
+  const there = openId(rooms, caller.keyId, id)
+  if (there) return atProvider(action, id, there, visit)
+  const kept = await rooms.memory.answers.find(caller.keyId, id)
+  if (!kept) throw notFound(id)
+  const query = new URLSearchParams(incoming.query)
+  switch (action) {
+    case 'get':
+      if (query.get('stream') === 'true') return replayed(visit, id, query)
+      return json(parsedAnswer(kept.answer))
+    case 'delete':
+      await rooms.memory.answers.remove(caller.keyId, id)
+      stop(rooms, caller.keyId, id)
+      return json({ id, object: 'response', deleted: true })
+    case 'cancel':
+      return json(await cancel(rooms, caller.keyId, id, kept))
+    case 'input_items':
+      return json(pageOf(withIds(parsedItems(kept.input), id), query))
+  }
+}
 
 function stop({ memory }: Rooms, owner: string, id: string): void {
   const key = runningKey(owner, id)

@@ -1,53 +1,99 @@
-import { noUsage, type Usage } from '../chat/chat.ts'
+import { inputTokens, outputTokens, type Usage } from '../chat/chat.ts'
 import { isObject, type Json, type JsonObject, object, text } from '../json/json.ts'
+import { bytesOf, utf8 } from '../json/latin1.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { decodeUsage as anthropicUsage } from '../wire/anthropic/response.ts'
+import { decodeUsage as bedrockUsage } from '../wire/bedrock-converse/response.ts'
+import { decodeUsage as cohereUsage } from '../wire/cohere/response.ts'
+import { awsFrames } from '../wire/framing/aws-events.ts'
 import { decodeUsage as googleUsage } from '../wire/gemini/usage.ts'
 import { decodeUsage as openaiUsage } from '../wire/openai-chat/response.ts'
 
-/** What is learnt of an answer that nobody reads: how much was used, and of which model. */
+/** What is learnt of an answer that nobody reads: how much was used, of which model, and what was written. */
 export type PassTap = {
   push(chunk: Uint8Array): void
-  /** `asked`: bytes of the request. What was written is counted where nobody says how much it was. */
-  end(asked?: number): { usage: Usage | undefined; model: string | undefined }
+  end(): Learnt
+}
+export type Learnt = {
+  /** As the provider told it; absent: it told nothing. */
+  usage: Usage | undefined
+  model: string | undefined
+  /** Its usage is of the whole answer, and not of a beginning. */
+  ended: boolean
+  /** What the model wrote, as far as it was held, and how many characters came after. */
+  written: string
+  unheld: number
+}
+
+export const nothingLearnt: Learnt = {
+  usage: undefined,
+  model: undefined,
+  ended: false,
+  written: '',
+  unheld: 0,
 }
 
 /** By the provider's way of telling; undefined where nothing is told, as of files. */
 export function passTap(
-  to: Deployment | undefined,
+  to: Pick<Deployment, 'provider'> | undefined,
   path: string,
   type: string,
+  header: (name: string) => string | undefined,
 ): PassTap | undefined {
   const events = type.startsWith('text/event-stream')
-  if (!to || !(events || /json/.test(type))) return undefined
-  const inPath = /\/(?:models?)\/([^/:]+)(?::|\/)/.exec(path)?.[1]
+  const binary = type.startsWith('application/vnd.amazon.eventstream')
+  if (!to || !(events || binary || /json/.test(type))) return undefined
   const decoder = new TextDecoder()
+  const frames = binary ? awsFrames(heldMax) : undefined
   let rest = ''
-  let told: JsonObject = {}
-  let model = inPath && decode(inPath)
-  let written = 0
-  let ended = false
+  let told: JsonObject = inHeaders(header)
+  let model = modelInPath(path)
+  let written = ''
+  let unheld = 0
+  let ended = Object.keys(told).length > 0
+  let broken = false
+  const write = (said: string): void => {
+    if (written.length + said.length <= writtenMax) written += said
+    else unheld += said.length
+  }
   const look = (said: string): void => {
     if (!telling.test(said)) return
     try {
       const value: Json = JSON.parse(said)
       const one = object(Array.isArray(value) ? value.at(-1) : value)
       // The whole of a piece says again what was said bit by bit.
-      if (!events || !/\.(done|completed)$/.test(text(one['type']) ?? ''))
-        written += charactersIn(Array.isArray(value) ? value : one, 12)
-      // Anthropic begins with a message and goes on with its changes; Responses ends with the whole.
+      if (!(events || binary) || !/\.(done|completed)$/.test(text(one['type']) ?? ''))
+        wordsOf(Array.isArray(value) ? value : one, 12, write)
+      // Anthropic begins with a message and goes on with its changes; Responses ends with the whole; Cohere's last event
+      // has it in `delta` or `response`.
       const inner = object(one['message'] ?? one['response'])
       model = text(one['model']) ?? text(inner['model']) ?? text(one['modelVersion']) ?? model
-      const usage = one['usage'] ?? inner['usage'] ?? one['usageMetadata']
-      if (isObject(usage)) told = { ...told, ...usage }
+      const usage =
+        one['usage'] ??
+        inner['usage'] ??
+        one['usageMetadata'] ??
+        object(one['delta'])['usage'] ??
+        object(one['meta'] ?? inner['meta'])['billed_units'] ??
+        one['amazon-bedrock-invocationMetrics']
+      if (!isObject(usage)) return
+      told = { ...told, ...usage }
       // Anthropic's first event tells what was read, and its last what was written.
-      if (isObject(usage) && one['message'] === undefined) ended = true
+      if (one['message'] === undefined) ended = true
     } catch {
       // A provider's own affair: it passes as it is.
     }
   }
+  const lookAtFrames = (chunk: Uint8Array): void => {
+    try {
+      for (const { data } of frames?.push(chunk) ?? []) look(unwrapped(utf8(bytesOf(data))))
+    } catch {
+      // Damaged, or not the stream it says it is: it passes as it is.
+      broken = true
+    }
+  }
   return {
     push(chunk) {
+      if (binary) return broken ? undefined : lookAtFrames(chunk)
       if (rest.length > heldMax) return
       rest += decoder.decode(chunk, { stream: true })
       if (!events) return
@@ -55,30 +101,47 @@ export function passTap(
       rest = lines.pop() ?? ''
       for (const line of lines) if (line.startsWith('data:')) look(line.slice(5))
     },
-    end(asked = 0) {
+    end() {
       if (rest.length <= heldMax) look(events ? rest.replace(/^data:/, '') : rest)
-      const usage = usageOf(to, told)
-      const output = Math.ceil(written / charactersPerToken)
-      if ((usage && ended) || output === 0) return { usage, model }
-      const input = usage ? usage.input : Math.ceil(asked / charactersPerToken)
-      return { usage: { ...(usage ?? noUsage), input, output, estimated: true }, model }
+      return { usage: usageOf(to, told), model, ended, written, unheld }
     },
   }
 }
 
-const charactersPerToken = 4
-const telling = /"usage(?:Metadata)?"|"model|"delta"|"parts"|"text"|"content"/
+/** Amazon's models answer in words of their own, and tell their tokens in headers. */
+function inHeaders(header: (name: string) => string | undefined): JsonObject {
+  const [inputTokenCount, outputTokenCount] = ['input', 'output'].map((way) => {
+    const said = Number(header(`x-amzn-bedrock-${way}-token-count`))
+    return Number.isInteger(said) && said > 0 ? said : undefined
+  })
+  return inputTokenCount === undefined && outputTokenCount === undefined
+    ? {}
+    : { inputTokenCount: inputTokenCount ?? 0, outputTokenCount: outputTokenCount ?? 0 }
+}
+
+/** `/models/gemini-3-pro:generateContent`, `/model/anthropic.claude-v1:0/converse`: Bedrock's have colons. */
+export function modelInPath(path: string): string | undefined {
+  const found = /\/model\/([^/]+)\//.exec(path)?.[1] ?? /\/models\/([^/:]+)(?::|\/)/.exec(path)?.[1]
+  return found === undefined ? undefined : decode(found)
+}
+
+/** Events of Bedrock's plain invocation are wrapped once more. */
+function unwrapped(said: string): string {
+  const wrapped = /^\s*\{\s*"bytes"\s*:\s*"([A-Za-z0-9+/=]+)"/.exec(said)?.[1]
+  return wrapped === undefined ? said : utf8(bytesOf(atob(wrapped)))
+}
+
+const telling =
+  /"usage(?:Metadata)?"|"model|"delta"|"parts"|"text"|"content"|"billed_units"|invocationMetrics|"generation"|"outputText"/
 
 /** What a model wrote, by the names all dialects give it. */
-function charactersIn(value: Json | undefined, depth: number): number {
-  if (depth === 0) return 0
-  if (Array.isArray(value))
-    return value.reduce((sum: number, item) => sum + charactersIn(item, depth - 1), 0)
-  let sum = 0
-  for (const [name, one] of Object.entries(object(value)))
-    if (typeof one === 'string') sum += writing.has(name) ? one.length : 0
-    else sum += charactersIn(one, depth - 1)
-  return sum
+function wordsOf(value: Json | undefined, depth: number, write: (said: string) => void): void {
+  if (depth === 0) return
+  if (Array.isArray(value)) for (const item of value) wordsOf(item, depth - 1, write)
+  else
+    for (const [name, one] of Object.entries(object(value)))
+      if (typeof one !== 'string') wordsOf(one, depth - 1, write)
+      else if (writing.has(name)) write(one)
 }
 const writing: ReadonlySet<string> = new Set([
   'content',
@@ -90,14 +153,35 @@ const writing: ReadonlySet<string> = new Set([
   'refusal',
   'arguments',
   'partial_json',
+  'generation',
+  'outputText',
 ])
 
 /** Of an answer, or a line, that is longer nothing is learnt. */
 const heldMax = 16 * 1024 * 1024
+/** Of what was written this much is counted word by word. */
+const writtenMax = 1024 * 1024
 
-function usageOf({ provider }: Deployment, told: JsonObject): Usage | undefined {
+function usageOf({ provider }: Pick<Deployment, 'provider'>, told: JsonObject): Usage | undefined {
+  const usage = decodeUsage(provider, told)
+  // A count of nothing says nothing: something was asked.
+  return usage && inputTokens(usage) + outputTokens(usage) + usage.searches > 0 ? usage : undefined
+}
+
+function decodeUsage(provider: string, told: JsonObject): Usage | undefined {
   if (Object.keys(told).length === 0) return undefined
   if (told['promptTokenCount'] !== undefined) return googleUsage(told)
+  if (told['inputTokens'] !== undefined || told['outputTokens'] !== undefined)
+    return bedrockUsage(told)
+  if (told['inputTokenCount'] !== undefined)
+    return bedrockUsage({
+      inputTokens: told['inputTokenCount'] ?? null,
+      outputTokens: told['outputTokenCount'] ?? null,
+      cacheReadInputTokens: told['cacheReadInputTokenCount'] ?? null,
+      cacheWriteInputTokens: told['cacheWriteInputTokenCount'] ?? null,
+    })
+  if (isObject(told['billed_units']) || isObject(told['tokens'])) return cohereUsage(told)
+  if (provider === 'cohere') return cohereUsage({ billed_units: told })
   if (provider === 'anthropic' || told['cache_creation_input_tokens'] !== undefined)
     return anthropicUsage(told)
   return openaiUsage({ usage: told })

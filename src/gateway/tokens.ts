@@ -12,8 +12,8 @@ import { type Inbound, listen, type Said } from '../wire/inbound.ts'
 import { readObject } from '../wire/relay.ts'
 import type { Wire } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
-import { groupFor } from './admission.ts'
-import { readControls, refuseUpstreamElsewhere } from './fields.ts'
+import { groupFor, paced } from './admission.ts'
+import { type Controls, readControls, refuseUpstreamElsewhere } from './fields.ts'
 import { callIdOf, dialectHeaders, forwarded } from './headers.ts'
 import { json } from './models.ts'
 import type { Rooms } from './rooms.ts'
@@ -39,17 +39,30 @@ export async function geminiCountTokens(visit: Visit): Promise<Outgoing> {
  * What a request would be billed for reading: asked of the provider where it tells, counted here where it does not, or
  * where it cannot be asked just now. Agents ask for dozens at once, so nothing is waited for twice.
  */
-async function counted(
-  bytes: Uint8Array,
-  path: Said,
-  wire: Wire,
-  { incoming, rooms, caller }: Visit,
-): Promise<Outgoing> {
+async function counted(bytes: Uint8Array, path: Said, wire: Wire, visit: Visit): Promise<Outgoing> {
+  const { incoming, rooms, caller } = visit
   refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
   const { settings, router } = rooms
   const said = listen(bytes, wire, { stream: false, ...path }, settings.jsonDepth)
   const controls = readControls(said, settings.fields, (name) => incoming.header(name))
   const group = groupFor(settings.completionModel ?? said.model, caller, rooms)
+  if (!router.knows(group)) throw unknownModel(said.model)
+  const end = await paced(incoming, said, group, caller, rooms)
+  try {
+    return await count(said, controls, group, visit)
+  } finally {
+    end()
+  }
+}
+
+async function count(
+  said: Inbound,
+  controls: Controls,
+  group: string,
+  { incoming, rooms }: Visit,
+): Promise<Outgoing> {
+  const { settings, router } = rooms
+  const { wire } = said
   const all = router.groups.find(group)
   const [first] = all
   if (!first) throw unknownModel(said.model)

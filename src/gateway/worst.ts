@@ -17,7 +17,10 @@ export function worstOfChat(said: Inbound, group: string, rooms: Rooms): Worst {
   const look = (): Seen => (seen ??= lookAt(said))
   const deployments = rooms.router.groups.find(group)
   const unseen = (): number => (look().unseen ? unseenTokens : 0)
-  const pictures = (): number => look().images * tokensOfImage(deployments)
+  const pictures = (): number => {
+    const { images } = look()
+    return images === 0 ? 0 : images * tokensOfImage(deployments)
+  }
   return {
     // A token is at least a byte; what is only named is none.
     input: () => said.bytes.length + pictures() + unseen(),

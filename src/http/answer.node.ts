@@ -3,6 +3,7 @@ import { TLSSocket } from 'node:tls'
 import { hasNoBody } from './body.node.ts'
 import { isBodiless } from './door.ts'
 import type { Outgoing } from './http.ts'
+import { atTurnEnd } from './turn.ts'
 
 /** One request and its answer, from head to last byte. */
 export type Visit = {
@@ -174,9 +175,14 @@ function finish(
     else res.flushHeaders()
     return linger(visit, options).then(() => void res.end())
   }
-  res.end(bytes, encoding)
+  const end = (): void => {
+    res.end(bytes, encoding)
+    if (req.socket.writableLength > 0) req.socket.setTimeout(options.stallMs)
+  }
+  // A stream that promised another length is told so here.
+  if (bytes.length === 0) end()
+  else atTurnEnd(end)
   if (!req.complete) req.resume()
-  if (req.socket.writableLength > 0) req.socket.setTimeout(options.stallMs)
   return undefined
 }
 

@@ -65,6 +65,8 @@ const owedMax = 500
 const payloadsMax = 64 * 1024 * 1024
 const batchMax = 2000
 const flushMs = 100
+/** So many that wait are written without waiting for it. */
+const flushMax = 256
 const buryMs = 5000
 const progressMs = 1000
 
@@ -394,6 +396,8 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
         purses.spend(account, entry.nanoDollars)
       }
       journal.done(seq, entry)
+      // What waits long is moved about by every collection of garbage.
+      if (waiting.length >= flushMax && !running && !failing) flushQuietly()
     },
     written: journal.written,
     refuseWhenFull() {

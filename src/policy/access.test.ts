@@ -32,6 +32,7 @@ const access = createAccess(() => groups, {
   tag: () => undefined,
   group: (name) => (name === 'made' ? ['gpt-a', 'acme/*'] : undefined),
   settling: () => undefined,
+  async setDefaultBudget() {},
 })
 
 const doc = <K extends DocKind>(kind: K, id: string, data: JsonObject): Doc<K> => ({

@@ -5,9 +5,10 @@ import { list, text } from '../json/json.ts'
 import type { Books } from '../ledger/books.ts'
 import type { Payer } from '../ledger/ledger.ts'
 import type { Ask, Refused, Reserved } from '../ledger/purse.ts'
-import { costOf, type Price, type Units } from '../provider/cost.ts'
+import { costOf, type Price, textAtMost, type Units } from '../provider/cost.ts'
 import { matched } from '../router/groups.ts'
 import { accountOf } from '../store/accounts.ts'
+import type { SoftBudget } from './alerts.ts'
 import type { Caller } from './caller.ts'
 import { type LimitAsk, type Limits, meterOf, type Taken } from './limits.ts'
 import type { Parties } from './parties.ts'
@@ -26,6 +27,8 @@ export type Entering = {
   prices: readonly Price[]
   /** What it may use at most. Asked only where somebody's budget or tokens are bounded. */
   worst: Worst
+  /** Nothing is asked of a model: of its limits, those of requests alone count, and it holds no place among those that run. */
+  looks?: true
   /** Who it is for, beyond the key. */
   customerId: string | undefined
   tags: readonly string[]
@@ -74,8 +77,15 @@ export type Pass = {
   headers: Readonly<Record<string, string>>
   /** What the input alone costs, for a process that does not live to settle it; nano-dollars. */
   inputCost: number
+  /** May it go on with another group? Absent: as far as its customer is concerned, with any. */
+  mayUse?: ((group: string) => boolean) | undefined
   /** A deployment is about to be tried, perhaps dearer, perhaps of another group: sets more aside, or throws. */
   cover(group: string, prices: readonly Price[]): void | Promise<void>
+  /**
+   * An answer that goes on has cost so many nano-dollars by now: sets aside more for what may come. Throws once what it has
+   * cost is all that there was.
+   */
+  goOn(spent: number): void | Promise<void>
   /** The end, however it came: what was set aside is free again. */
   release(usage: Usage, fault: boolean): void
 }
@@ -106,8 +116,8 @@ export type AdmitSettings = {
   parallel: number | undefined
   /** Output of a request that does not bound it, where nothing better is known, in tokens. */
   outputOtherwise: number
-  /** Told when a soft budget has been passed. */
-  onSoft?(holder: Holder, spend: number): void
+  /** Told when a soft budget has been passed, with every request until its period ends. */
+  onSoft?(budget: SoftBudget): void
 }
 
 const minute = 60_000
@@ -124,7 +134,8 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
   function enter(entering: Entering, customer: Holder | undefined): Pass | Promise<Pass> {
     books.refuseWhenFull()
     const holders = holdersOf(entering, customer)
-    const taken = limits.take(limitsOf(holders, entering, settings))
+    const asks = limitsOf(holders, entering, settings)
+    const taken = limits.take(entering.looks ? asks.filter(isOfRequests) : asks)
     return taken instanceof Promise
       ? taken.then((one) => pay(entering, holders, one))
       : pay(entering, holders, taken)
@@ -263,6 +274,36 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
       set = Math.max(set, wanted)
     }
 
+    /** What is set aside of one account. */
+    const heldOf = ({ account }: Ask): number =>
+      [reserved, ...more]
+        .flatMap((one) => one?.held ?? [])
+        .reduce((sum, { purse, amount }) => (purse.id === account ? sum + amount : sum), 0)
+
+    async function setAsideMore(
+      budgets: ReturnType<typeof budgetsOf>,
+      spent: number,
+      missing: number,
+    ) {
+      const one = await books.purses.reserve(budgets, { amount: missing, short: 'clip' })
+      if (one.ok && released) return one.release()
+      if (one.ok) more.push(one)
+      const empty = budgets.find((budget) => heldOf(budget) <= spent)
+      if (!empty) return
+      // What is set aside is not written yet, so the books do not show it as spent.
+      const { account, max } = empty
+      const figures = one.ok ? { account, max, spend: spent, left: 0 } : one
+      throw budgetRefusal(
+        { ok: false, ...figures },
+        budgets,
+        answering,
+        spent,
+        0,
+        undefined,
+        settings,
+      )
+    }
+
     return {
       get payer() {
         return payerOf(answering, holders, settings)
@@ -289,27 +330,42 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
           ? limited.then(() => setAside(wanted, isNew, price))
           : setAside(wanted, isNew, price)
       },
+      goOn(spent) {
+        const budgets = budgetsOf(holders, answering, settings, now())
+        if (budgets.length === 0) return
+        const missing = spent + unknownCost - Math.min(...budgets.map(heldOf))
+        // In steps: a conversation has many turns.
+        if (missing > unknownCost / 2) return setAsideMore(budgets, spent, missing)
+      },
       release(usage, fault) {
         released = true
         reserved?.release()
         for (const one of more) one.release()
         const tokens = tokensOf(inputTokens(usage), outputTokens(usage), settings)
         for (const one of [taken, ...alsoTaken]) one.release(fault && tokens === 0 ? 0 : tokens)
-        if (settings.onSoft) tellSoft(holders)
+        if (settings.onSoft) tellSoft(holders, caller)
       },
     }
   }
 
-  function tellSoft(holders: readonly Holder[]): void {
-    const soft = holders.filter(({ terms }) => terms.soft !== undefined)
+  /** Who has been told of lately is not looked at again, up to the instant that is kept here. */
+  const toldUntil = new Map<string, number>()
+  const softOf = ({ account, terms }: Holder): string => `${account} ${terms.soft}`
+
+  function tellSoft(holders: readonly Holder[], caller: Caller): void {
+    const soft = holders.filter(
+      (one) => one.terms.soft !== undefined && (toldUntil.get(softOf(one)) ?? 0) <= now(),
+    )
     if (soft.length === 0) return
     books
       .accounts(soft.map(({ account }) => account))
       .then((accounts) => {
         for (const holder of soft) {
-          const spend = accounts.get(holder.account)?.spend ?? 0
-          if (holder.terms.soft !== undefined && spend >= holder.terms.soft)
-            settings.onSoft?.(holder, spend)
+          const { spend = 0, resetsAt = null } = accounts.get(holder.account) ?? {}
+          if (holder.terms.soft === undefined || spend < holder.terms.soft) continue
+          if (toldUntil.size >= 10_000) toldUntil.clear()
+          toldUntil.set(softOf(holder), resetsAt ?? Number.POSITIVE_INFINITY)
+          settings.onSoft?.({ holder, spend, resetsAt, caller })
         }
       })
       .catch(() => {})
@@ -333,13 +389,20 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
           { type: 'auth_error', param: 'None', code: '401' },
         )
       const models = list(one?.doc.data['models'])
-      if (models.length > 0 && !models.some((name) => fits(name, entering.group)))
+      const mayUse = (group: string): boolean => models.some((name) => fits(name, group))
+      if (models.length > 0 && !mayUse(entering.group))
         throw new GatewayError(
           'permission',
           `The requested model '${entering.group.slice(0, 200)}' is not in the allowed models for this customer. Check the models this customer can use and try again.`,
           { type: 'customer_model_access_denied', param: 'model', code: '403' },
         )
-      return enter(entering, one?.holder)
+      const entered = enter(entering, one?.holder)
+      if (models.length === 0) return entered
+      const bounded = (pass: Pass): Pass => {
+        pass.mayUse = mayUse
+        return pass
+      }
+      return entered instanceof Promise ? entered.then(bounded) : bounded(entered)
     }
     return known instanceof Promise ? known.then(go) : go(known)
   }
@@ -399,7 +462,10 @@ function modelBudget(
   return undefined
 }
 
-const lastPayers = new WeakMap<Caller, { group: string; asked: string; payer: Payer }>()
+const lastPayers = new WeakMap<
+  Caller,
+  { group: string; asked: string; payer: Payer; proxy: Budget | undefined }
+>()
 
 /** Mostly the same as for the caller's last request: then it is the same object, which the journal names by a number. */
 function payerOf(entering: Entering, holders: readonly Holder[], settings: AdmitSettings): Payer {
@@ -409,6 +475,7 @@ function payerOf(entering: Entering, holders: readonly Holder[], settings: Admit
     last &&
     last.group === group &&
     last.asked === asked &&
+    last.proxy === settings.proxy &&
     last.payer.customerId === customerId &&
     last.payer.ip === ip &&
     last.payer.userAgent === userAgent &&
@@ -434,7 +501,7 @@ function payerOf(entering: Entering, holders: readonly Holder[], settings: Admit
     userAgent,
     metadata,
   }
-  lastPayers.set(caller, { group, asked, payer })
+  lastPayers.set(caller, { group, asked, payer, proxy: settings.proxy })
   return payer
 }
 
@@ -492,6 +559,10 @@ function mostOf(
 ): number {
   if (!price) return 0
   const { audio, images, longCache, searches, raw } = kinds?.() ?? plainKinds
+  if (!audio && !images && !longCache && searches === 0 && !raw && !units) {
+    const most = textAtMost(Math.min(input, countMax), Math.min(output, countMax), price)
+    if (most !== undefined) return most
+  }
   const into: Tokens[] = [...texts.into]
   const out: Tokens[] = [...texts.out]
   if (longCache) into.push('cacheWrite1h')
@@ -621,6 +692,8 @@ function limitsOf(
     })
   return asks
 }
+
+const isOfRequests = ({ kind }: LimitAsk): boolean => kind === 'requests'
 
 const tokensOf = (input: number, output: number, { tokens = 'total' }: AdmitSettings): number =>
   tokens === 'input' ? input : tokens === 'output' ? output : input + output

@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.ts'
+import { within } from '../ledger/purse.ts'
 import type { Doc } from '../store/docs.ts'
 import type { Store } from '../store/store.ts'
 import type { Caller, Role } from './caller.ts'
@@ -28,9 +29,10 @@ export type Grant = {
 export type Grants = {
   /** The caller behind a key; undefined: there is no such key. At once when the key was seen lately. */
   find(key: string): Caller | undefined | Promise<Caller | undefined>
+  /** The terms have changed: every key is put together anew. */
+  forget(): void
 }
 
-export type GrantOptions = GrantTerms & { now(): number }
 /** What general_settings say of every key. */
 export type GrantTerms = {
   /** `apply_user_budget_to_team_keys`: a user's budget bounds their keys of teams too. */
@@ -44,7 +46,8 @@ const heldMax = 10_000
 /** An unknown key is asked for again after this long, should another process have made it. */
 const unknownMs = 2000
 
-export function createGrants(store: Store, { now, ...terms }: GrantOptions): Grants {
+/** `terms` are looked at whenever a key is put together. */
+export function createGrants(store: Store, terms: GrantTerms, now: () => number): Grants {
   const held = new Map<string, { caller: Caller | undefined; at: number }>()
   const loading = new Map<string, Promise<Caller | undefined>>()
   let writes = 0
@@ -60,7 +63,9 @@ export function createGrants(store: Store, { now, ...terms }: GrantOptions): Gra
 
   async function load(key: string): Promise<Caller | undefined> {
     const before = writes
-    const grant = await read(store, key, terms)
+    const reading = read(store, key, terms)
+    await within(reading)
+    const grant = await reading
     const caller = grant && callerOf(grant)
     // What was written meanwhile may not be in what was read.
     if (before === writes) {
@@ -71,6 +76,11 @@ export function createGrants(store: Store, { now, ...terms }: GrantOptions): Gra
   }
 
   return {
+    forget() {
+      writes++
+      loading.clear()
+      held.clear()
+    },
     find(key) {
       const found = held.get(key)
       if (found && (found.caller || now() - found.at < unknownMs)) {
@@ -207,9 +217,24 @@ const withParallel = (holder: Holder | undefined, parallel: number | undefined) 
     ? { ...holder, terms: { ...holder.terms, parallel } }
     : holder
 
-async function imported({ docs, sealer }: Store, secret: string) {
+async function imported(store: Store, secret: string) {
+  const { docs, sealer } = store
   const key = await docs.virtual_key.find(sealer.digest(secret))
-  return key && key.columns.lookup == null ? key : undefined
+  if (!key || key.columns.lookup != null) return undefined
+  // From now on it is found as others are. Where that cannot be written it opens all the same, and is tried again.
+  await store.db
+    .batch([
+      {
+        query: store.db.query
+          .updateTable('virtual_key')
+          .set({ lookup: sealer.lookup(secret) })
+          .where('id', '=', key.id)
+          .where('lookup', 'is', null)
+          .compile(),
+      },
+    ])
+    .catch(() => {})
+  return key
 }
 
 /** A key that was made anew goes on for the new one until its grace is over. */

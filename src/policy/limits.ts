@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { object } from '../json/json.ts'
+import { within } from '../ledger/purse.ts'
 import { isAway, type Statement, Superseded } from '../store/db.ts'
 import type { Store } from '../store/store.ts'
 
@@ -41,6 +42,8 @@ export type Limits = {
 
 const slotsOfWindow = 60
 const metersMax = 50_000
+/** After it was found away, nobody is made to wait for the database for so long. */
+const awayMs = 500
 
 /** A window that slides in sixtieths. One slot more than the window is long, so that nothing is let go too early. */
 type Window = { slotMs: number; first: number; counts: Float64Array; used: number }
@@ -51,7 +54,12 @@ type Window = { slotMs: number; first: number; counts: Float64Array; used: numbe
  * when the first other comes. Longer windows than a minute are always the database's: they outlive a restart. While it is
  * away each process counts by itself, up to its share.
  */
-export function createLimits(store: Store | undefined, now: () => number): Limits {
+export function createLimits(
+  store: Store | undefined,
+  now: () => number,
+  /** `fail_closed_rate_limit_enforcement`: what cannot be counted together is refused. */
+  failClosed: () => boolean = () => false,
+): Limits {
   const windows = new Map<string, Window>()
   const running = new Map<string, number>()
   let shared = false
@@ -59,6 +67,8 @@ export function createLimits(store: Store | undefined, now: () => number): Limit
   let alive: readonly number[] = []
   let self = 0
   let forgotAt = Number.NEGATIVE_INFINITY
+  let awayAt = Number.NEGATIVE_INFINITY
+  let awayCause: unknown
   let sweptAt = now()
   /** Slots that are free, which the database has not heard. */
   let unsaid: Correction[] = []
@@ -228,11 +238,19 @@ export function createLimits(store: Store | undefined, now: () => number): Limit
       })
     }
     try {
-      const results = await db.batch([...statements, usedStatement(db, asks, at)])
+      if (Math.abs(now() - awayAt) < awayMs) throw awayCause
+      const asked = db.batch([...statements, usedStatement(db, asks, at)])
+      await within(asked)
+      const results = await asked
       const used = usedOf(asks, results.at(-1)?.rows)
       return count(asks, (ask) => ask.limit - (used.get(ask) ?? 0), true)
     } catch (cause) {
-      if (isAway(cause)) return takeAlone(asks, Math.max(1, alive.length))
+      if (isAway(cause)) {
+        if (cause !== awayCause) awayAt = now()
+        awayCause = cause
+        if (failClosed()) throw cause
+        return takeAlone(asks, Math.max(1, alive.length))
+      }
       if (!(cause instanceof Superseded)) throw cause
       return denied(asks, at)
     }

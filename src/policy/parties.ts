@@ -1,4 +1,5 @@
 import { list, text } from '../json/json.ts'
+import { within } from '../ledger/purse.ts'
 import type { Doc } from '../store/docs.ts'
 import type { Store } from '../store/store.ts'
 import { type Holder, holderOf } from './terms.ts'
@@ -13,16 +14,19 @@ export type Parties = {
   group(name: string): readonly string[] | undefined
   /** Resolves when what has been written last is known here; undefined: it is. */
   settling(): Promise<void> | undefined
+  /** `max_end_user_budget_id`: the budget of every customer that has none. */
+  setDefaultBudget(id: string | undefined): Promise<void>
 }
 export type Known = { doc: Doc<'customer'>; holder: Holder }
 
 const customersMax = 10_000
 
-/** Tags and groups are few and held; of customers the latest are. `defaultBudget`: `max_end_user_budget_id`. */
+/** Tags and groups are few and held; of customers the latest are. `firstDefault`: `max_end_user_budget_id`. */
 export async function createParties(
   store: Store,
-  defaultBudget: string | undefined,
+  firstDefault: string | undefined,
 ): Promise<Parties> {
+  let defaultBudget = firstDefault
   let tags = new Map<string, Holder>()
   let groups = new Map<string, readonly string[]>()
   const customers = new Map<string, Known | undefined>()
@@ -86,6 +90,12 @@ export async function createParties(
   await read()
 
   async function find(id: string): Promise<Known | undefined> {
+    const looking = look(id)
+    await within(looking)
+    return looking
+  }
+
+  async function look(id: string): Promise<Known | undefined> {
     const before = writes
     const doc = await store.docs.customer.find(id)
     const known = doc && {
@@ -124,6 +134,11 @@ export async function createParties(
     tag: (name) => tags.get(name),
     group: (name) => groups.get(name),
     settling: () => reading,
+    async setDefaultBudget(id) {
+      writes++
+      defaultBudget = id
+      customers.clear()
+    },
   }
 }
 

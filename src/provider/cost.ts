@@ -194,6 +194,20 @@ export function costOf(usage: Usage, price: Price, asked: Asked = noAsked): Cost
   return settle(parts)
 }
 
+/**
+ * Nano-dollars of so much text read and written at most, whatever of it is cached or thought, where that is simple: with
+ * one rate for each; else undefined.
+ */
+export function textAtMost(input: number, output: number, price: Price): number | undefined {
+  const { offPeak, geo, reported, makes, pieces } = price
+  if (!price.priced || offPeak || geo || reported || makes || pieces.request !== undefined)
+    return undefined
+  const rates = ratesFor(price.bands, input)
+  const read = rates.input > rates.cacheWrite ? rates.input : rates.cacheWrite
+  const written = rates.output > rates.reasoning ? rates.output : rates.reasoning
+  return halfEven(input * read + output * written)
+}
+
 type Parts = {
   input: number
   cacheRead: number

@@ -35,52 +35,23 @@ export const notOffered: Readonly<Record<string, string>> = {
   reducto:
     'documents are uploaded to it first and read with options of its own: use another OCR model',
   s3_vectors: 'a vector database is no provider of models: ask it directly',
-  soniox:
-    'its jobs are of an API of its own: use deepgram/, assemblyai/ or another that writes recordings down',
-  topaz: 'it enlarges pictures and makes none: use stability/, whose models do both',
   transcribe:
     "Amazon's jobs read recordings from S3 and write there, which needs a bucket and rights the gateway has not: use another model for transcription",
   valkey: 'a vector database is no provider of models: ask it directly',
 }
 
-/** Search engines of LiteLLM's `search_tools` that are not spoken to here. */
-export const searchNotOffered: readonly string[] = [
-  'agentcore',
-  'apiserpent',
-  'bing_grounding',
-  'dataforseo',
-  'duckduckgo',
-  'fastcrw',
-  'nimble',
-  'parallel_ai',
-  'searchapi',
-  'tinyfish',
-  'you_com',
-]
-
 /** Sandboxes of LiteLLM's that run code; none is offered here. */
 export const sandboxesNotOffered: readonly string[] = ['e2b', 'opensandbox']
-
-const ofBuckets = (bucket: string, path: string) =>
-  `its jobs read their requests from ${bucket} and write the results there, which needs a bucket and rights the gateway has not: ask for them at ${path}/…, or use batches of openai/, azure/ or anthropic/`
 
 /** What LiteLLM offers at a provider that is on offer here, and this gateway does not. */
 export const operationsNotOffered: Readonly<
   Record<string, Readonly<Partial<Record<Operation | 'rag', string>>>>
 > = {
   bedrock: {
-    batch: ofBuckets('S3', '/bedrock'),
-    files: ofBuckets('S3', '/bedrock'),
-    transcription: 'not offered yet: ask a model that hears in chat',
     vector_stores: 'knowledge bases are asked at /bedrock/…',
     rag: 'knowledge bases are asked at /bedrock/…',
   },
-  cohere: { ocr: 'its parse models are not offered yet: use mistral/ or azure_ai/' },
-  fal_ai: { video: 'films are asked for at /fal_ai/…, in its own words' },
   gemini: {
-    batch: 'its batches have requests of their own form: ask for them at /gemini/…',
-    files: "Google's clients find its files at /v1beta/files and /upload/v1beta/files",
-    video: 'films are asked for at /gemini/…:predictLongRunning, in its own words',
     vector_stores: 'file search stores are asked for at /gemini/…',
     rag: 'file search stores are asked for at /gemini/…',
   },
@@ -88,21 +59,12 @@ export const operationsNotOffered: Readonly<
   openai: {
     rag: "LiteLLM's own path: vector stores and files are at /v1/vector_stores and /v1/files",
   },
-  runwayml: {
-    video: 'films are not offered yet: only pictures',
-    speech: 'not offered yet: its voices are those of elevenlabs/',
-  },
-  sap: { embeddings: 'they need an orchestration of their own; chat is offered' },
   'text-completion-openai': Object.fromEntries(
     ['transcription', 'speech', 'moderation', 'batch'].map((one) => [one, 'use openai/']),
   ),
   vertex_ai: {
-    batch: ofBuckets('Cloud Storage or BigQuery', '/vertex_ai'),
-    files: ofBuckets('Cloud Storage', '/vertex_ai'),
     fine_tuning: 'tuning jobs read Cloud Storage: ask for them at /vertex_ai/…',
-    video: 'films are asked for at /vertex_ai/…:predictLongRunning, in its own words',
     vector_stores: 'RAG corpora are asked for at /vertex_ai/…',
     rag: 'RAG corpora are asked for at /vertex_ai/…',
   },
-  watsonx: { transcription: 'not offered yet' },
 }

@@ -5,6 +5,7 @@ import { imageEdit, imageGeneration, imageVariation } from '../wire/media/images
 import { moderation } from '../wire/media/moderation.ts'
 import { ocr } from '../wire/media/ocr.ts'
 import { rerank } from '../wire/media/rerank.ts'
+import { createResource } from '../wire/media/resource.ts'
 import { speech } from '../wire/media/speech.ts'
 import { transcription } from '../wire/media/transcription.ts'
 import { notOffered, operationsNotOffered } from './not-offered.ts'
@@ -12,7 +13,11 @@ import { mediaWireOf, whyNot } from './operations.ts'
 import { providers } from './providers.ts'
 import type { ProviderSpec } from './spec.ts'
 
+const kept = ['files', 'batch'].map((id) =>
+  createResource({ id, method: 'GET', path: `/${id}`, query: '', live: false, model: false }),
+)
 const all = [
+  ...kept,
   embeddings,
   rerank,
   moderation,
@@ -53,7 +58,7 @@ test('what is said not to be offered is not', () => {
       assert.equal(mediaWireOf(spec, operation), undefined, `${id}: ${operation}`)
   }
   for (const id of Object.keys(notOffered)) assert.ok(!Object.hasOwn(table, id), id)
-  assert.match(whyNot('vertex_ai', 'batch') ?? '', /Cloud Storage/)
+  assert.match(whyNot('vertex_ai', 'fine_tuning') ?? '', /Cloud Storage/)
   assert.equal(whyNot('openai', 'batch'), undefined)
   assert.equal(whyNot('__proto__', 'batch'), undefined)
 })

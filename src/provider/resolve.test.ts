@@ -199,7 +199,7 @@ for (const [model, hint] of hints)
 test('known but not on offer is another error than unknown', () => {
   for (const [model, words] of [
     ['vllm/m', /'vllm' is known but this build does not speak to it: .*use hosted_vllm\//],
-    ['soniox/m', /'soniox' is known but this build does not speak to it: .*use deepgram\//],
+    ['reducto/m', /'reducto' is known but this build does not speak to it: .*another OCR model/],
   ] as const) {
     const found = resolve(model)
     assert.ok(found.type === 'not-offered')

@@ -19,6 +19,8 @@ export type ProviderSpec = {
   baseUrlEnv?: readonly string[]
   /** Hosts of this provider besides the one in `baseUrl`: an `api_base` on one of them is this provider's. */
   hosts?: readonly string[]
+  /** Hosts where it puts what it has made, for everybody who knows the address. No credential goes there. */
+  files?: readonly string[]
   auth: Auth
   /** Sent with every request. */
   headers?: Readonly<Record<string, string>>

@@ -2,8 +2,10 @@ import type { FaultKind, GatewayError } from '../errors.ts'
 import { GatewayError as Fault } from '../errors.ts'
 import { number } from '../json/json.ts'
 import type { Deployment } from '../provider/deployment.ts'
+import { type AffinitySettings, type Belonging, createAffinity, type Pins } from './affinity.ts'
 import { type Groups, groupsOf } from './groups.ts'
 import { createHealth, type Health, type HealthMemory, secondsAsked } from './health.ts'
+import type { Lar1, Lar1Thresholds } from './lar1.ts'
 import { createMeter, type Meter } from './meter.ts'
 import { measures, type StrategyName, strategies, withinLimits } from './strategies.ts'
 
@@ -37,6 +39,8 @@ export type RouterSettings = {
   preCallChecks?: boolean
   /** Requests at a time of a row that states no limit of any kind. */
   parallelDefault?: number | undefined
+  /** Who is kept at one deployment of a group; absent: nobody. */
+  affinity?: AffinitySettings | undefined
 }
 export type StrategyArgs = {
   ttlSeconds?: number
@@ -44,7 +48,10 @@ export type StrategyArgs = {
   latencyBuffer?: number
   latencyListMax?: number
   firstPercentile?: number | undefined
+  lar1?: Lar1Thresholds
 }
+/** What some strategies and stickiness look at: worked out only where the settings have one of them. */
+export type RouteHints = Belonging & { lar1?: Lar1 | undefined }
 /** Numbers by LiteLLM's error class, e.g. `{RateLimitError: 3}`. */
 export type RetryPolicy = Readonly<Partial<Record<FaultKind | 'default', number>>>
 /** Group → groups tried after it; the key may be `*`. */
@@ -57,6 +64,8 @@ export type RouterOptions = {
   expand: (wildcard: Deployment, publicName: string, upstreamName: string) => Deployment
   /** What an earlier router knew of deployments that stay as they were. */
   memory?: HealthMemory
+  /** Who was given which, by an earlier router. */
+  pins?: Pins | undefined
   /** Why a deployment is not asked now, whatever it can: its provider has had its money. Undefined: it may be. */
   passOver?: ((deployment: Deployment) => string | undefined) | undefined
   now?: () => number
@@ -68,6 +77,8 @@ export type Router = {
   readonly settings: RouterSettings
   readonly groups: Groups
   readonly health: Health
+  /** For the router that takes this one's place. */
+  readonly pins: Pins
   /** Is there anything by this name? */
   knows(name: string): boolean
   /** Tries deployments and fallback groups until one answers. */
@@ -95,6 +106,7 @@ export type RouteAsk<T> = {
   stream?: boolean
   /** How long the request is, for those who look before they ask. */
   inputTokens?: () => number | undefined
+  hints?: RouteHints | undefined
   /** The client set the time limit: passing it is not the deployment's fault. */
   ownTimeout?: boolean
   signal: AbortSignal
@@ -116,12 +128,14 @@ export function createRouter(options: RouterOptions): Router {
   const groups = groupsOf(options)
   const health = createHealth(settings, groups, now, options.memory)
   const { strategy = 'simple-shuffle', strategyArgs = {}, enforceLimits, preCallChecks } = settings
-  const { latencyListMax: sizeMax, latencyBuffer = 0, ...times } = strategyArgs
+  const { latencyListMax: sizeMax, latencyBuffer = 0, lar1: _, ...times } = strategyArgs
   const meter =
     measures(strategy) || enforceLimits || preCallChecks
       ? createMeter({ now, ...times, ...(sizeMax !== undefined && { sizeMax }) })
       : undefined
   const idle = createMeter({ now })
+  const pins: Pins = options.pins ?? new Map()
+  const affinity = settings.affinity && createAffinity(settings.affinity, now, pins)
 
   /** All of a group: when a level of `order` has failed, the next one gets its own tries. */
   /** No function more than needed between a request and its answer: each that is `async` costs every request. */
@@ -245,6 +259,12 @@ export function createRouter(options: RouterOptions): Router {
     if (open.length === 0) throw last ?? usedUp(name, now())
     const fresh = open.filter((one) => !failed?.has(one))
     const candidates = fresh.length > 0 ? fresh : open
+    const { hints } = ask
+    const kept = hints && affinity?.find(name, hints, candidates)
+    if (kept) {
+      affinity?.given(name, hints, kept)
+      return kept
+    }
     const first = Math.min(...candidates.map(orderOf))
     const level = candidates.filter((one) => orderOf(one) === first)
     const picked = strategies[strategy](level, {
@@ -253,7 +273,10 @@ export function createRouter(options: RouterOptions): Router {
       stream: ask.stream === true,
       latencyBuffer,
       random,
+      hints,
+      lar1: strategyArgs.lar1,
     })
+    if (picked && hints) affinity?.given(name, hints, picked)
     if (picked) return picked
     throw last ?? usedUp(name, now())
   }
@@ -360,6 +383,7 @@ export function createRouter(options: RouterOptions): Router {
     settings,
     groups,
     health,
+    pins,
     knows: (name) => groups.find(name).length > 0,
     async route(ask) {
       const asked = groups.nameOf(ask.model)

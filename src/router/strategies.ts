@@ -1,5 +1,6 @@
 import { number } from '../json/json.ts'
 import type { Deployment } from '../provider/deployment.ts'
+import { byLar1, type Lar1, type Lar1Thresholds, lar1Silent, lar1Thresholds } from './lar1.ts'
 import type { Meter } from './meter.ts'
 
 /** How one of several that may serve is picked, by LiteLLM's name. */
@@ -10,6 +11,7 @@ export type StrategyName =
   | 'usage-based-routing-v2'
   | 'latency-based-routing'
   | 'cost-based-routing'
+  | 'lar1'
 
 export type Choosing = {
   /** Requests under way. */
@@ -19,6 +21,8 @@ export type Choosing = {
   /** Slower than the fastest by this share of it is as good: 0.1 is ten percent. */
   latencyBuffer: number
   random: () => number
+  hints?: { lar1?: Lar1 | undefined } | undefined
+  lar1?: Lar1Thresholds | undefined
 }
 
 /** Undefined where none is left: all have used up their minute. */
@@ -32,11 +36,12 @@ export const strategies: Readonly<Record<StrategyName, Strategy>> = {
   'latency-based-routing': byLatency,
   'cost-based-routing': (level, { meter, random }) =>
     shuffle(least(withinLimits(level, meter), priceOf), random, 'evenly'),
+  lar1: (level, { hints, lar1 = lar1Thresholds }) => byLar1(level, hints?.lar1 ?? lar1Silent, lar1),
 }
 
 /** Those that look at requests and tokens, or at times: only for them is anything measured. */
 export const measures = (name: StrategyName): boolean =>
-  name !== 'simple-shuffle' && name !== 'least-busy'
+  name !== 'simple-shuffle' && name !== 'least-busy' && name !== 'lar1'
 
 function byUsage(level: readonly Deployment[], { meter, random }: Choosing) {
   const free = withinLimits(level, meter)

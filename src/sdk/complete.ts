@@ -83,6 +83,7 @@ export async function route<Answered>(
     return await router.route<Answered>({
       model: group,
       tags: controls.tags,
+      hints: controls.hints,
       retries: controls.retries,
       fallbacks,
       disableFallbacks: controls.disableFallbacks,

@@ -4,6 +4,8 @@ import { callParameters, isPrice } from '../config/names.ts'
 import { rowOf as findKey } from '../config/table.ts'
 import { GatewayError } from '../errors.ts'
 import { isObject, type JsonObject, list, number, object, text } from '../json/json.ts'
+import { readLar1 } from '../router/lar1.ts'
+import type { RouteHints } from '../router/router.ts'
 import { snakeKeys } from './names.ts'
 
 /** A function of the library that asks a model. */
@@ -41,6 +43,7 @@ export type Controls = {
   fallbacks: readonly Fallback[]
   disableFallbacks: boolean
   tags: readonly string[]
+  hints: RouteHints
   callId: string | undefined
   /** An error to throw instead of asking anyone. */
   mockError: Error | undefined
@@ -92,10 +95,20 @@ export function readOptions(
       fallbacks: fallbacksOf(said['fallbacks']),
       disableFallbacks: said['disable_fallbacks'] === true,
       tags: [...strings(said['tags']), ...strings(object(said['metadata'])['tags'])],
+      hints: hintsIn(said),
       callId: text(said['litellm_call_id']),
       mockError: mock instanceof Error ? mock : undefined,
       failFirst: Object.keys(mockFailures).find((name) => said[name] === true),
     },
+  }
+}
+
+/** What stickiness and `lar1` look at. */
+function hintsIn(said: Record<string, unknown>): RouteHints {
+  const metadata = jsonOf(object(said['metadata']))
+  return {
+    session: text(said['litellm_session_id']) ?? text(metadata['session_id']),
+    lar1: readLar1(metadata['lar1']),
   }
 }
 
@@ -119,13 +132,13 @@ export const isRowKey = (name: string): boolean =>
 /** Read here, and not sent. */
 const own = new Set(
   `signal num_retries max_retries fallbacks disable_fallbacks tags metadata litellm_metadata
-  litellm_call_id`.split(/\s+/),
+  litellm_call_id litellm_session_id`.split(/\s+/),
 )
 
 /** LiteLLM's switches of things that are not here: told once, never sent. */
 const idle = new Set(
   `cache caching caching_groups guardrails guardrail_config logger_fn no-log no_log retry_strategy shared_session
-  enable_json_schema_validation litellm_trace_id litellm_session_id litellm_logging_obj litellm_params
+  enable_json_schema_validation litellm_trace_id litellm_logging_obj litellm_params
   context_window_fallback_dict context_window_fallbacks content_policy_fallbacks default_fallbacks callbacks
   success_callback failure_callback priority policies deployment_id verbose litellm_disabled_callbacks`.split(
     /\s+/,

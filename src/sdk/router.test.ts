@@ -209,6 +209,21 @@ test('tags', async () => {
   deepEqual(Object.keys(provider.last().json), ['model', 'messages', 'stream'])
 })
 
+test('session_affinity: a session stays at one deployment', async () => {
+  told()
+  const router = new sdk.Router({
+    model_list: ['a', 'b', 'c'].map((model) => row('any', model)),
+    optional_pre_call_checks: ['session_affinity'],
+  })
+  for (let times = 0; times < 12; times++)
+    await router.completion({ model: 'any', messages, metadata: { session_id: 's' } })
+  equal(new Set(models()).size, 1)
+  // One in 3^29 that all sessions are drawn alike.
+  for (let times = 0; times < 30; times++)
+    await router.completion({ model: 'any', messages, litellm_session_id: `s${times}` })
+  ok(new Set(models()).size > 1)
+})
+
 test('os.environ/NAME: what it holds; where it is missing no other key takes its place', async () => {
   told()
   const there = new sdk.Router({ model_list: [row('g', 'a', { api_key: 'os.environ/MY_KEY' })] })

@@ -38,10 +38,10 @@ function lazyTransport(): { transport: Transport; close(): Promise<void> } {
   type Open = Transport & { close(): Promise<void> }
   let opening: Promise<Open> | undefined
   const open = async (): Promise<Open> => {
-    const { undiciTransport } = await import('../call/undici.node.ts')
+    const { nodeTransport } = await import('../call/transport.node.ts')
     const { env } = process
     const defaults = connectionFromEnv(env, (path) => readFileSync(path, 'utf8'))
-    return undiciTransport({ env, defaults })
+    return nodeTransport({ env, defaults })
   }
   return {
     transport: async (request) => {

@@ -159,6 +159,8 @@ type CallParameters = {
   tags?: readonly string[] | undefined
   metadata?: object | null | undefined
   litellm_call_id?: string | undefined
+  /** What a Router with `session_affinity` keeps at one deployment. */
+  litellm_session_id?: string | undefined
   /** Ends the call: it throws an APIError of status 499, and the provider's connection is closed. */
   signal?: AbortSignal | undefined
 }

@@ -1,25 +1,27 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
+import { isDeepStrictEqual } from 'node:util'
 import type { EnvSettings } from '../config/environment.ts'
 import type { Config } from '../config/schema.ts'
 import type { Rooms } from '../gateway/rooms.ts'
-import { type Json, number, object, text } from '../json/json.ts'
+import { object } from '../json/json.ts'
 import { type Books, createBooks } from '../ledger/books.ts'
-import { type ClearingOptions, startClearing } from '../ledger/clearing.ts'
+import { startClearing } from '../ledger/clearing.ts'
 import { findDead, journalFolder, openJournal } from '../ledger/journal.node.ts'
 import { createAccess } from '../policy/access.ts'
 import { type AdmitSettings, createAdmit } from '../policy/admit.ts'
-import { createGrants, type GrantTerms } from '../policy/grant.ts'
+import { createAlerts, placesOf } from '../policy/alerts.ts'
+import { createGrants } from '../policy/grant.ts'
 import type { FindCaller } from '../policy/identify.ts'
 import { createLimits } from '../policy/limits.ts'
 import { createParties } from '../policy/parties.ts'
 import { openProviderBudgets } from '../policy/provider-budgets.ts'
-import type { Budget } from '../policy/terms.ts'
-import { accountOf } from '../store/accounts.ts'
-import { durationMs } from '../store/durations.ts'
+import { holdsLitellm } from '../store/litellm.ts'
 import { migrate } from '../store/migrate.ts'
 import { createSealer } from '../store/seal.node.ts'
+import { openShelf } from '../store/shelf.ts'
 import { createStore } from '../store/store.ts'
+import { type Bounds, boundsOf } from './bounds.node.ts'
 import { secretFile } from './data.node.ts'
 import { openDb } from './database.node.ts'
 import { openJwtDoor } from './jwt.node.ts'
@@ -27,6 +29,7 @@ import { openJwtDoor } from './jwt.node.ts'
 export type BooksOptions = {
   config: Config
   settings: EnvSettings
+  env: Readonly<Record<string, string | undefined>>
   dataDir: string
   masterKey: string | undefined
   log: Rooms['log']
@@ -43,11 +46,13 @@ export type OpenBooks = {
   /** Why a provider is not asked now (`provider_budget_config`). */
   spentWith(provider: string): string | undefined
   admit: NonNullable<Rooms['admit']>
+  /** The settings are others now, and so may be what the environment says. Never rejects. */
+  follow(config: Config, env: (name: string) => string | undefined): Promise<void>
 }
 
 /** Opens the database, brings it up to date and closes the books of processes that ended without. */
 export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
-  const { config, settings, dataDir, masterKey, log } = options
+  const { config, settings, env, dataDir, masterKey, log } = options
   const db = await openDb(options)
   let opened: Books | undefined
   try {
@@ -58,6 +63,11 @@ export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
       node: randomBytes(9).toString('base64url').replace(/^-/, '_'),
       sealer: createSealer(secret),
     })
+    if (await holdsLitellm(db).catch(() => false))
+      log(
+        'info',
+        "LiteLLM's tables lie in this database too, and are left as they are: `throughway import litellm` brings keys, people, models and spend over",
+      )
     const folder = journalFolder(dataDir)
     const clock = {
       timeZone: config.settings.timezone ?? 'UTC',
@@ -65,7 +75,7 @@ export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
         timeOfDay: config.settings.budget_reset_time,
       }),
     }
-    const limits = createLimits(store, Date.now)
+    const limits = createLimits(store, Date.now, () => bounds.limitsClosed)
     const books = (opened = await createBooks({
       store,
       journal: openJournal(folder, store.node),
@@ -76,28 +86,65 @@ export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
       findDead: () => findDead(folder, store.node),
       onNodes: (alive, self) => limits.setNodes(alive, self),
     }))
-    const parties = await createParties(store, config.settings.max_end_user_budget_id)
-    const terms: GrantTerms = {
-      userBudgetOnTeamKeys: config.general.apply_user_budget_to_team_keys === true,
-      keyParallel: config.general.max_parallel_requests,
-    }
-    const grants = createGrants(store, { now: Date.now, ...terms })
+    let bounds = boundsOf(config)
+    const terms = { ...bounds.grants }
+    const parties = await createParties(store, bounds.customerBudget)
+    const grants = createGrants(store, terms, Date.now)
     const access = createAccess(() => options.rooms().router.groups, parties)
     const jwt = await openJwtDoor({ ...options, store, access, terms })
-    const providers = await openProviderBudgets({
-      budgets: providerBudgets(object(config.router.provider_budget_config)),
-      books,
-      clock,
-      now: Date.now,
+    const openProviders = () =>
+      openProviderBudgets({ budgets: bounds.providers, books, clock, now: Date.now, log })
+    let providers = await openProviders()
+    const startClearingAnew = () => startClearing({ books, log, ...bounds.clearing })
+    let stopClearing = startClearingAnew()
+    let variables = (name: string): string | undefined => env[name]
+    let general = object(config.raw['general_settings'])
+    const shelf = openShelf(db, Date.now)
+    const alerts = createAlerts({
+      places: () => placesOf(general, variables),
+      post: postAlert,
+      isFirst: (name) => shelf.add(`alert ${name}`, store.node),
       log,
+      now: Date.now,
     })
-    const stopClearing = startClearing({ books, log, ...clearingOf(config) })
+    const admitting: AdmitSettings = { ...bounds.admit, onSoft: alerts.soft }
+    let missed = ''
+    const tellMissing = (): void => {
+      const missing = placesOf(general, variables).missing.join(', ')
+      if (missing !== '' && missing !== missed)
+        log('warn', `general_settings.alerting has no address for ${missing}: set it`)
+      missed = missing
+    }
+    tellMissing()
+    let following = Promise.resolve()
+    /** What bounds requests changes with the settings, one change after the other. */
+    async function follow(next: Config): Promise<void> {
+      const before = bounds
+      bounds = boundsOf(next)
+      const differs = (part: keyof Bounds): boolean =>
+        !isDeepStrictEqual(before[part], bounds[part])
+      if (differs('admit')) Object.assign(admitting, bounds.admit)
+      if (differs('grants')) {
+        Object.assign(terms, bounds.grants)
+        grants.forget()
+      }
+      if (differs('customerBudget')) await parties.setDefaultBudget(bounds.customerBudget)
+      if (differs('clearing')) {
+        stopClearing()
+        stopClearing = startClearingAnew()
+      }
+      if (!differs('providers')) return
+      const former = providers
+      providers = await openProviders()
+      former.close()
+    }
     return {
       books: {
         ...books,
         record: (entry) => books.record(providers.charged(entry)),
         close: () => {
           providers.close()
+          alerts.close()
           stopClearing()
           return books.close()
         },
@@ -105,14 +152,21 @@ export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
       find: (key, incoming) =>
         jwt?.isJwt(key) === true ? jwt.find(key, incoming) : grants.find(key),
       access,
-      spentWith: providers.spent,
-      admit: createAdmit({
-        books,
-        limits,
-        parties,
-        now: Date.now,
-        settings: admitSettings(config, log),
-      }),
+      spentWith: (provider) => providers.spent(provider),
+      admit: createAdmit({ books, limits, parties, now: Date.now, settings: admitting }),
+      follow(next, named) {
+        variables = named
+        general = object(next.raw['general_settings'])
+        tellMissing()
+        following = following
+          .then(() => follow(next))
+          .catch((cause: unknown) =>
+            log('error', 'a changed setting of budgets or limits acts only after a restart', {
+              cause,
+            }),
+          )
+        return following
+      },
     }
   } catch (cause) {
     await (opened ?? db).close().catch(() => {})
@@ -120,73 +174,14 @@ export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
   }
 }
 
-/** How long rows, prompts and answers stay, and how often that is looked at. */
-function clearingOf({
-  general,
-}: Config): Pick<ClearingOptions, 'terms' | 'everyMs' | 'stepRows' | 'steps'> {
-  const ms = (said: string | undefined): number | undefined =>
-    said === undefined ? undefined : durationMs(said)
-  const bytes = (mega: number | undefined): number | undefined =>
-    mega === undefined ? undefined : mega * 1024 * 1024
-  return {
-    terms: {
-      rowsMs: ms(general.maximum_spend_logs_retention_period),
-      rowsBytes: bytes(general.maximum_spend_logs_size_mb),
-      payloadsMs: ms(general.prompt_retention_period),
-      payloadsBytes: bytes(general.prompt_size_mb),
-    },
-    everyMs: ms(general.maximum_spend_logs_retention_interval) ?? 86_400_000,
-    stepRows: general.maximum_spend_logs_cleanup_batch_size ?? 1000,
-    steps: general.maximum_spend_logs_cleanup_max_batches ?? 500,
-  }
-}
-
-const nano = (dollars: number): number => Math.round(dollars * 1e9)
-
-function admitSettings({ settings, general }: Config, log: Rooms['log']): AdmitSettings {
-  const told = new Set<string>()
-  const overshoot = text(general.budget_overshoot as Json)
-  return {
-    overshoot:
-      overshoot === 'allow' || overshoot === 'deny'
-        ? overshoot
-        : general.fail_closed_budget_enforcement === true
-          ? 'deny'
-          : 'bounded',
-    budgetStatus: settings.budget_exceeded_status_code ?? 422,
-    proxy:
-      settings.max_budget === undefined
-        ? undefined
-        : {
-            account: accountOf.proxy(),
-            max: nano(settings.max_budget),
-            duration: settings.budget_duration,
-          },
-    customerMax:
-      settings.max_end_user_budget === undefined ? undefined : nano(settings.max_end_user_budget),
-    reserve: general.disable_budget_reservation !== true,
-    tokens: general.token_rate_limit_type ?? 'total',
-    parallel: general.global_max_parallel_requests,
-    outputOtherwise: 4096,
-    onSoft: (holder, spend) => {
-      const name = `${holder.scope} ${holder.id}`
-      if (told.has(name)) return
-      if (told.size > 10_000) told.clear()
-      told.add(name)
-      log('warn', `${name} has passed its soft budget`, { spend: spend / 1e9 })
-    },
-  }
-}
-
-function providerBudgets(config: ReturnType<typeof object>): ReadonlyMap<string, Budget> {
-  return new Map(
-    Object.entries(config).flatMap(([provider, value]) => {
-      const terms = object(value)
-      const max = number(terms['budget_limit'] ?? terms['max_budget'])
-      const duration = text(terms['time_period']) ?? text(terms['budget_duration'])
-      return max === undefined
-        ? []
-        : [[provider, { account: accountOf.provider(provider), max: nano(max), duration }] as const]
-    }),
-  )
+/** By the runtime's own fetch: alerts are seldom, and not a provider's. */
+async function postAlert(url: string, body: string): Promise<number> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+    signal: AbortSignal.timeout(10_000),
+  })
+  await response.body?.cancel()
+  return response.status
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import { createLive, type FileRead } from '../admin/live.ts'
+import { createLive, type FileRead, type LiveOptions } from '../admin/live.ts'
 import { formatNotice, type Notice } from '../config/notice.ts'
 import type { Config } from '../config/schema.ts'
 import type { Live, Reloaded } from '../gateway/live.ts'
@@ -28,6 +28,8 @@ export type LiveNodeOptions = {
   /** Absent: the configuration is of no file. */
   files?: ConfigFiles | undefined
   log: Rooms['log']
+  /** Told of what is served from now on. */
+  onServed?: LiveOptions['onServed']
   /** How often the files are looked at, milliseconds. */
   watchMs?: number
 }
@@ -41,7 +43,7 @@ export type OpenLive = {
 
 /** Serves the models and settings of the database too, from now on, and whatever the files come to say. */
 export async function openLive(options: LiveNodeOptions): Promise<OpenLive> {
-  const { rooms, deps, config, store, files, env, log, watchMs = 1000 } = options
+  const { rooms, deps, config, store, files, env, log, onServed, watchMs = 1000 } = options
   let paths = files?.paths ?? []
   const read = async (): Promise<FileRead> => {
     if (!files) throw new Error('there are no files')
@@ -55,6 +57,7 @@ export async function openLive(options: LiveNodeOptions): Promise<OpenLive> {
     deps,
     config,
     store,
+    onServed,
     ...(files && { read, first: { hash: hashOf(config), environment: environmentOf(env) } }),
   })
   rooms.live = live

@@ -4,8 +4,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { connectionFromEnv } from '../call/connection.node.ts'
 import type { FetchMedia } from '../call/media.ts'
+import type { NodeTransportOptions } from '../call/transport.node.ts'
 import type { Connection, Transport } from '../call/transport.ts'
-import type { UndiciOptions } from '../call/undici.node.ts'
 import type { Encoder } from '../chat/bpe.ts'
 import { createTokenCounter } from '../chat/tokens.ts'
 import type { EnvSettings } from '../config/environment.ts'
@@ -13,6 +13,7 @@ import type { Config } from '../config/schema.ts'
 import { GatewayError } from '../errors.ts'
 import { watchBatches } from '../gateway/batches.ts'
 import { createGateway } from '../gateway/gateway.ts'
+import { watchJobs } from '../gateway/jobs.ts'
 import { type OpenDeps, openRooms } from '../gateway/open.ts'
 import type { Rooms, Tokens } from '../gateway/rooms.ts'
 import { createUpgrade } from '../gateway/socket.ts'
@@ -28,9 +29,11 @@ import { createIdentify, isLoopbackHost, isWeakKey } from '../policy/identify.ts
 import { loadCatalogue, refreshCatalogue, refreshUrl } from '../provider/catalogue.node.ts'
 import { type Catalogue, createCatalogueHolder } from '../provider/catalogue.ts'
 import type { Deployment } from '../provider/deployment.ts'
+import { durationMs } from '../store/durations.ts'
 import type { OpenBooks } from './books.node.ts'
 import { adminKey, openDataDir } from './data.node.ts'
 import { type ConfigFiles, openLive } from './live.node.ts'
+import { watchRotation } from './rotation.node.ts'
 import { createSchemes } from './schemes.node.ts'
 
 export type StartOptions = {
@@ -77,7 +80,7 @@ export async function startServer(options: StartOptions): Promise<Running> {
     return served.rooms
   }
   const opening = import('./books.node.ts').then(({ openBooks }) =>
-    openBooks({ config, settings, dataDir, masterKey, log, rooms }),
+    openBooks({ config, settings, env: options.env, dataDir, masterKey, log, rooms }),
   )
   try {
     return await listen(options, { at, tls, opening, served })
@@ -105,7 +108,7 @@ async function listen(
   const { config, env, settings, log } = options
   const { masterKey, permitWeak } = accessOf(options)
   const loopback = isLoopbackHost(at.host)
-  const [catalogue, { books, find, access, admit, spentWith }] = await Promise.all([
+  const [catalogue, { books, find, access, admit, spentWith, follow }] = await Promise.all([
     loadCatalogue({ dataDir: options.dataDir, env: (name) => env[name] }),
     opening,
   ])
@@ -169,7 +172,9 @@ async function listen(
     env,
     files: options.files,
     log,
+    onServed: follow,
   })
+  const startRotation = rotationOf(options, books)
   const sockets = lazySockets(createUpgrade(rooms), options)
   const server = createNodeServer(createGateway(rooms, management), {
     limits: limitsOf(config, settings),
@@ -191,7 +196,7 @@ async function listen(
   const background = new AbortController()
   let booksClosed: Promise<void> | undefined
   refreshInBackground(options, holder, background.signal)
-  const unwatch = watchBatches(rooms)
+  const unwatch = [watchBatches(rooms), watchJobs(rooms), ...startRotation()]
   return {
     url: address.url,
     host: address.host,
@@ -202,7 +207,7 @@ async function listen(
     ...(live.reload && { reload: live.reload }),
     async close(graceMs = (settings.graceSeconds ?? config.limits.grace_seconds) * 1000) {
       background.abort()
-      unwatch()
+      for (const end of unwatch) end()
       live.close()
       sockets.close()
       await server.close({ graceMs })
@@ -210,6 +215,23 @@ async function listen(
       await (booksClosed ??= books.close())
     },
   }
+}
+
+/** Keys that rotate by themselves, where that is wanted. */
+function rotationOf(
+  { config, env, settings, log }: StartOptions,
+  books: OpenBooks['books'],
+): () => (() => void)[] {
+  if (settings.keyRotation !== true) return () => []
+  const { keyRotationSeconds = 86_400, keyRotationGrace } = settings
+  const graceMs = keyRotationGrace === undefined ? undefined : durationMs(keyRotationGrace)
+  if (keyRotationGrace !== undefined && graceMs === undefined)
+    throw new GatewayError(
+      'internal',
+      'LITELLM_KEY_ROTATION_GRACE_PERIOD is no duration: write it as 30m, 24h or 7d',
+    )
+  const everyMs = keyRotationSeconds * 1000
+  return () => [watchRotation({ books, config, env, everyMs, graceMs, log })]
 }
 
 /** What a start with these settings would serve. Nothing is opened and nothing is sent. */
@@ -267,12 +289,12 @@ function depsOf(
  * Loading undici takes 90 ms, a third of a start, and only calls to providers need it: it is loaded once the port is
  * open, and a call that comes sooner waits for it.
  */
-function lazyTransport(options: UndiciOptions) {
+function lazyTransport(options: NodeTransportOptions) {
   let opened: (Transport & { close(): Promise<void> }) | undefined
   let opening: Promise<Transport & { close(): Promise<void> }> | undefined
   const load = () =>
-    (opening ??= import('../call/undici.node.ts').then(
-      ({ undiciTransport }) => (opened = undiciTransport(options)),
+    (opening ??= import('../call/transport.node.ts').then(
+      ({ nodeTransport }) => (opened = nodeTransport(options)),
     ))
   const transport: Transport = (request) =>
     opened ? opened(request) : load().then((loaded) => loaded(request))

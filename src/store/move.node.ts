@@ -15,6 +15,8 @@ export const movedTables = [
   'spend_log',
   'spend_hour',
   'payload',
+  'owned',
+  'imported',
 ] as const
 type Moved = (typeof movedTables)[number]
 
@@ -41,6 +43,8 @@ const summed: Readonly<Record<string, readonly string[]>> = {
   spend_log: ['spend', 'input', 'output', 'started_at'],
   spend_hour: ['spend', 'input', 'output', 'requests', 'failures'],
   payload: ['bytes'],
+  owned: ['at'],
+  imported: ['spend', 'total', 'at'],
 }
 
 /**

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { migrate } from './migrate.ts'
 import { type RetainTerms, retain } from './retain.ts'
+import { isPayload, openShelf } from './shelf.ts'
 import { entry, fill } from './spend-fill.test.ts'
 import { openSqlite } from './sqlite.node.ts'
 
@@ -34,6 +35,9 @@ async function keeping(name: string, terms: Partial<RetainTerms>, steps?: number
       }),
     ),
   )
+  // Older than all of them, and somebody's still.
+  const shelf = openShelf(db, () => 0)
+  await shelf.save('batch', 'unpaid')
   let pauses = 0
   const done = await retain({
     db,
@@ -51,6 +55,7 @@ async function keeping(name: string, terms: Partial<RetainTerms>, steps?: number
   const prompts = await db.query
     .selectFrom('payload')
     .select('request_id')
+    .where(isPayload)
     .orderBy('at', 'desc')
     .execute()
   const hours = await db.query
@@ -63,6 +68,7 @@ async function keeping(name: string, terms: Partial<RetainTerms>, steps?: number
     rows,
     'sums stay',
   )
+  assert.equal(await shelf.find('batch'), 'unpaid', 'what lies on the shelf is not cleared away')
   await db.close()
   assert.deepEqual([rows - left.length, rows - prompts.length], [done.rows, done.payloads])
   for (const [nth, { request_id }] of left.entries())

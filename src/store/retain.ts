@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from './db.ts'
+import { isPayload } from './shelf.ts'
 
 /** How long rows stay, and how much room they may take. Absent: for ever, whatever it takes. */
 export type RetainTerms = {
@@ -83,7 +84,7 @@ const deleteRows = async ({ query }: Db, cut: number, most: number): Promise<num
 
 const deletePayloads = async ({ query }: Db, cut: number, most: number): Promise<number> => {
   const { numAffectedRows } =
-    await sql`delete from payload where request_id in (select request_id from payload where at < ${Math.floor(cut)} order by at limit ${most})`.execute(
+    await sql`delete from payload where request_id in (select request_id from payload where at < ${Math.floor(cut)} and ${isPayload} order by at limit ${most})`.execute(
       query,
     )
   return Number(numAffectedRows ?? 0)
@@ -118,8 +119,8 @@ async function rowsCut({ query }: Db, bytes: number): Promise<number | undefined
 async function payloadsCut({ query }: Db, bytes: number): Promise<number | undefined> {
   const [row] = (
     await sql<{ count: number; bytes: number }>`select
-        (select count(*) from payload) as count,
-        (select coalesce(avg(bytes), 0) from (select bytes from payload order by at desc limit ${sampled}) as latest) as bytes`.execute(
+        (select count(*) from payload where ${isPayload}) as count,
+        (select coalesce(avg(bytes), 0) from (select bytes from payload where ${isPayload} order by at desc limit ${sampled}) as latest) as bytes`.execute(
       query,
     )
   ).rows
@@ -128,6 +129,7 @@ async function payloadsCut({ query }: Db, bytes: number): Promise<number | undef
   const last = await query
     .selectFrom('payload')
     .select('at')
+    .where(isPayload)
     .orderBy('at', 'desc')
     .offset(fitting)
     .limit(1)

@@ -1,5 +1,6 @@
 import { chmodSync, closeSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { eachRow, type Packed } from './packed.ts'
 
 /** Statements for one connection, as they go to a thread. */
 export type Ask = {
@@ -8,6 +9,8 @@ export type Ask = {
     sql: string
     parameters: readonly unknown[]
     many?: readonly (readonly unknown[])[]
+    /** `many` on its way to a thread. */
+    packed?: Packed
     expect?: number
   }[]
   atomic: boolean
@@ -67,7 +70,14 @@ function keepPrivate(path: string): void {
 function run(db: DatabaseSync, prepared: Prepared, { id, statements, atomic }: Ask): Told {
   try {
     if (atomic) db.exec('begin immediate')
-    const results = statements.map(({ sql, parameters, many, expect }) => {
+    const results = statements.map(({ sql, parameters, many, packed, expect }) => {
+      if (packed) {
+        let changes = 0
+        eachRow(packed, (row) => {
+          changes += one(db, prepared, sql, row).changes
+        })
+        return { rows: [], changes }
+      }
       if (many) {
         let changes = 0
         for (const values of many) changes += one(db, prepared, sql, values).changes

@@ -13,6 +13,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import { away, type Db, Superseded } from './db.ts'
+import { packed } from './packed.ts'
 import { type Ask, openConnection, type SqliteConnection, type Told } from './sqlite-run.node.ts'
 import type { Tables } from './tables.ts'
 
@@ -274,7 +275,14 @@ function openThread(path: string): Asked {
         asked.set(id, { resolve, reject })
         // A process that waits for an answer does not end meanwhile.
         worker.ref()
-        worker.postMessage({ id, statements, atomic } satisfies Ask)
+        const buffers: ArrayBuffer[] = []
+        const sent = statements.map((statement) => {
+          const rows = statement.many && packed(statement.many)
+          if (!rows) return statement
+          buffers.push(rows.numbers.buffer)
+          return { ...statement, many: [], packed: rows }
+        })
+        worker.postMessage({ id, statements: sent, atomic } satisfies Ask, buffers)
       }),
     close: async (): Promise<void> => {
       if (ended) return

@@ -44,6 +44,14 @@ const changesMax = 10_000
 /** Any number, the same in every process: whoever holds the lock tells. */
 const tellingLock = 7_205_759_403
 
+type Change = { seq: number; kind: string; id: string; node: string }
+
+const changesOf = (rows: readonly unknown[] = []): Change[] =>
+  rows.map((row) => {
+    const { seq, kind, id, node } = object(row)
+    return { seq: Number(seq), kind: String(kind), id: String(id), node: String(node) }
+  })
+
 export async function createStore({
   db,
   node,
@@ -104,13 +112,17 @@ export async function createStore({
   }
 
   async function hearMore(): Promise<boolean> {
-    const rows = await db.query
+    const changes = db.query
       .selectFrom('change')
       .selectAll()
       .where('seq', '>', heardOf)
       .orderBy('seq')
       .limit(changesMax)
-      .execute()
+    // A batch of PostgreSQL's has an end where the connection says nothing any more; SQLite's would keep writers out.
+    const rows =
+      db.dialect === 'sqlite'
+        ? await changes.execute()
+        : changesOf((await db.batch([{ query: changes.compile() }]))[0]?.rows)
     const first = rows[0]
     // Some of it was swept before we looked. (Numbers that PostgreSQL has given out in vain make gaps too.)
     if (first && first.seq > heardOf + 1 && heardOf > 0 && (await missed(heardOf))) tell('', '')

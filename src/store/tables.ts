@@ -14,6 +14,8 @@ export type Tables = DocTables & {
   spend_log: SpendLogRow
   spend_hour: SpendHourRow
   payload: PayloadRow
+  owned: OwnedRow
+  imported: ImportedRow
 }
 
 /**
@@ -210,3 +212,41 @@ type SpendHourRow = {
 
 /** Prompts and answers, where an operator wants them kept; and what lies on the shelf (shelf.ts). */
 type PayloadRow = { request_id: string; at: number; bytes: number; data: string }
+
+/**
+ * Whose a thing is that a provider keeps (a file, a batch). `id`: the provider's own; `keeper`: the deployment, or
+ * `provider:` and its name. Whoever has no row is an administrator's.
+ */
+type OwnedRow = {
+  id: string
+  keeper: string
+  /** The key that made it. */
+  key_id: string
+  /** `user:<id>`, or the account of a key that belongs to no user; null for a team's key. */
+  owner: string | null
+  team_id: string | null
+  /** The public name it was made by; empty where it belongs to no model. */
+  model: string
+  at: number
+}
+
+/**
+ * A row of LiteLLM's tables that has been brought over, by the document it became. For spend rows `kind` is `spend_log`
+ * and `id` their database.
+ */
+type ImportedRow = {
+  kind: string
+  id: string
+  /** The database it came from. */
+  source: string
+  /** SHA-256 of what it was there, without what use alone changes. */
+  print: string
+  /**
+   * `updated_at` of the document as it was written: where it differs, somebody here has changed it since. Of an account
+   * (`kind` is `account`): when it was to start again.
+   */
+  at: number
+  /** What had been spent there, which has been added here. Nano-dollars. */
+  spend: number
+  total: number
+}

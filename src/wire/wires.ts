@@ -19,6 +19,7 @@ import { sap } from './sap/wire.ts'
 import { tgi } from './tgi/wire.ts'
 import { triton, tritonInfer } from './triton/wire.ts'
 import { vertexAnthropic } from './vertex-anthropic/wire.ts'
+import { vertexEndpoint, vertexPredict } from './vertex-endpoint/wire.ts'
 import { watsonx } from './watsonx/wire.ts'
 import { watsonxText } from './watsonx-text/wire.ts'
 import type { ProviderWire } from './wire.ts'
@@ -48,6 +49,8 @@ export const wires = {
   triton,
   'triton-infer': tritonInfer,
   'vertex-anthropic': vertexAnthropic,
+  'vertex-endpoint': vertexEndpoint,
+  'vertex-predict': vertexPredict,
   watsonx,
   'watsonx-text': watsonxText,
 } as const satisfies Record<string, ProviderWire>

@@ -85,7 +85,7 @@ export function converse(
 function bodyOf({ body }: Sent): Json {
   if (body?.type === 'json') return JSON.parse(JSON.stringify(body.value))
   if (body?.type === 'form') return JSON.parse(JSON.stringify(body.fields))
-  if (body?.type === 'bytes' && body.bytes instanceof Uint8Array && body.mime.includes('json'))
+  if (body?.type === 'bytes' && body.bytes instanceof Uint8Array && /json\b/.test(body.mime))
     return JSON.parse(new TextDecoder().decode(body.bytes))
   return null
 }

@@ -2,13 +2,16 @@ import { GatewayError } from '../../errors.ts'
 import { isObject, type Json, type JsonObject, list, text } from '../../json/json.ts'
 import type { AuthDeps, Authorize } from '../../provider/auth/auth.ts'
 import { parsed } from '../../provider/auth/exchange.ts'
-import { createAwsReader } from './aws.ts'
-import { createAzureReader } from './azure.ts'
-import { createGoogleReader } from './google.ts'
-import { createVaultReader } from './vault.ts'
+import { createAwsReader, createAwsWriter } from './aws.ts'
+import { createAzureReader, createAzureWriter } from './azure.ts'
+import { createGoogleReader, createGoogleWriter } from './google.ts'
+import { createVaultReader, createVaultWriter } from './vault.ts'
 
 /** The secret of that name; undefined where there is none. GatewayError when the manager cannot be asked. */
 export type SecretReader = (name: string) => Promise<string | undefined>
+
+/** Keeps a secret under a name, over what was there. GatewayError where it could not be kept. */
+export type SecretWriter = (name: string, value: string) => Promise<void>
 
 export type SecretDeps = AuthDeps & {
   /** Signs requests to AWS Secrets Manager; the other managers need none. */
@@ -42,6 +45,37 @@ export function createSecretReader(
   return async (name) => {
     if (!readable || (hosted && !hosted.has(name)) || !isSafeName(name)) return undefined
     return inside(name)
+  }
+}
+
+/**
+ * Writes into the same place. Throws a GatewayError that says what to do where it may not be written (`access_mode`), or
+ * cannot.
+ */
+export function createSecretWriter(
+  system: string,
+  settings: JsonObject,
+  deps: SecretDeps,
+): SecretWriter {
+  const create = Object.hasOwn(writers, system) ? writers[system] : undefined
+  if (!create)
+    throw new GatewayError(
+      'bad_request',
+      `key_management_system: nothing can be written to ${JSON.stringify(system.slice(0, 40))}: use one of ${Object.keys(writers).join(', ')}`,
+    )
+  if (settings.access_mode !== 'write_only' && settings.access_mode !== 'read_and_write')
+    throw new GatewayError(
+      'bad_request',
+      'key_management_settings.access_mode is read_only: set it to read_and_write to let keys be written there',
+    )
+  const write = create(settings, deps)
+  return async (name, value) => {
+    if (!isSafeName(name))
+      throw new GatewayError(
+        'bad_request',
+        `${JSON.stringify(name.slice(0, 100))} cannot be the name of a secret`,
+      )
+    await write(name, value)
   }
 }
 
@@ -112,6 +146,14 @@ const managers: Readonly<Record<string, CreateReader>> = {
     async (name) =>
       env(name),
 }
+
+const writers: Readonly<Record<string, (settings: JsonObject, deps: SecretDeps) => SecretWriter>> =
+  {
+    aws_secret_manager: createAwsWriter,
+    azure_key_vault: createAzureWriter,
+    google_secret_manager: createGoogleWriter,
+    hashicorp_vault: createVaultWriter,
+  }
 
 const refusedManagers: Readonly<Record<string, string>> = {
   aws_kms: 'keep the secrets in AWS Secrets Manager (aws_secret_manager)',

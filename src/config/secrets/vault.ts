@@ -9,13 +9,36 @@ import {
   refusal,
 } from '../../provider/auth/exchange.ts'
 import { createTokenCache } from '../../provider/auth/token.ts'
-import type { SecretDeps, SecretReader } from './secrets.ts'
+import type { SecretDeps, SecretReader, SecretWriter } from './secrets.ts'
 
 /**
  * HashiCorp Vault, KV version 2: the field `key` of /v1/{namespace}/{mount}/data/{prefix}/{name}
  * (https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2).
  */
 export function createVaultReader(_settings: JsonObject, deps: SecretDeps): SecretReader {
+  const questionFor = openVault(deps)
+  return async (name) => {
+    const question = await questionFor(name)
+    const told = await ask(question, deps)
+    if (told.status === 404) return undefined
+    if (told.status !== 200) throw refusal(question, told)
+    const value = text(object(object(object(parsed(told.body)).data).data).key)
+    if (value === undefined) throw wrong(`the secret ${name} has no field "key" with a text`)
+    return value
+  }
+}
+
+/** A new version of it: its other fields are of the versions before. */
+export function createVaultWriter(_settings: JsonObject, deps: SecretDeps): SecretWriter {
+  const questionFor = openVault(deps)
+  return async (name, value) => {
+    const { secrets = [], ...question } = await questionFor(name)
+    const json = { data: { key: value } }
+    await askJson({ ...question, method: 'POST', json, secrets: [...secrets, value] }, deps)
+  }
+}
+
+function openVault(deps: SecretDeps): (name: string) => Promise<Question> {
   const { env } = deps
   const address = (env('HCP_VAULT_ADDR') || 'http://127.0.0.1:8200').replace(/\/{1,10}$/, '')
   if (hostOf(address) === undefined) throw wrong('HCP_VAULT_ADDR is not an http or https URL')
@@ -26,18 +49,12 @@ export function createVaultReader(_settings: JsonObject, deps: SecretDeps): Secr
   const token = tokenOf(address, deps)
   return async (name) => {
     const held = await token()
-    const question: Question = {
+    return {
       who: 'Vault',
       url: `${base}/${name.split('/').map(encodeURIComponent).join('/')}`,
       headers: { 'x-vault-token': held },
       secrets: [held],
     }
-    const told = await ask(question, deps)
-    if (told.status === 404) return undefined
-    if (told.status !== 200) throw refusal(question, told)
-    const value = text(object(object(object(parsed(told.body)).data).data).key)
-    if (value === undefined) throw wrong(`the secret ${name} has no field "key" with a text`)
-    return value
   }
 }
 

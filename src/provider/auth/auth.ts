@@ -44,6 +44,9 @@ export type AuthRequest = {
   url: string
   headers: Record<string, string>
   body: Uint8Array
+  /** Another service of the provider's, and its region, for signatures that name them. */
+  service?: string
+  region?: string
 }
 
 /** What schemes need from the runtime, as values: tests and edge runtimes give their own. */

@@ -134,6 +134,26 @@ describe('Signature Version 4', () => {
     )
   })
 
+  it('S3 takes the path as it is written, and the sum of the body: as botocore 1.44 has it', async () => {
+    const signed = (method: string, path: string, body: string, headers = {}) =>
+      signature(method, `https://s3.eu-west-1.amazonaws.com/my-bucket/${path}`, body, {
+        headers,
+        region: 'eu-west-1',
+        service: 's3',
+      })
+    assert.match(
+      await signed('PUT', 'pre%20fix/a%21%28b%29%2Bc.jsonl', '{"a":1}\n', {
+        'content-type': 'application/jsonl',
+        'x-amz-server-side-encryption': 'aws:kms',
+      }),
+      /SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date;x-amz-server-side-encryption, Signature=cae5bf963efcf72819b4d5758d1b8e0fb79e8e2e6aae300639a7f6171ace2c36$/,
+    )
+    assert.match(
+      await signed('GET', 'x', ''),
+      /SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=f8e315a154180338349ddbf4f870d71b9c43995c34d558b9002289a11b9f6004$/,
+    )
+  })
+
   it('Web Crypto and Node agree', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -17,7 +17,9 @@ export function createSign({ hash, now }: { hash: HashClass; now: () => number }
       region,
       credentials,
       sha256: hash,
-      applyChecksum: false,
+      // S3 takes a path as it is written and wants the sum of the body said (docs.aws.amazon.com/AmazonS3, sig-v4, 2026-11).
+      applyChecksum: service === 's3',
+      uriEscapePath: service !== 's3',
     })
     // What a proxy in between may change is not signed.
     const headers: Record<string, string> = { host: url.host }
@@ -44,7 +46,7 @@ export function createSign({ hash, now }: { hash: HashClass; now: () => number }
   }
 }
 
-const ours = ['authorization', 'x-amz-date', 'x-amz-security-token']
+const ours = ['authorization', 'x-amz-content-sha256', 'x-amz-date', 'x-amz-security-token']
 
 function queryOf({ searchParams }: URL): Record<string, string[]> {
   const query: Record<string, string[]> = {}

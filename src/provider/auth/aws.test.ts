@@ -153,6 +153,37 @@ describe('AWS credentials', () => {
     assert.equal((await signed(both)).key, 'AKROW')
   })
 
+  it('a bucket is asked with a signature, whatever Bedrock is asked with, and with keys of its own', async () => {
+    const bucket = { s3_access_key_id: 'AKBUCKET', s3_secret_access_key: 'bucket-secret' }
+    const cases: [params: JsonObject, env: Record<string, string>, key: string][] = [
+      [{ api_key: 'bedrock-api-key-1' }, surrounding, 'AKENV'],
+      [{ api_key: 'bedrock-api-key-1', ...bucket }, {}, 'AKBUCKET'],
+      [{ ...keys, ...bucket }, {}, 'AKBUCKET'],
+      [{ ...keys, s3_access_key_id: 'AKBUCKET' }, {}, 'AKROW'],
+    ]
+    for (const [params, env, key] of cases) {
+      const { authorize, secrets } = open({ params, env })
+      const headers: Record<string, string> = {}
+      const url = 'http://127.0.0.1/bucket/name'
+      const body = new Uint8Array()
+      await authorize({ method: 'GET', url, headers, body, service: 's3', region: 'eu-south-1' })
+      assert.match(
+        headers.authorization ?? '',
+        new RegExp(`Credential=${key}/\\d{8}/eu-south-1/s3/aws4_request`),
+      )
+      assert.equal(secrets.includes('bucket-secret'), key === 'AKBUCKET')
+    }
+    const { authorize } = open({ params: { ...keys, ...bucket, s3_secret_access_key: 'a\nb' } })
+    const request = { method: 'GET', url: 'http://127.0.0.1/', headers: {}, body: new Uint8Array() }
+    await assert.rejects(async () => authorize({ ...request, service: 's3' }), /AWS|key/)
+    await authorize(request)
+    const lacking = open({ params: keys, unset: { s3_secret_access_key: 'BUCKET_KEY' } })
+    await assert.rejects(
+      async () => lacking.authorize({ ...request, service: 's3' }),
+      /s3_secret_access_key of this model is os.environ\/BUCKET_KEY, which is not set/,
+    )
+  })
+
   it('aws_role_name is assumed with the keys at hand, once for all who wait', async () => {
     answer = () => ({ body: sts('AssumeRole', 'AKROLE'), delayMs: 20 })
     const opened = open({

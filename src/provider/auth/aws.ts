@@ -25,28 +25,48 @@ export function awsScheme(deps: AwsDeps, service: string): AuthScheme {
       const unset = unsetProblem(row)
       if (unset) return refusing(unset)
       const bearer = bearerOf(row, service, env)
-      if (bearer !== undefined) return asBearer(bearer)
-      const region = regionOf(row, env)
-      const settings = readSettings(row.params, region)
-      if (GatewayError.is(settings)) return refusing(settings)
-      const problem = findProblem(settings, deps)
-      const key = JSON.stringify(settings)
-      const find = async () => {
-        const value = await findCredentials(settings, { ...deps, sign })
-        return { value, expiresAt: value.expires ?? Number.POSITIVE_INFINITY }
-      }
-      return {
-        authorize: async (request) =>
-          sign(request, {
-            credentials: await cache.get(key, find),
-            region: regionOfHost(request.url) ?? region,
-            service,
-          }),
-        secrets: [settings.keys?.secretAccessKey, settings.keys?.sessionToken].filter(isLong),
-        ...(problem && { problem }),
-      }
+      const signed = signing(row)
+      return bearer === undefined ? signed : asBearer(bearer, signed)
     },
   }
+
+  function signing(row: AuthRow): ReturnType<AuthScheme['open']> {
+    const region = regionOf(row, env)
+    const settings = readSettings(row.params, region)
+    if (GatewayError.is(settings)) return refusing(settings)
+    const problem = findProblem(settings, deps)
+    const keys = bucketKeys(row.params)
+    const bucketProblem = unsetProblem(row, ['s3_access_key_id', 's3_secret_access_key'])
+    const key = JSON.stringify(settings)
+    const find = async () => {
+      const value = await findCredentials(settings, { ...deps, sign })
+      return { value, expiresAt: value.expires ?? Number.POSITIVE_INFINITY }
+    }
+    return {
+      async authorize(request) {
+        const isBucket = request.service === 's3'
+        if (isBucket && bucketProblem) throw bucketProblem
+        await sign(request, {
+          credentials: isBucket && keys ? checked(keys) : await cache.get(key, find),
+          region: regionOfHost(request.url) ?? request.region ?? region,
+          service: request.service ?? service,
+        })
+      },
+      secrets: [
+        settings.keys?.secretAccessKey,
+        settings.keys?.sessionToken,
+        keys?.secretAccessKey,
+      ].filter(isLong),
+      ...(problem && { problem }),
+    }
+  }
+}
+
+/** A key of the bucket's own, where both of its parts are there. */
+function bucketKeys(params: JsonObject): AwsCredentials | undefined {
+  const accessKeyId = text(params.s3_access_key_id)
+  const secretAccessKey = text(params.s3_secret_access_key)
+  return accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : undefined
 }
 
 const refusing = (problem: GatewayError): ReturnType<AuthScheme['open']> => ({
@@ -58,9 +78,15 @@ const refusing = (problem: GatewayError): ReturnType<AuthScheme['open']> => ({
 function bearerOf({ params }: AuthRow, service: string, env: AuthDeps['env']): string | undefined {
   const key = text(params.api_key)
   if (key) return key
-  if (service !== 'bedrock' || ownCredentials.some((name) => params[name])) return undefined
-  return env('AWS_BEARER_TOKEN_BEDROCK') || undefined
+  const variable = bearers.get(service)
+  if (!variable || ownCredentials.some((name) => params[name])) return undefined
+  return env(variable) || undefined
 }
+/** Services that take a token instead of a signature. */
+const bearers: ReadonlyMap<string, string> = new Map([
+  ['bedrock', 'AWS_BEARER_TOKEN_BEDROCK'],
+  ['bedrock-agentcore', 'AGENTCORE_GATEWAY_TOKEN'],
+])
 const ownCredentials = [
   'aws_access_key_id',
   'aws_profile_name',
@@ -69,16 +95,21 @@ const ownCredentials = [
 ]
 const besideThem = ['aws_secret_access_key', 'aws_session_token', 'api_key', 'aws_external_id']
 
-function asBearer(key: string): ReturnType<AuthScheme['open']> {
+/** Other services know nothing of Bedrock's keys: their requests are signed. */
+function asBearer(
+  key: string,
+  signed: ReturnType<AuthScheme['open']>,
+): ReturnType<AuthScheme['open']> {
   const problem = /^[\x21-\x7e]+$/.test(key)
     ? undefined
     : new GatewayError('authentication', 'the Bedrock API key holds a character that none has')
   return {
-    authorize({ headers }) {
+    authorize(request) {
+      if (request.service !== undefined) return signed.authorize(request)
       if (problem) throw problem
-      headers.authorization = `Bearer ${key}`
+      request.headers.authorization = `Bearer ${key}`
     },
-    secrets: [key].filter(isLong),
+    secrets: [key, ...signed.secrets].filter(isLong),
     ...(problem && { problem }),
   }
 }
@@ -127,8 +158,11 @@ function compact<K extends string>(said: Record<K, string | undefined>): { [N in
 }
 
 /** A credential that was to come from the environment is never replaced by another one. */
-function unsetProblem({ unset = {} }: AuthRow): GatewayError | undefined {
-  const param = [...ownCredentials, ...besideThem].find((name) => unset[name])
+function unsetProblem(
+  { unset = {} }: AuthRow,
+  names: readonly string[] = [...ownCredentials, ...besideThem],
+): GatewayError | undefined {
+  const param = names.find((name) => unset[name])
   if (param === undefined) return undefined
   return new GatewayError(
     'authentication',

@@ -1,6 +1,7 @@
 import type { AuthDeps, Authorize, AuthRow, AuthScheme } from './auth.ts'
 import { type AzureIdentity, azureIdentity, azureParameters } from './azure-identity.ts'
 import { isHeaderValue } from './exchange.ts'
+import type { Planner } from './plan.ts'
 import { refused, type Settings, secretsOf, settingsOf } from './settings.ts'
 import { createTokenCache, type TokenCache } from './token.ts'
 
@@ -45,6 +46,34 @@ export function createAzureAiScheme(deps: AuthDeps, options: AzureSchemeOptions 
       }),
   }
 }
+
+/** `azure-foundry`: a Foundry project. A key of the row goes as `api-key`; tokens are for another audience than models'. */
+export const azureFoundry: Planner = (settings, _row, deps) => {
+  const own = settings.own('api_key')
+  if (own) return { type: 'headers', headers: { 'api-key': own }, secrets: [own] }
+  const token = settings.env('BING_GROUNDING_TOKEN')
+  const identity: AzureIdentity = token
+    ? { type: 'token', token }
+    : azureIdentity(settings, { scope: foundryScope, ambient: false }, deps)
+  switch (identity.type) {
+    case 'none':
+      return { type: 'wrong', message: nothing(['BING_GROUNDING_TOKEN']) }
+    case 'wrong':
+      return { type: 'wrong', message: identity.problem.message }
+    case 'token': {
+      const authorization = `Bearer ${identity.token}`
+      return { type: 'headers', headers: { authorization }, secrets: [identity.token] }
+    }
+    case 'fetched':
+      return {
+        type: 'token',
+        fetch: identity.fetch,
+        key: [identity.key],
+        secrets: identity.secrets,
+      }
+  }
+}
+const foundryScope = 'https://ai.azure.com/.default'
 
 /** A bearer token of Entra ID for another service of Azure, such as Key Vault. */
 export function azureBearer(deps: AuthDeps, scope: string): ReturnType<AuthScheme['open']> {

@@ -8,4 +8,5 @@ export const createSchemes = (deps: AwsDeps): Readonly<Record<string, AuthScheme
   aws: awsScheme(deps, 'bedrock'),
   'aws-sagemaker': awsScheme(deps, 'sagemaker'),
   'aws-polly': awsScheme(deps, 'polly'),
+  'aws-agentcore': awsScheme(deps, 'bedrock-agentcore'),
 })

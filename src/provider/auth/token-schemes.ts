@@ -1,8 +1,14 @@
 import { createAnthropicScheme } from './anthropic.ts'
 import type { AuthDeps, AuthScheme } from './auth.ts'
-import { type AzureSchemeOptions, createAzureAiScheme, createAzureScheme } from './azure.ts'
+import {
+  type AzureSchemeOptions,
+  azureFoundry,
+  createAzureAiScheme,
+  createAzureScheme,
+} from './azure.ts'
 import { createChatgptScheme } from './chatgpt.ts'
 import { copilot } from './copilot.ts'
+import { dataforseo } from './dataforseo.ts'
 import { createGoogleScheme } from './google.ts'
 import { databricks, gigachat, watsonx } from './oauth.ts'
 import { createOciScheme } from './oci.ts'
@@ -18,9 +24,11 @@ export const createTokenSchemes = (
   anthropic: createAnthropicScheme(deps),
   azure: createAzureScheme(deps, options),
   'azure-ai': createAzureAiScheme(deps, options),
+  'azure-foundry': createPlannedScheme(azureFoundry, deps),
   chatgpt: createChatgptScheme(deps),
   copilot: createPlannedScheme(copilot, deps),
   databricks: createPlannedScheme(databricks, deps),
+  dataforseo: createPlannedScheme(dataforseo, deps),
   gigachat: createPlannedScheme(gigachat, deps),
   google: createGoogleScheme(deps),
   oci: createOciScheme(deps),
@@ -33,9 +41,11 @@ export type TokenSchemeName =
   | 'anthropic'
   | 'azure'
   | 'azure-ai'
+  | 'azure-foundry'
   | 'chatgpt'
   | 'copilot'
   | 'databricks'
+  | 'dataforseo'
   | 'gigachat'
   | 'google'
   | 'oci'

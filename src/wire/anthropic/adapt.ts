@@ -1,10 +1,20 @@
-import { isObject, type Json, type JsonObject, list, number, object } from '../../json/json.ts'
+import {
+  isObject,
+  type Json,
+  type JsonObject,
+  list,
+  number,
+  object,
+  text,
+} from '../../json/json.ts'
 import { unsupported } from '../openai-chat/adapt.ts'
+import { isOpenAis, openAis } from '../signatures.ts'
 import type { Target } from '../wire.ts'
 import { abilitiesOf, versionOf } from './abilities.ts'
 import { isEffort } from './request.ts'
 import { budgets, effortWord, leastBudget } from './thinking.ts'
 import { isForced } from './tools.ts'
+import { lostThought } from './turns.ts'
 
 /**
  * The same wire on both sides. Claude Code takes a name it does not know for the newest model: behind an alias it sends
@@ -27,8 +37,12 @@ function isOlder(to: Target): boolean {
   return versionOf(to.model) !== undefined && !(adaptive && midSystem)
 }
 
+/** A conversation that a model of OpenAI's had part in. */
+export const requestWords = (): readonly string[] => [`"${openAis}`]
+
 export function adaptRequest(body: JsonObject, to: Target): string[] {
   const dropped = dropUnsupported(body, to)
+  dropForeignThoughts(body, dropped)
   for (const [name, other] of Object.entries(to.quirks.rename ?? {})) {
     if (body[name] === undefined) continue
     body[other] ??= body[name]
@@ -40,6 +54,27 @@ export function adaptRequest(body: JsonObject, to: Target): string[] {
     hoistSystem(body, to)
   }
   return dropped
+}
+
+/** The API refuses a thought that it has not signed, and a turn without a block. */
+function dropForeignThoughts(body: JsonObject, dropped: string[]): void {
+  const isForeign = (block: Json): boolean => isOpenAis(text(object(block).signature) ?? '')
+  const messages = list(body.messages)
+  if (!messages.some((message) => list(object(message).content).some(isForeign))) return
+  const turns = messages.flatMap((message) => {
+    const { content, ...rest } = object(message)
+    if (!Array.isArray(content)) return [message]
+    const kept = content.filter((block) => !isForeign(block))
+    return kept.length > 0 ? [{ ...rest, content: kept }] : []
+  })
+  body.messages = turns
+  const blocked = turns.map((turn) => {
+    const { role, content } = object(turn)
+    return { role: text(role) ?? '', content: list(content).map(object) }
+  })
+  if (object(body.thinking).type !== 'enabled' || !lostThought(blocked)) return
+  delete body.thinking
+  dropped.push('thinking')
 }
 
 function dropUnsupported(body: JsonObject, to: Target): string[] {

@@ -592,11 +592,61 @@ const adapted: [name: string, model: string, body: JsonObject, expected: JsonObj
     { thinking: { type: 'adaptive' }, messages: [{ role: 'system', content: 's' }] },
   ],
 ]
+const used = { type: 'tool_use', id: 'c', name: 'f', input: {} }
+const encrypted = { type: 'thinking', thinking: 'Hm', signature: 'gAAAAs' }
+const given = { type: 'tool_result', tool_use_id: 'c', content: 'r' }
+adapted.push(
+  [
+    'a thought that OpenAI encrypted is not sent, nor a turn that was nothing else',
+    'claude-opus-5',
+    {
+      messages: [
+        { role: 'user', content: 'x' },
+        { role: 'assistant', content: [encrypted] },
+        { role: 'user', content: 'y' },
+        { role: 'assistant', content: [encrypted, { type: 'text', text: 'a' }] },
+        { role: 'user', content: 'z' },
+      ],
+      thinking: { type: 'enabled', budget_tokens: 2000 },
+    },
+    {
+      messages: [
+        { role: 'user', content: 'x' },
+        { role: 'user', content: 'y' },
+        { role: 'assistant', content: [{ type: 'text', text: 'a' }] },
+        { role: 'user', content: 'z' },
+      ],
+      thinking: { type: 'enabled', budget_tokens: 2000 },
+    },
+  ],
+  [
+    'a tool loop that lost its thought so goes on without thinking by budget',
+    'claude-opus-5',
+    {
+      messages: [
+        { role: 'user', content: 'x' },
+        { role: 'assistant', content: [encrypted, used] },
+        { role: 'user', content: [given] },
+      ],
+      thinking: { type: 'enabled', budget_tokens: 2000 },
+    },
+    {
+      messages: [
+        { role: 'user', content: 'x' },
+        { role: 'assistant', content: [used] },
+        { role: 'user', content: [given] },
+      ],
+    },
+  ],
+)
 for (const [name, model, body, expected] of adapted)
   test(`same wire: ${name}`, () => {
     const keys = anthropic.native?.requestKeys(targetOf(model))
+    const words = anthropic.native?.requestWords?.(targetOf(model)) ?? []
     const copy = structuredClone(body)
-    if (keys !== 'all' && [...(keys ?? [])].some((key) => key in copy))
-      anthropic.native?.adaptRequest(copy, targetOf(model))
+    const isRead =
+      (keys !== 'all' && [...(keys ?? [])].some((key) => key in copy)) ||
+      words.some((word) => JSON.stringify(body).includes(word))
+    if (isRead) anthropic.native?.adaptRequest(copy, targetOf(model))
     assert.deepEqual(copy, expected)
   })

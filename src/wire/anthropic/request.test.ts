@@ -177,6 +177,7 @@ const bodies: [name: string, request: Partial<ChatRequest>, to: Target, expected
           parts: [
             { type: 'reasoning', text: 'h\u00e9', signature: 'S==' },
             { type: 'reasoning', text: 'unsigned' },
+            { type: 'reasoning', text: 'OpenAI’s', signature: 'gAAAAs' },
             { type: 'reasoning', text: '', redacted: 'R==' },
             { type: 'text', text: 'y' },
           ],

@@ -1,6 +1,7 @@
 import type { Message, Part } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { compact, isObject, type JsonObject, list, text } from '../../json/json.ts'
+import { isOpenAis } from '../signatures.ts'
 import { encodeCache, encodeMedia, encodeText, parseInput } from './blocks.ts'
 import { createCallIds, type ToolNames } from './names.ts'
 
@@ -193,7 +194,7 @@ function encodePart(part: Part, role: Turn['role'], writer: Writer): JsonObject[
 /** Only a signed thought may go back; the API checks the signature, so nothing in it is touched. */
 function encodeThought(part: Extract<Part, { type: 'reasoning' }>): JsonObject[] {
   if (part.redacted !== undefined) return [{ type: 'redacted_thinking', data: part.redacted }]
-  if (part.signature === undefined || part.signature === '') return []
+  if (part.signature === undefined || part.signature === '' || isOpenAis(part.signature)) return []
   return [{ type: 'thinking', thinking: part.text, signature: part.signature }]
 }
 
@@ -229,7 +230,9 @@ function answerCalls(turns: Turn[]): void {
  * Is a tool loop under way whose assistant turn has lost its thought? With a thinking budget the API then refuses the
  * request ("Expected `thinking` … but found `tool_use`"); most clients of other dialects never send thoughts back.
  */
-export function lostThought(turns: readonly Turn[]): boolean {
+export function lostThought(
+  turns: readonly { role: string; content: readonly JsonObject[] }[],
+): boolean {
   const turn = turns.findLast(({ role }) => role !== 'system')
   const before = turns.findLast(({ role }) => role === 'assistant')
   if (turn?.role !== 'user' || !turn.content.some((block) => block.type === 'tool_result'))

@@ -1,5 +1,5 @@
 import type { Wire } from '../wire.ts'
-import { adaptRequest, requestKeys } from './adapt.ts'
+import { adaptRequest, requestKeys, requestWords } from './adapt.ts'
 import { takesUrl } from './blocks.ts'
 import { count } from './count.ts'
 import { decodeError, encodeError, encodeStreamError } from './errors.ts'
@@ -26,5 +26,5 @@ export const anthropic: Wire = {
   count,
   encodeError,
   encodeStreamError,
-  native: { lists: ['messages'], requestKeys, adaptRequest, passResult, passStream },
+  native: { lists: ['messages'], requestKeys, requestWords, adaptRequest, passResult, passStream },
 }

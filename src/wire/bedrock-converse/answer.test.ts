@@ -250,7 +250,8 @@ const errors: [
     '{"message":"Too many requests, please wait"}',
     'rate_limit',
   ],
-  ['quota', 400, 'ServiceQuotaExceededException', '{"message":"Too many"}', 'rate_limit'],
+  ['quota', 400, 'ServiceQuotaExceededException', '{"message":"Too many"}', 'rate_limit', 429],
+  ['throttled as AWS has it', 400, 'ThrottlingException', '{"message":"Slow"}', 'rate_limit', 429],
   [
     'bad request',
     400,

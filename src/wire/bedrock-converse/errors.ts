@@ -9,14 +9,20 @@ export function decodeError({ status, body, header, provider }: ErrorAnswer): Ga
   const message = messageOf(said) ?? plain(body) ?? `the provider answered with HTTP ${status}`
   const kind = kindOf(name, message, status)
   return new GatewayError(kind, message, {
-    // A wrong or expired key is 403 at AWS; the class that clients know it by is 401.
-    status: kind === 'authentication' ? faults.authentication.status : status,
+    status: kind === 'authentication' || unlike(kind, status) ? faults[kind].status : status,
     provider,
     type: name,
     retryAfter: header('retry-after'),
     cause: messageOf(said) === undefined ? body.slice(0, 4000) : undefined,
   })
 }
+
+/**
+ * A wrong or expired key is 403 at AWS; the class that clients know it by is 401. Its common errors say 400 of
+ * throttling (CommonErrors, 2026-11), and nobody would ask again.
+ */
+const unlike = (kind: FaultKind, status: number): boolean =>
+  status === 400 && kindOfStatus(faults[kind].status) === kind && faults[kind].status >= 408
 
 /** An exception inside a stream: its name is all there is of a status. */
 export function decodeException(name: string, payload: string): GatewayError {

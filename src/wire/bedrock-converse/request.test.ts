@@ -655,6 +655,7 @@ const history: [name: string, message: Message, more: Partial<Target>, blocks: J
       role: 'assistant',
       parts: [
         { type: 'reasoning', text: ' t ', signature: 'S==' },
+        { type: 'reasoning', text: 'OpenAI’s', signature: 'gAAAAs' },
         { type: 'reasoning', text: '', redacted: 'UkVE' },
         { type: 'reasoning', text: 'unsigned' },
         { type: 'tool-call', id: 'c', name: 'f', input: '{}' },

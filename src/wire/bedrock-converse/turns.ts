@@ -2,6 +2,7 @@ import type { CacheHint, MediaPart, Message, Part } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { compact, isObject, type JsonObject, object, text } from '../../json/json.ts'
 import { decodeCache, parseInput } from '../anthropic/blocks.ts'
+import { isOpenAis } from '../signatures.ts'
 import {
   createDocumentNames,
   type DocumentNames,
@@ -181,7 +182,7 @@ function encodeToolResult(part: Extract<Part, { type: 'tool-result' }>, writer: 
 function encodeThought(part: Extract<Part, { type: 'reasoning' }>): Unit[] {
   if (part.redacted !== undefined)
     return [[{ reasoningContent: { redactedContent: part.redacted } }]]
-  if (!part.signature) return []
+  if (!part.signature || isOpenAis(part.signature)) return []
   return [[{ reasoningContent: { reasoningText: { text: part.text, signature: part.signature } } }]]
 }
 

@@ -1,13 +1,15 @@
 import type { Effort } from '../../chat/chat.ts'
-import { compact, isObject, type JsonObject, number, object, text } from '../../json/json.ts'
+import { compact, isObject, type JsonObject, list, number, object, text } from '../../json/json.ts'
 import { unsupported } from '../openai-chat/adapt.ts'
 import { decodeRequest as decodeOpenai } from '../openai-chat/request.ts'
+import { isOpenAis, openAis } from '../signatures.ts'
 import type { Target } from '../wire.ts'
 import { type Abilities, abilitiesOf } from './abilities.ts'
 import { encodeGeneration } from './generation.ts'
 import { at, camelOf, lookUp, restOf } from './keys.ts'
 import { ownNames, spelt } from './request-out.ts'
 import { planThinking } from './thinking.ts'
+import { signFirstCall } from './turns.ts'
 
 /**
  * The same wire on both sides. The model and whether to stream are in the path, so the body must not say them; a row's
@@ -24,6 +26,8 @@ export function requestKeys({ quirks }: Target): ReadonlySet<string> {
 export function requestWords(to: Target): readonly string[] {
   const abilities = abilitiesOf(to)
   return [
+    // A conversation that a model of OpenAI's had part in.
+    `"${openAis}`,
     ...(abilities.levels ? [] : ['"thinkingLevel"', '"thinking_level"']),
     ...(abilities.sampling ? [] : ['"temperature"', '"topP"', '"top_p"', '"topK"', '"top_k"']),
   ]
@@ -34,6 +38,7 @@ export function adaptRequest(body: JsonObject, to: Target): string[] {
   const dropped: string[] = []
   for (const key of inPath) delete body[key]
   keepFirstSpelling(body)
+  dropForeignSignatures(body, abilities)
   const defaults = takeDefaults(body, abilities, dropped)
   const given = at(body, 'generationConfig')
   const said = isObject(given) ? (restOf(given, nothing) ?? {}) : {}
@@ -84,6 +89,19 @@ function takeDefaults(body: JsonObject, abilities: Abilities, dropped: string[])
   const generation = encodeGeneration(request, abilities, { withOutput: true, clampTokens: false })
   dropped.push(...generation.dropped, ...generation.unsupported)
   return generation.config
+}
+
+/** Nobody but OpenAI can read what it has encrypted: sent to Google it would be a 400. */
+function dropForeignSignatures(body: JsonObject, abilities: Abilities): void {
+  for (const content of list(body.contents).map(object)) {
+    const parts = list(content.parts).map(object)
+    const foreign = parts.filter((part) => isOpenAis(text(at(part, 'thoughtSignature')) ?? ''))
+    for (const part of foreign) {
+      delete part.thoughtSignature
+      delete part.thought_signature
+    }
+    if (abilities.third && foreign.length > 0 && content.role === 'model') signFirstCall(parts)
+  }
 }
 
 /** A level becomes the budget that stands for the same effort. */

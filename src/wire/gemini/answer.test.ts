@@ -481,6 +481,97 @@ test('an encoded stream: calls wait for their input, a fault ends it, in either 
   assert.deepEqual(JSON.parse(list), expected)
 })
 
+/** A thought of OpenAI's, and what comes after it: where its encryption is told. */
+const signed: [name: string, events: ChatEvent[], parts: JsonObject[]][] = [
+  [
+    'on the words after it',
+    [
+      { type: 'text', text: 'a' },
+      { type: 'text', text: 'b' },
+    ],
+    [{ text: 'Hm', thought: true }, { text: 'a', thoughtSignature: 'gAAAAs' }, { text: 'b' }],
+  ],
+  [
+    'on the call after it',
+    [
+      { type: 'tool-start', index: 0, id: 'c', name: 'f' },
+      { type: 'tool-input', index: 0, text: '{}' },
+    ],
+    [
+      { text: 'Hm', thought: true },
+      { functionCall: { id: 'c', name: 'f', args: {} }, thoughtSignature: 'gAAAAs' },
+    ],
+  ],
+  [
+    'on itself, where another thought comes after it',
+    [
+      { type: 'reasoning', text: 'So' },
+      { type: 'signature', signature: 'gAAAAt' },
+      { type: 'text', text: 'a' },
+    ],
+    [
+      { text: 'Hm', thought: true },
+      { text: '', thought: true, thoughtSignature: 'gAAAAs' },
+      { text: 'So', thought: true },
+      { text: 'a', thoughtSignature: 'gAAAAt' },
+    ],
+  ],
+  [
+    'on itself, where nothing comes after it',
+    [],
+    [
+      { text: 'Hm', thought: true },
+      { text: '', thought: true, thoughtSignature: 'gAAAAs' },
+    ],
+  ],
+]
+for (const [name, events, parts] of signed)
+  test(`the encryption of a thought of OpenAI's stands ${name}`, () => {
+    const stream = gemini.encodeStream(context)
+    const said = [
+      { type: 'reasoning', text: 'Hm' } as const,
+      { type: 'signature', signature: 'gAAAAs' } as const,
+      ...events,
+    ]
+    const told = framesOf(said.map((event) => stream.push(event)).join('') + stream.end())
+      .flatMap(({ data }) => list(object(JSON.parse(data)).candidates))
+      .flatMap((candidate) => list(object(object(candidate).content).parts))
+    assert.deepEqual(
+      told.filter((part) => JSON.stringify(part) !== '{"text":""}'),
+      parts,
+    )
+  })
+
+test('so it does in a whole answer; a signature of others stays on its thought', () => {
+  const result = (signature: string): ChatResult => ({
+    id: 'x',
+    created: 0,
+    model: 'm',
+    choices: [
+      {
+        parts: [
+          { type: 'reasoning', text: 'Hm', signature },
+          { type: 'text', text: 'a' },
+        ],
+        finish: 'stop',
+      },
+    ],
+    usage: noUsage,
+  })
+  const told = (signature: string) => {
+    const [candidate] = list(gemini.encodeResult(result(signature), context).candidates)
+    return object(object(candidate).content).parts
+  }
+  assert.deepEqual(told('gAAAAs'), [
+    { text: 'Hm', thought: true },
+    { text: 'a', thoughtSignature: 'gAAAAs' },
+  ])
+  assert.deepEqual(told('QQ=='), [
+    { text: 'Hm', thought: true, thoughtSignature: 'QQ==' },
+    { text: 'a' },
+  ])
+})
+
 test('an encoded stream without a word still ends as one', () => {
   const stream = gemini.encodeStream(context)
   assert.deepEqual(JSON.parse(stream.end().slice(6)), {
@@ -697,6 +788,39 @@ const adapted: [
     },
   ],
   [
+    'what OpenAI has encrypted stays here; a call that had it is one of another model',
+    {
+      contents: [
+        { role: 'user', parts: [{ text: 'x' }] },
+        {
+          role: 'model',
+          parts: [
+            { text: 'a', thoughtSignature: 'gAAAAs' },
+            { functionCall: { name: 'f' }, thought_signature: 'gAAAAt' },
+          ],
+        },
+        { role: 'model', parts: [{ functionCall: { name: 'g' }, thoughtSignature: 'QQ==' }] },
+      ],
+    },
+    'gemini-3-pro',
+    {
+      contents: [
+        { role: 'user', parts: [{ text: 'x' }] },
+        {
+          role: 'model',
+          parts: [
+            { text: 'a' },
+            {
+              functionCall: { name: 'f' },
+              thoughtSignature: 'skip_thought_signature_validator',
+            },
+          ],
+        },
+        { role: 'model', parts: [{ functionCall: { name: 'g' }, thoughtSignature: 'QQ==' }] },
+      ],
+    },
+  ],
+  [
     'one spelling of a field',
     { contents: [], safetySettings: [1], safety_settings: [2] },
     'gemini-3-pro',
@@ -745,7 +869,7 @@ test('adapted: only bodies that need it are read', () => {
   const keys = native.requestKeys(targetOf('gemini-3-pro'))
   assert.ok(keys !== 'all' && keys.has('temperature') && keys.has('model') && !keys.has('contents'))
   assert.ok(!keys.has('generationConfig'))
-  assert.deepEqual(native.requestWords?.(targetOf('gemini-3-pro')), [])
+  assert.deepEqual(native.requestWords?.(targetOf('gemini-3-pro')), ['"gAAAA'])
   assert.ok(native.requestWords?.(targetOf('gemini-2.5-pro')).includes('"thinkingLevel"'))
   const row = targetOf('gemini-3-pro', { quirks: { unsupported: ['seed'] } })
   const asked = native.requestKeys(row)

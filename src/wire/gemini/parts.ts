@@ -8,6 +8,7 @@ import {
   object,
   text,
 } from '../../json/json.ts'
+import { isOpenAis } from '../signatures.ts'
 import { at, lookUp, parseOr, restOf } from './keys.ts'
 
 /** Gives a call its id; the API names one since Gemini 3 only. */
@@ -249,6 +250,31 @@ export const customInput = 'input'
 
 export const customText = (input: string): string =>
   text(object(parseOr(input))[customInput]) ?? input
+
+/** May a part carry the signature of the thought before it? */
+export const isBare = (part: JsonObject | undefined): part is JsonObject =>
+  part !== undefined &&
+  part.thought !== true &&
+  part.thoughtSignature === undefined &&
+  part.text !== ''
+
+/**
+ * Encoded parts, with OpenAI's signatures on what comes after the thought: clients of this wire keep that, and leave
+ * thoughts out of what they send back. Signatures of others are checked against the thought they are on.
+ */
+export function moveSignatures(parts: readonly JsonObject[]): JsonObject[] {
+  let waiting: string | undefined
+  return parts.flatMap((part, at) => {
+    const signature = part.thought === true ? text(part.thoughtSignature) : undefined
+    if (signature !== undefined && isOpenAis(signature) && isBare(parts[at + 1])) {
+      waiting = signature
+      return part.text === '' ? [] : [{ text: part.text, thought: true }]
+    }
+    const moved = waiting
+    waiting = undefined
+    return moved === undefined ? [part] : [{ ...part, thoughtSignature: moved }]
+  })
+}
 
 /** What a client of this wire sees of an answer's part. */
 export function encodePart(part: Part): JsonObject[] {

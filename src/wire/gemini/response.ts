@@ -17,7 +17,7 @@ import { decodeAnnotations, encodeGrounding } from './grounding.ts'
 import { lookUp, parseOr } from './keys.ts'
 import { decodeLogprobs, encodeLogprobs } from './logprobs.ts'
 import { callId } from './names.ts'
-import { customText, decodeParts, encodePart } from './parts.ts'
+import { customText, decodeParts, encodePart, moveSignatures } from './parts.ts'
 import { decodeUsage, encodeUsage } from './usage.ts'
 
 export function decodeResult(body: JsonObject, notes: Notes): ChatResult {
@@ -178,7 +178,7 @@ export function encodeResult(result: ChatResult, context: ClientContext): JsonOb
 
 function encodeChoice(choice: Choice, index: number): JsonObject {
   const texts = choice.parts.filter((part) => part.type === 'text')
-  const parts = choice.parts.flatMap(encodePart)
+  const parts = moveSignatures(choice.parts.flatMap(encodePart))
   parts.push(...encodeAudio(choice.extras?.audio))
   return compact({
     content: { parts: parts.length > 0 ? parts : [{ text: '' }], role: 'model' },

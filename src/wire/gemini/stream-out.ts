@@ -1,11 +1,12 @@
 import { type ChatEvent, type Finish, noUsage, type Usage } from '../../chat/chat.ts'
 import { compact, isObject, type JsonObject } from '../../json/json.ts'
+import { isOpenAis } from '../signatures.ts'
 import type { ClientContext, StreamEncoder } from '../wire.ts'
 import { encodeStreamError } from './errors.ts'
 import { encodeGrounding } from './grounding.ts'
 import { parseOr } from './keys.ts'
 import { encodeLogprobs } from './logprobs.ts'
-import { encodePart } from './parts.ts'
+import { encodePart, isBare } from './parts.ts'
 import { encodeAudio, encodeFinish } from './response.ts'
 import { encodeUsage } from './usage.ts'
 
@@ -28,6 +29,8 @@ type Progress = {
   said: string[]
   annotations: JsonObject[]
   finish: { finish: Finish; reason?: string } | undefined
+  /** Of the thought before, for what comes next (`moveSignatures`). */
+  waiting: string | undefined
 }
 
 /** Chunks with the next parts; how it ended, and what it cost, in the last one. */
@@ -40,7 +43,13 @@ export function encodeStream(context: ClientContext): StreamEncoder {
   function progress(choice: number): Progress {
     const known = choices.get(choice)
     if (known) return known
-    const made: Progress = { calls: [], said: [], annotations: [], finish: undefined }
+    const made: Progress = {
+      calls: [],
+      said: [],
+      annotations: [],
+      finish: undefined,
+      waiting: undefined,
+    }
     choices.set(choice, made)
     return made
   }
@@ -67,7 +76,27 @@ export function encodeStream(context: ClientContext): StreamEncoder {
 
   /** Content that is no call; calls that are complete come before it. */
   function say(choice: number, parts: JsonObject[], more?: JsonObject): string {
-    return tell(choice, [...complete(progress(choice)), ...parts], more)
+    const of = progress(choice)
+    return tell(choice, [...complete(of), ...signed(of, parts)], more)
+  }
+
+  /** With the signature that waits: on the first part where it may stand, else before them, on a thought of its own. */
+  function signed(of: Progress, parts: JsonObject[]): JsonObject[] {
+    const { waiting } = of
+    const [first, ...rest] = parts
+    if (waiting === undefined || first === undefined || (first.text === '' && !first.thought))
+      return parts
+    if (!isBare(first)) return [...unplaced(of), ...parts]
+    of.waiting = undefined
+    return [{ ...first, thoughtSignature: waiting }, ...rest]
+  }
+
+  function unplaced(of: Progress): JsonObject[] {
+    const { waiting } = of
+    of.waiting = undefined
+    return waiting === undefined
+      ? []
+      : encodePart({ type: 'reasoning', text: '', signature: waiting })
   }
 
   function take(event: ChatEvent): string {
@@ -83,6 +112,12 @@ export function encodeStream(context: ClientContext): StreamEncoder {
       case 'reasoning':
         return say(choice, encodePart({ type: 'reasoning', text: event.text }))
       case 'signature':
+        if (isOpenAis(event.signature)) {
+          const of = progress(choice)
+          const before = tell(choice, unplaced(of))
+          of.waiting = event.signature
+          return before
+        }
         return say(choice, encodePart({ type: 'reasoning', text: '', signature: event.signature }))
       case 'media':
         return say(choice, encodePart(event.part))
@@ -98,8 +133,11 @@ export function encodeStream(context: ClientContext): StreamEncoder {
         progress(choice).annotations.push(event.annotation)
         return ''
       case 'tool-start': {
-        const { index, id, name, kind, signature } = event
-        progress(choice).calls.push({
+        const { index, id, name, kind } = event
+        const of = progress(choice)
+        const signature = event.signature ?? of.waiting
+        if (event.signature === undefined) of.waiting = undefined
+        of.calls.push({
           index,
           id,
           name,
@@ -142,8 +180,9 @@ export function encodeStream(context: ClientContext): StreamEncoder {
       return chunk({
         candidates: all
           .toSorted(([a], [b]) => a - b)
-          .map(([index, { calls, said, annotations, finish }]) => {
-            const parts = calls.flatMap(encodeCall)
+          .map(([index, of]) => {
+            const { calls, said, annotations, finish } = of
+            const parts = [...calls.flatMap(encodeCall), ...unplaced(of)]
             return candidate(
               index,
               parts.length > 0 ? parts : [{ text: '' }],

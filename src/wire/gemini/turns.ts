@@ -1,7 +1,9 @@
 import type { Message, Part, ToolCallPart, ToolResultPart } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { compact, isObject, type JsonObject, text } from '../../json/json.ts'
+import { isOpenAis } from '../signatures.ts'
 import type { Abilities } from './abilities.ts'
+import { at } from './keys.ts'
 import type { ToolNames } from './names.ts'
 import { encodeArgs, encodeMedia, encodeResponse } from './parts.ts'
 
@@ -236,7 +238,7 @@ const isUnsigned = (part: Part | undefined): boolean =>
 
 /** The field is bytes: what is not base64, or is plainly OpenAI's, is another model's and would be a 400. */
 const legalSignature = (signature: string | undefined): string | undefined =>
-  signature && !signature.startsWith('gAAAA') && /^[A-Za-z0-9+/_-]+={0,2}$/.test(signature)
+  signature && !isOpenAis(signature) && /^[A-Za-z0-9+/_-]+={0,2}$/.test(signature)
     ? signature
     : undefined
 
@@ -246,11 +248,13 @@ const legalSignature = (signature: string | undefined): string | undefined =>
  * that the beginning of a growing conversation stays the same for the cache.
  */
 function signCalls(contents: readonly Content[]): void {
-  for (const { role, parts } of contents) {
-    if (role !== 'model') continue
-    const first = parts.find((part) => isObject(part.functionCall))
-    if (first) first.thoughtSignature ??= 'skip_thought_signature_validator'
-  }
+  for (const { role, parts } of contents) if (role === 'model') signFirstCall(parts)
+}
+
+export function signFirstCall(parts: readonly JsonObject[]): void {
+  const first = parts.find((part) => isObject(at(part, 'functionCall')))
+  if (first && at(first, 'thoughtSignature') === undefined)
+    first.thoughtSignature = 'skip_thought_signature_validator'
 }
 
 /** In the order of their calls, which is how the API pairs them where ids do not. */

@@ -1,13 +1,20 @@
 import { GatewayError } from '../../errors.ts'
-import { isObject, type Json, type JsonObject, number, object, text } from '../../json/json.ts'
+import { isObject, type JsonObject, number, object, text } from '../../json/json.ts'
 import { toUtf8, utf8 } from '../../json/latin1.ts'
 import { decodeFault } from '../anthropic/errors.ts'
 import { anthropic } from '../anthropic/wire.ts'
-import { encodeError } from '../openai-chat/errors.ts'
-import { openaiChat } from '../openai-chat/wire.ts'
-import { openaiResponses } from '../openai-responses/wire.ts'
-import type { Encoded, Notes, Target, Wire } from '../wire.ts'
-import { type BatchLine, changedLines, parsedLine, readLines } from './batch-lines.ts'
+import type { Encoded, Notes, Target } from '../wire.ts'
+import { type BatchLine, parsedLine, readLines } from './batch-lines.ts'
+import {
+  encodeAnswer,
+  encodeLine as encodeLineFor,
+  encodeLineResult,
+  gone,
+  type LineResult,
+  secondsOf,
+  whole,
+  withoutBlanks,
+} from './batch-words.ts'
 import {
   askOnce,
   type Exchange,
@@ -79,18 +86,6 @@ function* save(name: string, said: string): Exchange<void> {
   yield [{ path: '', shelf: { save: name, text: said } }]
 }
 
-const gone = (id: string): GatewayError =>
-  new GatewayError('not_found', `No such File object: ${id.slice(0, 100)}`, {
-    type: 'invalid_request_error',
-    param: 'id',
-  })
-
-const whole = (value: JsonObject): Extract<Told, { type: 'whole' }> => ({
-  type: 'whole',
-  mime: 'application/json',
-  encode: () => ({ body: JSON.stringify(value), encoding: 'utf8' }),
-})
-
 function* keepFile({ upload, plain, context }: OperationAsk): Exchange<Told> {
   if (!upload) throw invalid('file', 'send the file as multipart/form-data.')
   const body = plain()
@@ -130,11 +125,11 @@ function* fileOf({ id, context }: Known): Exchange<Told> {
   const results = resultsIn(id)
   if (!results) {
     const kept = yield* find(names.file(context, id))
-    if (kept === undefined) throw gone(id)
+    if (kept === undefined) throw gone('File', id)
     return whole(object(parsedLine(kept)))
   }
   const batch = readJson(yield* askOnce({ method: 'GET', path: place(results.batch) }))
-  if (text(batch['results_url']) === undefined) throw gone(id)
+  if (text(batch['results_url']) === undefined) throw gone('File', id)
   return whole({
     id,
     object: 'file',
@@ -155,7 +150,7 @@ function* dropFile({ id, context }: Known): Exchange<Told> {
       'results of a batch stay at Anthropic until they expire there, after 29 days',
     )
   const kept = yield* find(names.file(context, id))
-  if (kept === undefined) throw gone(id)
+  if (kept === undefined) throw gone('File', id)
   yield [{ path: '', shelf: { remove: names.file(context, id) } }]
   // Answers of a batch are read with its questions.
   if (object(parsedLine(kept))['used'] !== true)
@@ -163,37 +158,14 @@ function* dropFile({ id, context }: Known): Exchange<Told> {
   return whole({ id, object: 'file', deleted: true })
 }
 
-/** Whose words a line is in, by the path it is for. */
-const dialects: ReadonlyMap<string, Wire> = new Map([
-  ['/v1/chat/completions', openaiChat],
-  ['/v1/responses', openaiResponses],
-  ['/v1/messages', anthropic],
-])
-
-function dialectOf(url: string): Wire {
-  const wire = dialects.get(url)
-  if (wire) return wire
-  throw invalid(
-    'endpoint',
-    `Anthropic's batches are for ${[...dialects.keys()].join(', ')}, and not for '${url.slice(0, 100)}'.`,
-  )
-}
-
-/** A line in Anthropic's words. One that was written in them passes as it is. */
-function encodeLine({ url, body }: BatchLine, to: Target): Encoded {
-  const wire = dialectOf(url)
-  const said = text(body['model'])?.replace(/^anthropic\//, '')
+/** A line in Anthropic's words. */
+function encodeLine(line: BatchLine, to: Target): Encoded {
+  const said = text(line.body['model'])?.replace(/^anthropic\//, '')
   const model = to.model === '*' ? said : to.model
   if (model === undefined) throw missing('model')
-  if (wire === anthropic) {
-    const { stream: _, ...params } = body
-    return { body: { ...params, model }, notes: { model } }
-  }
-  const request = wire.decodeRequest({ ...body, model, stream: false })
-  const encoded = anthropic.encodeRequest({ ...request, model, dialect: wire.id }, { ...to, model })
-  const { stream: _, ...params } = encoded.body
-  return { ...encoded, body: params }
+  return encodeLineFor(line, anthropic, { ...to, model }, name)
 }
+const name = 'Anthropic'
 
 /** Anthropic takes no other ids (`^[a-zA-Z0-9_-]{1,64}$`). */
 const sentId = (customId: string, at: number): string =>
@@ -207,7 +179,7 @@ function* createBatch({ plain, to, context, lacks }: OperationAsk): Exchange<Tol
   if (endpoint === undefined) throw missing('endpoint')
   const said = yield* find(names.lines(context, input))
   const kept = yield* find(names.file(context, input))
-  if (said === undefined || kept === undefined) throw gone(input)
+  if (said === undefined || kept === undefined) throw gone('File', input)
   const betas = new Set<string>()
   const dropped = new Set<string>()
   const requests = readLines(said).map((line, at): JsonObject => {
@@ -326,21 +298,16 @@ function statusOf(told: JsonObject, count: (name: string) => number): string {
   return count('expired') > 0 && count('succeeded') === 0 ? 'expired' : 'completed'
 }
 
-function secondsOf(value: Json | undefined): number | null {
-  const at = Date.parse(text(value) ?? '')
-  return Number.isFinite(at) ? Math.floor(at / 1000) : null
-}
-
 function* contentOf({ id, to, context }: Known): Exchange<Told> {
   const results = resultsIn(id)
   if (!results) {
     const said = yield* find(names.lines(context, id))
-    if (said === undefined) throw gone(id)
+    if (said === undefined) throw gone('File', id)
     return { type: 'whole', mime: 'application/jsonl', encode: () => toUtf8(said) }
   }
   const made = object(parsedLine((yield* find(names.batch(context, results.batch))) ?? ''))
   // The account's batches are everybody's.
-  if (made['input_file_id'] === undefined) throw gone(id)
+  if (made['input_file_id'] === undefined) throw gone('File', id)
   const said = yield* find(names.lines(context, text(made['input_file_id']) ?? ''))
   const asked = new Map(
     said === undefined
@@ -352,77 +319,53 @@ function* contentOf({ id, to, context }: Known): Exchange<Told> {
     path: `${place(results.batch)}/results`,
     live: true,
   })
-  if (!answer.live) throw gone(id)
+  if (!answer.live) throw gone('File', id)
   const told = (line: string): string | undefined => {
     const value = parsedLine(line)
     if (!isObject(value)) return line.trim() === '' ? '' : undefined
     const ok = text(object(value['result'])['type']) === 'succeeded'
     if (ok === results.failed) return ''
-    return `${JSON.stringify(encodeLineResult(value, asked, to, context))}\n`
+    return `${JSON.stringify(encodeResult(value, asked, to, context))}\n`
   }
   return { type: 'live', mime: 'application/jsonl', body: withoutBlanks(answer.live, told) }
 }
 
-/** Lines end where they are told to: those that are left out leave none behind. */
-function withoutBlanks(
-  body: AsyncIterable<Uint8Array>,
-  change: (line: string) => string | undefined,
-): AsyncIterable<Uint8Array> {
-  const lines = changedLines(body, change)
-  return {
-    async *[Symbol.asyncIterator]() {
-      for await (const bytes of lines) if (bytes.length > 1 || bytes[0] !== 10) yield bytes
-    },
-  }
-}
-
-function encodeLineResult(
+function encodeResult(
   value: JsonObject,
   asked: ReadonlyMap<string, BatchLine>,
   to: Target,
-  { model, requestId, created }: MediaContext,
+  context: MediaContext,
 ): JsonObject {
   const id = text(value['custom_id']) ?? ''
   const line = asked.get(id)
-  const customId = line?.customId ?? id
+  return encodeLineResult(id, line?.customId ?? id, resultIn(value, line, to, context))
+}
+
+function resultIn(
+  value: JsonObject,
+  line: BatchLine | undefined,
+  to: Target,
+  context: MediaContext,
+): LineResult {
   const result = object(value['result'])
-  const told = (response: JsonObject | null, error: JsonObject | null): JsonObject => ({
-    id: `batch_req_${id}`,
-    custom_id: customId,
-    response,
-    error,
-  })
   switch (text(result['type'])) {
     case 'succeeded': {
       const message = object(result['message'])
-      const wire = line ? dialectOf(line.url) : openaiChat
-      const body =
-        wire === anthropic
-          ? message
-          : wire.encodeResult(anthropic.decodeResult(message, notesOf(line, to)), {
-              // As the client called it.
-              model: text(line?.body['model']) ?? model,
-              requestId,
-              created,
-              streamUsage: false,
-              choices: 1,
-              ...(line && { said: (key: string) => (key === 'store' ? false : line.body[key]) }),
-            })
-      return told({ status_code: 200, request_id: text(message['id']) ?? '', body }, null)
+      const body = encodeAnswer(message, line, anthropic, notesOf(line, to), context)
+      return { type: 'answer', body, requestId: text(message['id']) ?? '' }
     }
-    case 'errored': {
-      const error = decodeFault(object(result['error']))
-      return told({ status_code: error.status, request_id: '', body: encodeError(error) }, null)
-    }
+    case 'errored':
+      return { type: 'error', error: decodeFault(object(result['error'])) }
     case 'canceled':
-      return told(null, { code: 'batch_cancelled', message: 'The batch was cancelled.' })
+      return { type: 'lost', code: 'batch_cancelled', message: 'The batch was cancelled.' }
     case 'expired':
-      return told(null, {
+      return {
+        type: 'lost',
         code: 'batch_expired',
         message: 'This request could not be executed before the completion window expired.',
-      })
+      }
     default:
-      return told(null, { code: 'server_error', message: 'The provider told no result.' })
+      return { type: 'lost', code: 'server_error', message: 'The provider told no result.' }
   }
 }
 

@@ -163,6 +163,8 @@ describe('transcription', () => {
   const upload: Upload = {
     fields: new Map(),
     complete: true,
+    ended: true,
+    fileBytes: 0,
     encode: () => ({ type: 'form', fields: {}, files: [] }),
     file: () => ({ name: 'a.wav', mime: 'audio/wav', bytes: wav(new Uint8Array(48_000), 24_000) }),
     files: () => [],

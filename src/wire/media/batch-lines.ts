@@ -7,27 +7,34 @@ import { invalid } from './media.ts'
 export type BatchLine = { customId: string; url: string; body: JsonObject }
 
 /** The requests of a batch. Throws for a line that is none, and says which. */
-export function readLines(said: string): BatchLine[] {
-  const lines: BatchLine[] = []
+export const readLines = (said: string): BatchLine[] =>
+  [...linesOf(said)].map(({ at: _, ...line }) => line)
+
+/** The same one by one, where no more than one of them is needed at a time. `at` counts lines from 1, empty ones too. */
+export function* linesOf(said: string): Generator<BatchLine & { at: number }> {
+  let count = 0
+  let from = 0
   const seen = new Set<string>()
-  for (const [at, line] of said.split('\n').entries()) {
+  for (let at = 1; from < said.length; at++) {
+    const end = said.indexOf('\n', from)
+    const line = said.slice(from, end === -1 ? said.length : end)
+    from = end === -1 ? said.length : end + 1
     if (line.trim() === '') continue
-    if (lines.length === linesMax)
+    if (count++ === linesMax)
       throw invalid('input_file_id', `a batch has at most ${linesMax} requests.`)
     const value = parsedLine(line)
     const { custom_id, url, body } = object(value)
     const customId = text(custom_id)
     const wrong = (why: string): GatewayError =>
-      invalid('input_file_id', `line ${at + 1} of the input file ${why}.`)
+      invalid('input_file_id', `line ${at} of the input file ${why}.`)
     if (!isObject(value)) throw wrong('is no JSON object')
     if (customId === undefined || customId === '') throw wrong("has no 'custom_id'")
     if (seen.has(customId)) throw wrong(`repeats the custom_id '${customId.slice(0, 100)}'`)
     if (!isObject(body)) throw wrong("has no 'body'")
     seen.add(customId)
-    lines.push({ customId, url: text(url) ?? '', body })
+    yield { customId, url: text(url) ?? '', body, at }
   }
-  if (lines.length === 0) throw invalid('input_file_id', 'the input file has no requests.')
-  return lines
+  if (count === 0) throw invalid('input_file_id', 'the input file has no requests.')
 }
 /** Anthropic's bound, and twice OpenAI's. */
 const linesMax = 100_000

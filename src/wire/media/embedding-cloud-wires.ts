@@ -55,6 +55,50 @@ const watsonx: EmbeddingWire = {
   },
 }
 
+/** SAP's orchestration service: OpenAI's answer in an envelope (help.sap.com, orchestration v2 embeddings, 2026-11). */
+const sap: EmbeddingWire = {
+  decodeError: decodeOpenai,
+  *exchange(request, { model }, lacks) {
+    lacking(request, lacks, 'user')
+    const { inputs, inputType, dimensions, extras } = request
+    const { masking, parameters, version, type, ...others } = extras
+    const left = Object.keys(others)
+    if (left.length > 0) lacks(...left)
+    const meant = type ?? inputType?.replace(/^search_/, '')
+    const body = readJson(
+      yield* askOnce({
+        path: '/v2/embeddings',
+        body: jsonBody({
+          config: {
+            modules: {
+              embeddings: {
+                model: {
+                  name: model,
+                  version: version ?? 'latest',
+                  params: {
+                    ...(dimensions !== undefined && { dimensions }),
+                    ...object(parameters),
+                  },
+                },
+              },
+              ...(masking !== undefined && { masking }),
+            },
+          },
+          input: {
+            text: textsOf(inputs, 'SAP'),
+            ...(meant !== undefined && { type: meant }),
+          },
+        }),
+      }),
+    )
+    const told = object(body['final_result'])
+    return {
+      vectors: list(told['data']).map((item) => numbersIn(object(item)['embedding'])),
+      ...used(counted(object(told['usage'])['prompt_tokens'])),
+    }
+  },
+}
+
 /** What a text is for, by Cohere's words in Oracle's capitals. */
 const oci: EmbeddingWire = {
   decodeError: decodeOpenai,
@@ -231,6 +275,7 @@ export const embeddingCloudWires = {
   oci,
   triton,
   sagemaker,
+  sap,
   'voyage-context': voyageContext,
   'voyage-multimodal': voyageMultimodal,
 } as const

@@ -48,6 +48,43 @@ const rows: Row[] = [
     dropped: ['user'],
   },
   {
+    name: 'SAP has OpenAI’s answer in an envelope',
+    wire: 'sap',
+    model: 'text-embedding-3-small',
+    body: { user: 'u', dimensions: 2, input_type: 'search_query', x: 1, masking: { m: 1 } },
+    answers: [
+      [
+        answered({
+          request_id: 'r',
+          final_result: {
+            data: [{ embedding: [1, 2] }, { embedding: [3, 4] }],
+            usage: { prompt_tokens: 4, total_tokens: 4 },
+          },
+        }),
+      ],
+    ],
+    paths: ['/v2/embeddings'],
+    bodies: [
+      {
+        config: {
+          modules: {
+            embeddings: {
+              model: {
+                name: 'text-embedding-3-small',
+                version: 'latest',
+                params: { dimensions: 2 },
+              },
+            },
+            masking: { m: 1 },
+          },
+        },
+        input: { text: ['a', 'b'], type: 'query' },
+      },
+    ],
+    tokens: 4,
+    dropped: ['user', 'x'],
+  },
+  {
     name: 'Oracle has Cohere’s words in capitals',
     wire: 'oci',
     model: 'cohere.embed-v4.0',

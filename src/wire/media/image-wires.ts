@@ -17,6 +17,7 @@ import {
   type Lacks,
   type MediaFile,
   type MediaWire,
+  missing,
   readJson,
   readValue,
   step,
@@ -581,6 +582,39 @@ const runwaySizes = [
   '2112:912',
 ]
 
+/** Topaz makes a picture larger and clearer, and answers with it (developer.topazlabs.com, enhance, 2026-11). */
+const topaz: ImageWire = {
+  decodeError: decodeOpenai,
+  *exchange(request, { model }, lacks) {
+    lacking(request, lacks, ['quality', 'style', 'background', 'user'])
+    const { prompt, n, size, images, mask, outputFormat = 'jpeg', extras } = request
+    const [picture] = images
+    if (prompt !== '') lacks('prompt')
+    if (!picture) throw missing('image')
+    if (mask) lacks('mask')
+    if (n > 1) lacks('n')
+    if (images.length > 1) throw invalid('image', 'send one picture: Topaz takes no more.')
+    const answer = yield* askOnce({
+      path: '/image/v1/enhance',
+      headers: { accept: `image/${outputFormat.replace(/[^a-z]/g, '')}` },
+      body: {
+        type: 'form',
+        fields: {
+          model,
+          output_width: size?.width,
+          output_height: size?.height,
+          output_format: outputFormat,
+          ...plainFields(extras),
+        },
+        files: [{ field: 'image', file: picture }],
+      },
+    })
+    if (!answer.header('content-type')?.startsWith('image/'))
+      throw new GatewayError('bad_gateway', 'the upstream answered without a picture')
+    return result([{ base64: base64Of(answer.bytes) }])
+  },
+}
+
 export const imageWires = {
   google,
   bedrock,
@@ -590,6 +624,7 @@ export const imageWires = {
   dashscope,
   openrouter,
   runway,
+  topaz,
 } as const
 
 /** Pictures of a JSON answer of a provider's, whatever they are called. */

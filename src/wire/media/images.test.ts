@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { answered, converse, targetOf } from '../../../test/support/exchange.ts'
 import { type Json, type JsonObject, list, object } from '../../json/json.ts'
 import { toUtf8 } from '../../json/latin1.ts'
-import { imageEdit, imageGeneration } from './images.ts'
+import { imageEdit, imageGeneration, imageVariation } from './images.ts'
 import type { Answered } from './media.ts'
 import type { Upload } from './upload.ts'
 
@@ -244,6 +244,8 @@ test('an edit carries its pictures, and its mask', () => {
   const upload: Upload = {
     fields: new Map(),
     complete: true,
+    ended: true,
+    fileBytes: 0,
     encode: () => ({ type: 'form', fields: {}, files: [] }),
     file: () => undefined,
     files: () => files,
@@ -341,4 +343,39 @@ describe('Runway', () => {
       message: /no capacity/,
     })
   })
+})
+
+test('Topaz answers with the picture itself', () => {
+  const file = { name: 'a.png', mime: 'image/png', bytes: toUtf8('picture') }
+  const upload: Upload = {
+    fields: new Map(),
+    complete: true,
+    ended: true,
+    fileBytes: 0,
+    encode: () => ({ type: 'form', fields: {}, files: [] }),
+    file: () => file,
+    files: () => [{ field: 'image', file }],
+    hold: async () => {},
+  }
+  const vary = (body: JsonObject, answer: Answered) =>
+    converse(imageVariation, 'topaz', targetOf('topaz', 'Standard V2'), body, [[answer]], {
+      upload,
+    })
+  const picture = answered(toUtf8('larger'), { 'content-type': 'image/png' })
+  const { sent, bodies, json, told, dropped } = vary(
+    { size: '2048x1024', output_format: 'png', face_enhancement: true, n: 2 },
+    picture,
+  )
+  equal(sent[0]?.path, '/image/v1/enhance')
+  equal(sent[0]?.headers?.['accept'], 'image/png')
+  deepEqual(bodies[0], {
+    model: 'Standard V2',
+    output_width: 2048,
+    output_height: 1024,
+    output_format: 'png',
+    face_enhancement: true,
+  })
+  deepEqual(json['data'], [{ b64_json: btoa('larger') }])
+  deepEqual([told.units, dropped], [{ images: 1 }, ['n']])
+  throws(() => vary({}, answered({ message: 'no' })), { kind: 'bad_gateway' })
 })

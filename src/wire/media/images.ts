@@ -8,6 +8,7 @@ import {
   counted,
   invalid,
   type Measured,
+  type Measures,
   type MediaFile,
   missing,
   numberOf,
@@ -15,6 +16,7 @@ import {
   textOf,
 } from './media.ts'
 import {
+  type Bound,
   createOperation,
   type Operation,
   type OperationBody,
@@ -63,13 +65,12 @@ const row: Omit<OperationRow<ImageRequest, ImageResult>, 'id' | 'passes'> = {
       ...(usage && { usage: encodeImageUsage(usage) }),
     },
   }),
-  bound: (body) => {
-    const images = Math.min(Math.max(1, Number(body.field('n') ?? 1) || 1), 1e6)
-    const textCharacters = text(body.field('prompt'))?.length ?? 0
-    // The largest of OpenAI's at their best quality are 6,240 tokens.
-    return { images, textCharacters, output: images * 6500 }
-  },
+  bound: boundOf,
   text: () => '',
+  begun: (body) => ({
+    text: text(body.field('prompt')) ?? '',
+    units: measuresOf(countAsked(body), body),
+  }),
 }
 
 const passTo = (path: string): Pass => ({
@@ -89,6 +90,7 @@ export const imageGeneration: Operation = createOperation({
 /** OpenAI's `POST /v1/images/edits`, a form. */
 export const imageEdit: Operation = createOperation({
   ...row,
+  bound: boundOfEdit,
   id: 'image_edit',
   form: true,
   wholeForm: true,
@@ -98,11 +100,33 @@ export const imageEdit: Operation = createOperation({
 /** OpenAI's `POST /v1/images/variations`, a form. */
 export const imageVariation: Operation = createOperation({
   ...row,
+  bound: boundOfEdit,
   id: 'image_variation',
   form: true,
   wholeForm: true,
   passes: { openai: passTo('/images/variations') },
 })
+
+/** The largest of OpenAI's at their best quality are 6,240 tokens, written as well as read. */
+const tokensOfPicture = 6500
+
+function boundOf(body: OperationBody): Bound {
+  const images = Math.min(countAsked(body), 1e6)
+  const textCharacters = text(body.field('prompt'))?.length ?? 0
+  return { images, textCharacters, output: images * tokensOfPicture }
+}
+
+/** How many pictures a form brings shows only at its end: before, it is as many as there may be. */
+function boundOfEdit(body: OperationBody, bytes: number, upload: Upload | undefined): Bound {
+  const named = ['image', 'images', 'mask'].flatMap((name) => body.field(name) ?? []).length
+  const most = bytes > 0 ? Math.min(picturesMax, Math.ceil(bytes / pictureBytesMin)) : picturesMax
+  const brought = !upload ? 0 : upload.complete ? upload.files().length : most
+  return { ...boundOf(body), pictureTokens: (named + brought) * tokensOfPicture }
+}
+/** OpenAI takes sixteen and a mask (platform.openai.com/docs/api-reference/images, 2026-11). */
+const picturesMax = 17
+/** The smallest picture with its place in a form. */
+const pictureBytesMin = 150
 
 function decodeImages(body: JsonObject, upload: Upload | undefined): ImageRequest {
   const prompt = textOf(body['prompt'], 'prompt')
@@ -150,19 +174,23 @@ function sizeOf(said: string | undefined): { width: number; height: number } | u
 
 function measure(answer: PassedAnswer, asked: OperationBody): Measured {
   const usage = usageOfImages(answer.field('usage'))
-  const made = piecesIn(answer, asked)
+  return { units: measuresOf(piecesIn(answer, asked), asked), ...(usage && { usage }) }
+}
+
+const countAsked = (body: OperationBody): number => Math.max(1, Number(body.field('n') ?? 1) || 1)
+
+function measuresOf(images: number, asked: OperationBody): Measures {
   const [, width, height] = /^(\d{1,5})x(\d{1,5})$/.exec(text(asked.field('size')) ?? '') ?? []
-  const units = compactUnits({
-    images: made,
-    pixels: width && height ? made * Number(width) * Number(height) : undefined,
+  return compactUnits({
+    images,
+    pixels: width && height ? images * Number(width) * Number(height) : undefined,
   })
-  return { units, ...(usage && { usage }) }
 }
 
 /** How many pictures; the answer, which is megabytes of them, is not read for that. */
 function piecesIn(answer: PassedAnswer, asked: OperationBody): number {
   const found = answer.said.match(/"(?:b64_json|url)"\s*:\s*"/g)?.length
-  return found ?? Math.max(1, Number(asked.field('n') ?? 1) || 1)
+  return found ?? countAsked(asked)
 }
 
 export function usageOfImages(value: Json | undefined): Usage | undefined {

@@ -28,14 +28,25 @@ export type Sent = {
   root?: true
   /** The whole address where this operation lives elsewhere than chat: used unless the row, or the environment, has an address of its own. `{project}` is the one in the base. */
   home?: string
+  /** The whole address where it is another of the provider's services, worked out from the base. Our credential goes there. */
+  address?: (base: string) => string
+  /** The service and the region a signature names, where they are others than chat's. */
+  service?: string
+  region?: string
   headers?: Readonly<Record<string, string>>
   body?: SentBody
   /** The answer's body is passed on as it comes. */
   live?: true
+  /** `path` is a whole address the provider told, on one of its hosts for files, open to everybody who knows it: no credential goes along. */
+  open?: true
+  /** A refusal is an answer too, told apart by its status. */
+  refusals?: true
   /** Milliseconds to wait before. */
   afterMs?: number
   /** Nothing is sent: something is kept by the gateway, or looked for. What is not there is answered with a 404. */
   shelf?: { save: string; text: string } | { find: string } | { remove: string }
+  /** Nothing is sent either: long work stops for a moment, so that others get their turn. */
+  rest?: true
 }
 export type SentBody =
   | { type: 'json'; value: JsonObject }
@@ -162,6 +173,10 @@ export const beside = ({ quirks, model }: Target, path: string): string =>
     : quirks.chatPath
         .replace('/chat/completions', path)
         .replace('{model}', encodeURIComponent(model))
+
+/** Azure's API without versions by date, below the host of its deployments. */
+export const undatedAzure = (base: string): string =>
+  `${base.replace(/\/+$/, '').replace(/\/openai(?:\/v1)?$/, '')}/openai/v1`
 
 /** A model in a path stays one step of it. */
 export const step = (model: string): string => encodeURIComponent(model).replaceAll('%40', '@')

@@ -99,3 +99,33 @@ test('Document Intelligence: bytes go as base64, and a failure is told', () => {
   throws(() => play(data, { status: 'failed', error: { message: 'broken' } }), /broken/)
   throws(() => play({}), { kind: 'bad_request', param: 'document' })
 })
+
+test('Cohere reads one picture, and says so of anything else', () => {
+  const read = (document: JsonObject, answer: JsonObject, more: JsonObject = {}) =>
+    converse(ocr, 'cohere', targetOf('cohere', 'parse-v5.0'), { document, ...more }, [
+      [answered(answer)],
+    ])
+  const parsed = { pages: [{ markdown: { content: '# A' } }] }
+  const url = 'https://x/a.png'
+  const documents: JsonObject[] = [
+    { type: 'image_url', image_url: url },
+    { type: 'image_url', image_url: { url } },
+  ]
+  for (const document of documents) {
+    const { sent, bodies, json, told: result, dropped } = read(document, parsed, { pages: [0] })
+    equal(sent[0]?.path, '/v2/parse')
+    deepEqual(bodies[0], { model: 'parse-v5.0', document: { type: 'image_url', image_url: url } })
+    deepEqual(json['pages'], [{ index: 0, markdown: '# A', images: [], dimensions: null }])
+    deepEqual([result.units, dropped], [{ pages: 1 }, ['pages']])
+  }
+  const data = 'data:image/png;base64,AAAA'
+  const given = read({ type: 'document_url', document_url: data }, parsed)
+  deepEqual(given.bodies[0], {
+    model: 'parse-v5.0',
+    document: { type: 'image_url', image_url: data },
+  })
+  const pdf = { type: 'document_url', document_url: 'data:application/pdf;base64,AAAA' }
+  throws(() => read(pdf, parsed), { kind: 'bad_request', param: 'document' })
+  throws(() => read({}, parsed), { kind: 'bad_request', param: 'document' })
+  throws(() => read(documents[0] ?? {}, {}), { kind: 'bad_gateway' })
+})

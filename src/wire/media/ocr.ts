@@ -1,12 +1,14 @@
 import { noUsage } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { type Json, type JsonObject, list, number, object, text } from '../../json/json.ts'
+import { decodeError as decodeCohere } from '../cohere/errors.ts'
 import { decodeError } from '../openai-chat/errors.ts'
 import { openaiChat } from '../openai-chat/wire.ts'
 import {
   askOnce,
   compactUnits,
   counted,
+  invalid,
   jsonBody,
   type Measured,
   type MediaWire,
@@ -27,7 +29,7 @@ import {
 export const ocr: Operation = createOperation<JsonObject, OcrResult>({
   id: 'ocr',
   dialect: openaiChat,
-  wires: { 'document-intelligence': documentIntelligence() },
+  wires: { 'document-intelligence': documentIntelligence(), cohere: cohere() },
   passes: {
     openai: passTo(() => '/ocr'),
     // Azure AI Foundry has it below the name of who made it, and another service of Azure reads documents too.
@@ -47,8 +49,10 @@ export const ocr: Operation = createOperation<JsonObject, OcrResult>({
       usage_info: { pages_processed: pages.length, doc_size_bytes: null },
     },
   }),
-  bound: (body) => ({ pages: pagesAsked(body), output: 0 }),
+  bound: (body) => ({ pages: pagesAsked(body) ?? 100, output: 0 }),
   text: () => '',
+  // How long a document is whose pages are not named nobody knows: it has one.
+  begun: (body) => ({ text: '', units: { pages: pagesAsked(body) ?? 1 } }),
 })
 
 function passTo(path: Pass['path']): Pass {
@@ -154,10 +158,41 @@ function measure(answer: PassedAnswer, asked: OperationBody): Measured {
   }
 }
 
+/** Cohere's Parse reads one picture, given or by its address (docs.cohere.com/reference/parse, 2026-11). */
+function cohere(): MediaWire<JsonObject, OcrResult> {
+  return {
+    decodeError: decodeCohere,
+    *exchange(request, { model }, lacks) {
+      const { document, model: _, ...others } = request
+      const left = Object.keys(others).filter((key) => others[key] !== undefined)
+      if (left.length > 0) lacks(...left)
+      const { document_url, image_url } = object(document)
+      const url = text(image_url) ?? text(object(image_url)['url']) ?? text(document_url)
+      if (url === undefined) throw missing('document')
+      if (image_url === undefined && !url.startsWith('data:image/'))
+        throw invalid('document', "Cohere reads pictures only: send each page as an 'image_url'.")
+      const body = readJson(
+        yield* askOnce({
+          path: '/v2/parse',
+          body: jsonBody({ model, document: { type: 'image_url', image_url: url } }),
+        }),
+      )
+      const pages = list(body['pages']).map((item, index): JsonObject => {
+        const { markdown } = object(item)
+        const said = text(object(markdown)['content']) ?? text(markdown) ?? ''
+        return { index, markdown: said, images: [], dimensions: null }
+      })
+      if (pages.length === 0)
+        throw new GatewayError('bad_gateway', 'the upstream answered without pages')
+      return { pages, usage: noUsage, units: { pages: pages.length } }
+    },
+  }
+}
+
 /** Pages that are named; of a whole document nobody knows. */
-function pagesAsked(body: OperationBody): number {
+function pagesAsked(body: OperationBody): number | undefined {
   const named = body.field('pages')
   if (Array.isArray(named)) return named.length
   const range = /^(\d{1,6})-(\d{1,6})$/.exec(text(named) ?? '')
-  return range ? Math.max(1, Number(range[2]) - Number(range[1]) + 1) : 100
+  return range ? Math.max(1, Number(range[2]) - Number(range[1]) + 1) : undefined
 }

@@ -1,11 +1,12 @@
 import type { Usage } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
-import { isObject, type Json, type JsonObject, text } from '../../json/json.ts'
-import { latin1 } from '../../json/latin1.ts'
+import { isObject, type Json, type JsonObject, object, text } from '../../json/json.ts'
+import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
 import { type Glance, peek, value } from '../../json/peek.ts'
 import { edit } from '../edit.ts'
 import { decodeErrorObject, decodeError as decodeOpenai } from '../openai-chat/errors.ts'
 import type { ErrorAnswer, Target, Wire, Written } from '../wire.ts'
+import type { Job } from './job.ts'
 import {
   type Answered,
   askOnce,
@@ -45,17 +46,24 @@ export type Operation = {
   /** Must a form be held whole for this way of speaking? */
   reads(wire: string): boolean
   start(ask: OperationAsk): Started
-  /** At most this is used by a request of so many bytes, as far as can be told before it is sent. */
-  bound(body: OperationBody, bytes: number): Bound
+  /** At most this is used by a request of so many bytes, as far as can be told before it is sent; less where a form is held. */
+  bound(body: OperationBody, bytes: number, upload?: Upload): Bound
   /** What is read by the model, to be counted when the provider does not. */
   text(body: OperationBody): string
+  /** What is used once the request has been sent, whatever becomes of the answer; absent: no more than `text` says. */
+  begun?(body: OperationBody, upload: Upload | undefined): Begun
 }
+
+/** Text that is read, to be counted, and what is not counted in tokens. */
+export type Begun = { text: string; units?: Measures }
 
 export type OperationBody = { has(key: string): boolean; field(key: string): Json | undefined }
 
 export type Bound = Measures & {
   /** Of text; a token is at least one character. */
   textCharacters?: number
+  /** Tokens of pictures that are read. */
+  pictureTokens?: number
   /** Tokens that may be written; absent: nobody knows. */
   output?: number
   /** Nobody can tell what it costs before it is done, or who asks is told nothing. */
@@ -99,6 +107,8 @@ export type Told =
       encode(counted: Usage | undefined): Written | Uint8Array
       /** A batch it tells of: by the provider's id, whether it is over, and whether it has just been made. */
       batch?: { id: string; ended: boolean; fresh: boolean }
+      /** Something the provider goes on working at. */
+      job?: Job
     } & Measured)
   | ({
       type: 'live'
@@ -108,7 +118,33 @@ export type Told =
       tap?: Tap
     } & Measured)
 
-export type Tap = { push(chunk: Uint8Array): void; end(): Measured }
+type Whole = Extract<Told, { type: 'whole' }>
+
+/** The bytes a client would hear. */
+export function bytesOfTold(told: Whole): Uint8Array {
+  const out = told.encode(undefined)
+  if (out instanceof Uint8Array) return out
+  return out.encoding === 'latin1' ? bytesOf(out.body) : toUtf8(out.body)
+}
+
+/** The JSON object a client would hear; empty where it is none. */
+export function bodyOfTold(told: Whole): JsonObject {
+  try {
+    return object(JSON.parse(utf8(bytesOfTold(told))))
+  } catch {
+    return {}
+  }
+}
+
+/** The same answer with another body. */
+export const jsonTold = (told: Told, body: JsonObject): Whole => ({
+  ...(told.type === 'whole' ? told : {}),
+  type: 'whole',
+  mime: 'application/json',
+  encode: () => ({ body: JSON.stringify(body), encoding: 'utf8' }),
+})
+
+export type Tap = { push(chunk: Uint8Array): void; end(): Measured & { job?: Job } }
 
 export type OperationRow<Request, Result> = {
   id: string
@@ -126,8 +162,9 @@ export type OperationRow<Request, Result> = {
     counted: Usage | undefined,
     request: Request,
   ): Spoken
-  bound(body: OperationBody, bytes: number): Bound
+  bound(body: OperationBody, bytes: number, upload?: Upload): Bound
   text(body: OperationBody): string
+  begun?(body: OperationBody, upload: Upload | undefined): Begun
 }
 
 /** What a client hears: JSON, or anything else with its type. */
@@ -178,6 +215,7 @@ export function createOperation<Request, Result extends Measured>(
       (Object.hasOwn(wires, wire) && wires[wire]?.whole === true),
     bound: row.bound,
     text: row.text,
+    ...(row.begun && { begun: row.begun }),
     start(ask) {
       const pass = Object.hasOwn(passes, ask.wire) ? passes[ask.wire] : undefined
       const own = pass?.instead?.(ask.to)

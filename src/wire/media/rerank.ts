@@ -110,6 +110,10 @@ export const rerank: Operation = createOperation<RerankRequest, RerankResult>({
   }),
   // Priced by the query where nobody tells tokens.
   text: () => '',
+  begun: (body) => ({
+    text: '',
+    units: { queries: Math.ceil(Math.max(1, list(body.field('documents')).length) / 100) },
+  }),
 })
 
 function cohereLike(path: (to: Target, asked: OperationBody) => string): Pass {

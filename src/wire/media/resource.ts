@@ -2,14 +2,26 @@ import { isObject, type Json, type JsonObject, object, text } from '../../json/j
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
 import { decodeError as decodeAnthropic } from '../anthropic/errors.ts'
 import { decodeError } from '../openai-chat/errors.ts'
-import { decodeUsage } from '../openai-chat/response.ts'
 import { openaiChat } from '../openai-chat/wire.ts'
 import type { Target } from '../wire.ts'
 import { anthropicKept } from './anthropic-batch.ts'
 import { changeLines, withModel } from './batch-lines.ts'
-import { type Answered, askOnce, type Exchange, jsonBody, readJson, type Sent } from './media.ts'
-import type { Operation, OperationAsk, Told } from './operation.ts'
-import { usageTap } from './tap.ts'
+import { cloudKept } from './cloud-batch.ts'
+import { cloudWires, isCloudWire } from './cloud-wires.ts'
+import { filmUnits, jobOf, runTap } from './job.ts'
+import {
+  type Answered,
+  askOnce,
+  type Exchange,
+  jsonBody,
+  type Measured,
+  readJson,
+  type Sent,
+  undatedAzure,
+} from './media.ts'
+import type { Operation, OperationAsk, OperationBody, Told } from './operation.ts'
+import { filmKept, isFilmWire } from './video.ts'
+import { videoWires } from './video-wires.ts'
 
 /**
  * Things a provider keeps for a client: files, batches, vector stores, films in the making. The request passes to the
@@ -37,26 +49,56 @@ export function createResource(ask: ResourceAsk): Operation {
     // OpenAI's own fields of these names.
     keeps: ['metadata', 'timeout'],
     bare: ask.method === 'GET' || ask.method === 'DELETE',
-    knows: (wire) => wire === 'openai' || (wire === 'anthropic' && forBatches.has(ask.id)),
-    reads: (wire) => wire === 'anthropic',
-    bound: () => (isFree(ask) ? { output: 0 } : { output: 0, unknown: true }),
+    knows: (wire) => wire === 'openai' || wordsOf(ask.id, wire) !== undefined,
+    reads: (wire) => wordsOf(ask.id, wire) !== undefined,
+    bound: (body) =>
+      isFree(ask) ? { output: 0 } : { output: 0, unknown: true, ...filmBound(ask, body) },
     text: () => '',
-    start: (operation) =>
-      operation.wire === 'anthropic'
-        ? { exchange: inWords(ask, operation), decodeError: decodeAnthropic }
-        : { exchange: passing(ask, operation), decodeError },
+    start(operation) {
+      const words = wordsOf(ask.id, operation.wire)
+      return words
+        ? { exchange: inWords(ask, operation, words.kept), decodeError: words.decodeError }
+        : { exchange: passing(ask, operation), decodeError }
+    },
   }
 }
 /** To look, to forget, to stop and to send a file costs nothing; what is begun will cost something later. */
 const isFree = ({ method, path }: ResourceAsk): boolean =>
   method === 'GET' || method === 'DELETE' || path === '/files' || path.endsWith('/cancel')
 
+/** The seconds of a film are known before it is made. */
+function filmBound({ id }: ResourceAsk, body: OperationBody): ReturnType<typeof filmUnits> {
+  if (id !== 'video') return {}
+  const [seconds, size] = ['seconds', 'size'].map((key) => body.field(key) ?? null)
+  return { seconds: 8, ...filmUnits({ seconds: seconds ?? null, size: size ?? null }) }
+}
+
 const forBatches: ReadonlySet<string> = new Set(['files', 'batch'])
 
+/** Who keeps such things in other words than OpenAI's. */
+function wordsOf(id: string, wire: string): Words | undefined {
+  if (id === 'video')
+    return isFilmWire(wire)
+      ? { kept: filmKept, decodeError: videoWires[wire].decodeError }
+      : undefined
+  if (!forBatches.has(id)) return undefined
+  if (wire === 'anthropic') return { kept: anthropicKept, decodeError: decodeAnthropic }
+  if (!isCloudWire(wire)) return undefined
+  const cloud = cloudWires[wire]
+  return {
+    kept: (ask, operation) => cloudKept(cloud, ask, operation),
+    decodeError: cloud.decodeError,
+  }
+}
+type Words = {
+  kept(ask: ResourceAsk, operation: OperationAsk): Exchange<Told>
+  decodeError: typeof decodeError
+}
+
 /** What was put into OpenAI's words, with ids that lead back. */
-function* inWords(ask: ResourceAsk, operation: OperationAsk): Exchange<Told> {
+function* inWords(ask: ResourceAsk, operation: OperationAsk, kept: Words['kept']): Exchange<Told> {
   const { keeper, plain } = operation
-  const told = yield* anthropicKept(ask, {
+  const told = yield* kept(ask, {
     ...operation,
     plain: () =>
       Object.fromEntries(
@@ -81,46 +123,52 @@ function* passing(
 ): Exchange<Told> {
   const bare = method === 'GET' || method === 'DELETE'
   // A provider without a deployment knows the client's name for it.
-  const known = model && to.model !== '*'
-  const own = known
-    ? { set: { model: to.model }, remove: forUs }
-    : { set: {}, remove: model ? forUs : forUsAll }
+  const place = model ? modelPlaces.get(placeWithin(path)) : undefined
+  const own =
+    place === 'needed' && to.model !== '*'
+      ? { set: { model: to.model }, remove: forUs }
+      : { set: {}, remove: place ? forUs : forUsAll }
   // Lines of a batch name the public model; whose deployment it is asks for its own.
   const rewrite =
     id === 'files' && to.model !== '*' ? () => changeLines(withModel(to.model)) : undefined
   const passes = live || (id === 'assistants' && stream)
+  const asked = bare || upload ? {} : plain()
   const answer = yield* askOnce({
     method,
     // Without it OpenAI does not know the paths (platform.openai.com/docs/assistants, 2026-11).
     ...(id === 'assistants' && { headers: { 'openai-beta': 'assistants=v2' } }),
-    path: `${placeOf(to, path)}${query === '' ? '' : `?${query}`}`,
+    ...placeOf(to, id, `${path}${query === '' ? '' : `?${query}`}`),
     ...(!bare && {
       body: upload
         ? form(undefined, { ...own, ...(rewrite && { rewrite }) })
-        : jsonBody(sentBody(plain(), to, model)),
+        : jsonBody(sentBody(asked, to, place)),
     }),
     ...(passes && { live: true as const }),
   })
   const mime = answer.header('content-type') ?? 'application/json'
   if (answer.live && live) return { type: 'live', mime, body: answer.live }
   if (answer.live) {
-    const tap = usageTap((usage) => decodeUsage({ usage: usage ?? null }))
+    const tap = runTap({ method, path }, (said) => readKept(said)?.id ?? said)
     return { type: 'live', mime, body: eventsWithIds(answer.live, keeper), tap }
   }
   if (!/json/i.test(mime)) return { type: 'whole', mime, encode: () => answer.bytes }
-  return told(answer, keeper, { id, method, path })
+  return told(answer, keeper, { id, method, path }, asked)
 }
 
 function told(
   answer: Answered,
   keeper: string,
   { id, method, path }: Pick<ResourceAsk, 'id' | 'method' | 'path'>,
+  asked: JsonObject,
 ): Told {
   const said = answer.bytes.length === 0 ? {} : readJson(answer)
   const body = withIds(said, keeper)
   const own = text(said['id'])
   const fresh = method === 'POST' && path === '/batches'
+  const job = jobOf(id, { method, path }, said, asked)
   return {
+    // What is over when it is told of for the first time is paid for at once.
+    ...(job && (job.fresh && job.ended ? measuredOf(job) : { job })),
     ...(id === 'batch' &&
       own !== undefined && {
         batch: { id: own, ended: over.has(text(said['status']) ?? ''), fresh },
@@ -130,6 +178,11 @@ function told(
     encode: () => ({ body: JSON.stringify(body), encoding: 'utf8' }),
   }
 }
+
+const measuredOf = ({ usage, units }: Measured): Measured => ({
+  ...(usage && { usage }),
+  ...(units && { units }),
+})
 
 const over: ReadonlySet<string> = new Set(['completed', 'failed', 'expired', 'cancelled'])
 
@@ -141,17 +194,39 @@ const forUsAll: ReadonlySet<string> = new Set([
 ])
 const forUs: ReadonlySet<string> = new Set([...forUsAll].filter((name) => name !== 'model'))
 
-function sentBody(body: JsonObject, to: Target, named: boolean): JsonObject {
+/** Where OpenAI knows a `model`: anywhere else it is an unknown parameter, which is refused. */
+const modelPlaces: ReadonlyMap<string, 'needed' | 'may be'> = new Map([
+  ['/fine_tuning/jobs', 'needed'],
+  ['/videos', 'needed'],
+  ['/assistants', 'needed'],
+  ['/assistants/*', 'may be'],
+  ['/threads/runs', 'may be'],
+  ['/threads/*/runs', 'may be'],
+] as const)
+const placeWithin = (path: string): string =>
+  path.replace(/^\/(threads|assistants)\/(?!runs$)[^/]+/, '/$1/*')
+
+function sentBody(
+  body: JsonObject,
+  to: Target,
+  place: 'needed' | 'may be' | undefined,
+): JsonObject {
   const out: JsonObject = {}
   for (const [key, value] of Object.entries(body))
     if (!forUsAll.has(key)) out[key] = withBareIds(key, value)
-  const model = to.model === '*' ? body['model'] : to.model
-  return named && model !== undefined ? { ...out, model } : out
+  const said = body['model']
+  const model = to.model === '*' ? said : to.model
+  const has = place === 'needed' || (place === 'may be' && said !== undefined)
+  return has && model !== undefined ? { ...out, model } : out
 }
 
-/** Azure keeps them beside its deployments. */
-const placeOf = ({ quirks }: Target, path: string): string =>
-  quirks.chatPath?.startsWith('/openai/deployments/') ? `/openai${path}` : path
+/** Azure keeps them beside its deployments, and what came last in its API without versions by date only (2026-11). */
+function placeOf({ quirks }: Target, id: string, path: string): Pick<Sent, 'path' | 'address'> {
+  if (!quirks.chatPath?.startsWith('/openai/deployments/')) return { path }
+  if (!undated.has(id)) return { path: `/openai${path}` }
+  return { path, address: (base) => `${undatedAzure(base)}${path}` }
+}
+const undated: ReadonlySet<string> = new Set(['video', 'containers'])
 
 /** Fields that name what a provider keeps. */
 const idFields: ReadonlySet<string> = new Set(
@@ -163,7 +238,9 @@ const idFields: ReadonlySet<string> = new Set(
 /** Where assistants and threads speak of what is kept, below the top. */
 const containers: ReadonlySet<string> = new Set(
   `data thread messages additional_messages tool_resources code_interpreter file_search attachments content image_file
-  text annotations file_citation file_path delta step_details message_creation`.split(/\s+/),
+  text annotations file_citation file_path delta step_details message_creation video characters`.split(
+    /\s+/,
+  ),
 )
 
 /** `file-` and base64url of `litellm:<the provider's id>;model,<deployment>`: LiteLLM's clients know ids like these. */

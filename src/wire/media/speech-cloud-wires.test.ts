@@ -73,3 +73,37 @@ test('Polly: the model is the engine, and it tells what it billed', () => {
   ])
   throws(() => say('polly', 'joanna', { input: 'a' }), { kind: 'bad_request', param: 'model' })
 })
+
+test('Runway: a task is waited for, and its sound fetched with no credential', () => {
+  const ask = (more: JsonObject, rounds: JsonObject[]) =>
+    converse(
+      speech,
+      'runway',
+      targetOf('runwayml', 'eleven_multilingual_v2'),
+      { model: 'public', input: 'Hällo', ...more },
+      [...rounds.map((one) => [answered(one)]), [sound({ 'content-type': 'audio/mpeg' })]],
+    )
+  const done = { status: 'SUCCEEDED', output: ['https://cdn/a.mp3'] }
+  const { sent, bodies, told } = ask({ voice: 'nova' }, [{ id: 't1' }, { status: 'RUNNING' }, done])
+  deepEqual(
+    sent.map(({ method, path, afterMs, open }) => [method, path, afterMs, open]),
+    [
+      [undefined, '/text_to_speech', undefined, undefined],
+      ['GET', '/tasks/t1', 2000, undefined],
+      ['GET', '/tasks/t1', 5000, undefined],
+      ['GET', 'https://cdn/a.mp3', undefined, true],
+    ],
+  )
+  deepEqual(bodies[0], {
+    model: 'eleven_multilingual_v2',
+    promptText: 'Hällo',
+    voice: { type: 'runway-preset', presetId: 'Serene' },
+  })
+  deepEqual([told.mime, told.units], ['audio/mpeg', { characters: 5 }])
+  deepEqual(ask({ speed: 2, response_format: 'wav' }, [{ id: 't1' }, done]).dropped, [
+    'speed',
+    'response_format',
+  ])
+  const failed = { status: 'FAILED', failure: 'no', failureCode: 'SAFETY.INPUT.TEXT' }
+  throws(() => ask({}, [{ id: 't1' }, failed]), { kind: 'content_policy', message: /: no/ })
+})

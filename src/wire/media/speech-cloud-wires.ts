@@ -1,10 +1,12 @@
 import { noUsage } from '../../chat/chat.ts'
-import { text } from '../../json/json.ts'
+import { GatewayError } from '../../errors.ts'
+import { list, text } from '../../json/json.ts'
 import { toUtf8 } from '../../json/latin1.ts'
 import { decodeError as decodeAws } from '../bedrock-converse/errors.ts'
 import { decodeError as decodeOpenai } from '../openai-chat/errors.ts'
-import { askOnce, invalid, jsonBody, type MediaWire } from './media.ts'
+import { askOnce, invalid, jsonBody, type MediaWire, readJson } from './media.ts'
 import type { SpeechRequest, SpeechResult } from './speech.ts'
+import { readTask, taskOf } from './video-wires.ts'
 
 type SpeechWire = MediaWire<SpeechRequest, SpeechResult>
 
@@ -128,4 +130,61 @@ const pollyVoices = new Map([
   ['shimmer', 'Kendra'],
 ])
 
-export const speechCloudWires = { 'azure-speech': azureSpeech, polly } as const
+/**
+ * Runway: a task, and a look at it until it is done; the sound is then at a public address (docs.dev.runwayml.com, text to
+ * speech, 2026-11).
+ */
+const runway: SpeechWire = {
+  decodeError: decodeOpenai,
+  *exchange({ text: said, voice, format, speed, instructions, extras }, { model }, lacks) {
+    if (instructions !== undefined) lacks('instructions')
+    if (speed !== undefined) lacks('speed')
+    if (format !== undefined && format !== 'mp3') lacks('response_format')
+    const preset = voice === undefined ? 'Bernard' : (runwayVoices.get(voice) ?? voice)
+    const task = readJson(
+      yield* askOnce({
+        path: '/text_to_speech',
+        body: jsonBody({
+          model,
+          promptText: said,
+          voice: { type: 'runway-preset', presetId: preset },
+          ...extras,
+        }),
+      }),
+    )
+    const id = text(task['id']) ?? ''
+    for (let looks = 0; looks < looksMax; looks++) {
+      // It asks to be looked at no more often than every five seconds, and is seldom done in two.
+      const told = yield* readTask(id, looks === 0 ? 2000 : 5000)
+      const { status, error } = taskOf(told)
+      if (status === 'failed') {
+        const kind = /SAFETY|MODERATION/.test(error?.code ?? '') ? 'content_policy' : 'bad_gateway'
+        throw new GatewayError(kind, `the provider made no speech: ${error?.message ?? status}`)
+      }
+      if (status !== 'completed') continue
+      const url = text(list(told['output'])[0])
+      if (url === undefined)
+        throw new GatewayError('bad_gateway', 'the upstream answered without a recording')
+      const sound = yield* askOnce({ method: 'GET', path: url, open: true, live: true })
+      return {
+        mime: sound.header('content-type') ?? 'audio/mpeg',
+        audio: sound.live ?? sound.bytes,
+        units: { characters: [...said].length },
+        usage: noUsage,
+      }
+    }
+    throw new GatewayError('timeout', 'the speech was not ready in five minutes')
+  },
+}
+const looksMax = 60
+/** OpenAI's names for voices of Runway's, as LiteLLM has them; any other name is Runway's own. */
+const runwayVoices = new Map([
+  ['alloy', 'Maya'],
+  ['echo', 'James'],
+  ['fable', 'Bernard'],
+  ['onyx', 'Vincent'],
+  ['nova', 'Serene'],
+  ['shimmer', 'Ella'],
+])
+
+export const speechCloudWires = { 'azure-speech': azureSpeech, polly, runway } as const

@@ -79,12 +79,17 @@ export const speech: Operation = createOperation<SpeechRequest, SpeechResult>({
     // A character is a tenth of a second at most, and a second of sound some 25 tokens.
     return { characters, textCharacters, output: characters * 4 }
   },
-  text: (body) =>
-    [body.field('instructions'), body.field('input')]
-      .map((said) => text(said) ?? '')
-      .join('\n')
-      .trim(),
+  text: textIn,
+  begun: (body) => ({ text: textIn(body), units: { characters: charactersOf(body) } }),
 })
+
+function textIn(body: OperationBody): string {
+  const said = [body.field('instructions'), body.field('input')]
+  return said
+    .map((one) => text(one) ?? '')
+    .join('\n')
+    .trim()
+}
 
 const charactersOf = (body: OperationBody): number => [...(text(body.field('input')) ?? '')].length
 

@@ -34,6 +34,7 @@ import {
 } from './operation.ts'
 import { lastTime, soundMeter } from './sound.ts'
 import { usageTap } from './tap.ts'
+import { transcriptionCloudWires } from './transcription-cloud-wires.ts'
 import { transcriptionWires } from './transcription-wires.ts'
 import type { Upload } from './upload.ts'
 
@@ -69,6 +70,19 @@ const row: Omit<
   // How long the sound is nobody knows yet: few recordings have less than 32 kilobits a second.
   bound: (_, bytes) => (bytes > 0 ? { seconds: bytes / 4000 } : { unknown: true }),
   text: () => '',
+  begun: (_, upload) => ({ text: '', units: { seconds: secondsIn(upload) } }),
+}
+
+/** Of a recording that was not held there is only its size: 128 kilobits a second is usual. */
+function secondsIn(upload: Upload | undefined): number {
+  if (!upload) return 0
+  const file = upload.complete
+    ? upload.files().find(({ field }) => field === 'file')?.file
+    : undefined
+  if (!(file?.bytes instanceof Uint8Array)) return upload.fileBytes / 16_000
+  const meter = soundMeter()
+  meter.push(file.bytes)
+  return meter.seconds() ?? file.bytes.length / 16_000
 }
 
 const passTo = (path: string): Pass => ({
@@ -84,7 +98,13 @@ export const transcription: Operation = createOperation({
   ...row,
   id: 'transcription',
   passes: { openai: passTo('/audio/transcriptions') },
-  wires: { deepgram: deepgram(), elevenlabs: elevenlabs(), xai: xai(), ...transcriptionWires },
+  wires: {
+    deepgram: deepgram(),
+    elevenlabs: elevenlabs(),
+    xai: xai(),
+    ...transcriptionWires,
+    ...transcriptionCloudWires,
+  },
 })
 
 /** OpenAI's `POST /v1/audio/translations`: into English. */

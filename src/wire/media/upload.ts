@@ -14,6 +14,10 @@ export type Upload = {
   readonly fields: ReadonlyMap<string, readonly string[]>
   /** The whole form is held. */
   readonly complete: boolean
+  /** All of it has been read, held or passed on. */
+  readonly ended: boolean
+  /** Of files, as far as they have been read. */
+  readonly fileBytes: number
   /** The form for a provider. A form that is not complete can be sent once. */
   encode(edits: FormEdits): SentBody
   /** One file of the form, by the first of these names that is there. */
@@ -54,11 +58,16 @@ export async function openUpload(
   const fields = new Map<string, string[]>()
   let size = 0
   let complete = false
+  let ended = false
+  let fileBytes = 0
   let sent = false
 
   const note = (piece: FormPiece): void => {
     held.push(piece)
-    if (piece.type === 'data') size += piece.bytes.length
+    if (piece.type === 'data') {
+      size += piece.bytes.length
+      fileBytes += piece.bytes.length
+    }
     if (piece.type !== 'field') return
     size += piece.value.length
     const values = fields.get(piece.name)
@@ -68,7 +77,7 @@ export async function openUpload(
   const holdUntil = async (enough: () => boolean): Promise<void> => {
     while (!complete && !enough()) {
       const { done, value } = await pieces.next()
-      if (done) complete = true
+      if (done) complete = ended = true
       // A piece of the network's own buffer: kept, it would keep all of it.
       else note(value.type === 'data' ? { ...value, bytes: value.bytes.slice() } : value)
     }
@@ -85,6 +94,12 @@ export async function openUpload(
     fields,
     get complete() {
       return complete
+    },
+    get ended() {
+      return ended
+    },
+    get fileBytes() {
+      return fileBytes
     },
     encode(edits) {
       once()
@@ -147,8 +162,10 @@ export async function openUpload(
     for (let bytes = start.shift(); bytes; bytes = start.shift()) yield bytes
     for await (const piece of pieces) {
       if (piece.type === 'field') check(piece.name)
+      else if (piece.type === 'data') fileBytes += piece.bytes.length
       for (const bytes of writer.piece(piece)) yield bytes
     }
+    ended = true
     yield joined(writer.end())
   }
 
@@ -158,9 +175,14 @@ export async function openUpload(
     for (let bytes = start.shift(); bytes; bytes = start.shift()) yield bytes
     for (;;) {
       const { done, value } = await pieces.next()
-      if (done) return
-      if (value.type === 'data') yield value.bytes
-      else if (value.type === 'field' || value.type === 'file')
+      if (done) {
+        ended = true
+        return
+      }
+      if (value.type === 'data') {
+        fileBytes += value.bytes.length
+        yield value.bytes
+      } else if (value.type === 'field' || value.type === 'file')
         throw new GatewayError(
           'bad_request',
           `the part '${value.name.slice(0, 100)}' of the form comes behind a large file: send it before`,

@@ -1,9 +1,13 @@
+import type { cloudWires } from './cloud-wires.ts'
 import type { embeddingCloudWires } from './embedding-cloud-wires.ts'
 import type { embeddingWires } from './embedding-wires.ts'
 import type { imageWires } from './image-wires.ts'
 
+import type { searchWires } from './search-wires.ts'
 import type { speechCloudWires } from './speech-cloud-wires.ts'
+import type { transcriptionCloudWires } from './transcription-cloud-wires.ts'
 import type { transcriptionWires } from './transcription-wires.ts'
+import type { videoWires } from './video-wires.ts'
 
 /** How a provider speaks what is not chat: by operation, the ways there are (see the files of the operations). */
 export type Also = {
@@ -26,7 +30,7 @@ export type Also = {
     | 'deepinfra'
     | 'watsonx'
   moderation?: 'openai'
-  ocr?: 'openai' | 'azure' | 'vertex'
+  ocr?: 'openai' | 'azure' | 'vertex' | 'cohere'
   image?: 'openai' | keyof typeof imageWires
   image_edit?: 'openai' | 'recraft' | keyof typeof imageWires
   image_variation?: 'openai' | keyof typeof imageWires
@@ -38,17 +42,15 @@ export type Also = {
     | 'minimax'
     | 'mistral'
     | keyof typeof speechCloudWires
-  transcription?: 'openai' | 'deepgram' | 'elevenlabs' | 'xai' | keyof typeof transcriptionWires
-  files?: 'openai' | 'anthropic'
-  batch?: 'openai' | 'anthropic'
-  search?:
-    | 'perplexity'
-    | 'tavily'
-    | 'exa'
-    | 'linkup'
-    | 'firecrawl'
-    | 'serper'
-    | 'brave'
-    | 'searxng'
-    | 'google'
+  transcription?:
+    | 'openai'
+    | 'deepgram'
+    | 'elevenlabs'
+    | 'xai'
+    | keyof typeof transcriptionWires
+    | keyof typeof transcriptionCloudWires
+  files?: 'openai' | 'anthropic' | keyof typeof cloudWires
+  batch?: 'openai' | 'anthropic' | keyof typeof cloudWires
+  video?: 'openai' | keyof typeof videoWires
+  search?: keyof typeof searchWires
 }

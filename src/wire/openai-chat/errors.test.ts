@@ -65,6 +65,13 @@ const bodies: [name: string, status: number, body: string, kind: FaultKind, mess
     'unprocessable',
     '{"detail":[{"loc":["body"]}]}',
   ],
+  [
+    'message as a map',
+    422,
+    '{"object":"error","message":{"detail":[]}}',
+    'unprocessable',
+    '{"detail":[]}',
+  ],
   ['msg', 400, '{"error":{"msg":"m"}}', 'bad_request', 'm'],
   ['an error without words', 400, '{"error":{"x":1}}', 'bad_request', '{"x":1}'],
   ['a list', 503, '[{"error":{"message":"down"}}]', 'unavailable', 'down'],

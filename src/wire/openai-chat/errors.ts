@@ -101,6 +101,8 @@ function readError(body: string): JsonObject {
   const message =
     text(whole.error) ??
     text(whole.message) ??
+    // Mistral's list of what is wrong in a request.
+    (isObject(whole.message) ? JSON.stringify(whole.message) : undefined) ??
     text(whole.detail) ??
     text(whole.error_message) ??
     text(whole.msg) ??

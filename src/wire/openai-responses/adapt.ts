@@ -1,8 +1,9 @@
 import { isObject, type Json, type JsonObject, object } from '../../json/json.ts'
 import { unsupported } from '../openai-chat/adapt.ts'
+import { isOpenAis } from '../signatures.ts'
 import type { Target } from '../wire.ts'
 import { summaryOf } from './compaction.ts'
-import { foreignMark, isOpenAis } from './thoughts.ts'
+import { foreignMark } from './thoughts.ts'
 
 /**
  * The named quirks of providers, on the JSON itself, so that what nobody models survives. Rows name parameters, and give

@@ -1,8 +1,9 @@
 import type { Message, Part, ReasoningPart, ToolCallPart, ToolResultPart } from '../../chat/chat.ts'
 import { compact, type Json, type JsonObject, text } from '../../json/json.ts'
+import { isOpenAis } from '../signatures.ts'
 import { encodeInput, encodeSaid, itemWire } from './content.ts'
 import { shortened, type ToolNames } from './names.ts'
-import { isOpenAis, thoughtItem } from './thoughts.ts'
+import { thoughtItem } from './thoughts.ts'
 
 export type Writer = {
   /** Does the client speak this wire? Then ids and unknown fields go along. */
@@ -50,7 +51,7 @@ function encodeMessage(message: Message, writer: Writer, customs: Set<string>): 
     if (item) items.push(item)
     words = []
   }
-  for (const part of message.parts) {
+  for (const [at, part] of message.parts.entries()) {
     const last = words.at(-1)
     switch (part.type) {
       case 'text':
@@ -70,10 +71,13 @@ function encodeMessage(message: Message, writer: Writer, customs: Set<string>): 
         break
       case 'reasoning':
         flush()
-        items.push(...encodeThought(part, writer))
+        items.push(...encodeThought(signed(part, message.parts[at + 1]), writer))
         break
       case 'tool-call':
         flush()
+        // Clients of Gemini's have the thought's encryption at the call, with the thought or without it.
+        if (part.signature !== undefined && !isUnsigned(message.parts[at - 1]))
+          items.push(...encodeThought(signed(wordless, part), writer))
         if (part.kind === 'custom') customs.add(part.id)
         items.push(encodeCall(part, writer))
         break
@@ -116,6 +120,19 @@ function messageItem(message: Message, words: Part[], writer: Writer): JsonObjec
     ? { type: 'message', role, status: 'completed', content, ...head }
     : undefined
 }
+
+const isUnsigned = (part: Part | undefined): boolean =>
+  part?.type === 'reasoning' && part.signature === undefined && part.redacted === undefined
+
+/** With the signature of the call after it, where only that has one, and it is OpenAI's. */
+function signed(thought: ReasoningPart, next: Part | undefined): ReasoningPart {
+  const signature = next?.type === 'tool-call' ? next.signature : undefined
+  return signature !== undefined && isUnsigned(thought) && isOpenAis(signature)
+    ? { ...thought, signature }
+    : thought
+}
+
+const wordless: ReasoningPart = { type: 'reasoning', text: '' }
 
 /** Without its encrypted content a thought means nothing to the API, unless it has kept the thought itself. */
 function encodeThought(

@@ -249,6 +249,11 @@ const chatted = (body: JsonObject, to?: Target) =>
   encode(openaiChat, { messages: [{ role: 'user', content: 'x' }], ...body }, to)
 const stateless = { include: ['reasoning.encrypted_content'], store: false }
 const x = { type: 'message', role: 'user', content: 'x' }
+const call = (id: string): JsonObject => ({
+  id,
+  type: 'function',
+  function: { name: 'f', arguments: '{}' },
+})
 
 const asks: [name: string, body: JsonObject, sent: JsonObject][] = [
   ['nothing but a question', {}, { input: [x] }],
@@ -403,6 +408,37 @@ const asks: [name: string, body: JsonObject, sent: JsonObject][] = [
       prompt_cache_key: 'k',
       service_tier: 'flex',
       stream: true,
+    },
+  ],
+  [
+    'a thought whose encryption stands at its call goes back before it; that of others does not',
+    {
+      messages: [
+        { role: 'user', content: 'x' },
+        {
+          role: 'assistant',
+          reasoning_content: 'Hm',
+          tool_calls: [
+            { ...call('c1'), provider_specific_fields: { thought_signature: 'gAAAAs' } },
+            { ...call('c2'), provider_specific_fields: { thought_signature: 'gAAAAt' } },
+            { ...call('c3'), provider_specific_fields: { thought_signature: 'QQ==' } },
+          ],
+        },
+      ],
+    },
+    {
+      input: [
+        x,
+        {
+          type: 'reasoning',
+          summary: [{ type: 'summary_text', text: 'Hm' }],
+          encrypted_content: 'gAAAAs',
+        },
+        { type: 'function_call', call_id: 'c1', name: 'f', arguments: '{}' },
+        { type: 'reasoning', summary: [], encrypted_content: 'gAAAAt' },
+        { type: 'function_call', call_id: 'c2', name: 'f', arguments: '{}' },
+        { type: 'function_call', call_id: 'c3', name: 'f', arguments: '{}' },
+      ],
     },
   ],
   [

@@ -1,5 +1,6 @@
 import type { ReasoningPart } from '../../chat/chat.ts'
 import { type JsonObject, list, object, text } from '../../json/json.ts'
+import { isOpenAis } from '../signatures.ts'
 
 /**
  * A reasoning item carries what its model must get back in `encrypted_content`. Clients keep that field and return it,
@@ -14,9 +15,6 @@ export function encodeEncrypted({ signature, redacted }: ReasoningPart): string 
   if (signature === undefined || signature === '') return undefined
   return isOpenAis(signature) ? signature : signatureMark + signature
 }
-
-/** OpenAI's are Fernet tokens, which begin with their version and the first bytes of a time. */
-export const isOpenAis = (signature: string): boolean => signature.startsWith('gAAAA')
 
 export function decodeThought(item: JsonObject): ReasoningPart {
   const id = text(item.id)

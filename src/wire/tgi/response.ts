@@ -49,10 +49,13 @@ const finishes: ReadonlyMap<string, Finish> = new Map(
 export const decodeFinish = (reason: string | undefined): Finish =>
   reason === undefined ? 'stop' : (finishes.get(reason) ?? 'other')
 
-/** Only where both sides were counted; else the gateway counts. */
+/** Only where both sides were counted; else the gateway counts. LoRAX, which is Predibase's, says `prompt_tokens`. */
 export function decodeUsage(details: JsonObject): Usage | undefined {
   const output = count(details.generated_tokens)
-  const input = count(details.input_length) ?? (list(details.prefill).length || undefined)
+  const input =
+    count(details.input_length) ??
+    count(details.prompt_tokens) ??
+    (list(details.prefill).length || undefined)
   if (output === undefined || input === undefined) return undefined
   return { ...noUsage, input, output, raw: { input_length: input, generated_tokens: output } }
 }

@@ -1,9 +1,9 @@
 import { decodeError } from '../openai-chat/errors.ts'
-import { decodeResult } from '../openai-chat/response.ts'
-import { decodeStream } from '../openai-chat/stream.ts'
 import type { ProviderWire } from '../wire.ts'
 import { pathOf } from './paths.ts'
 import { encodeRequest } from './request.ts'
+import { decodeResult } from './response.ts'
+import { decodeStream } from './stream.ts'
 
 /** IBM watsonx.ai's chat: OpenAI's answers to a request of its own words. */
 export const watsonx: ProviderWire = {

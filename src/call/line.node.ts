@@ -1,0 +1,265 @@
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import { atTurnEnd } from '../http/turn.ts'
+import { allocate, writeLatin1 } from '../json/latin1.ts'
+import { openSocket, type Route } from './connection.node.ts'
+import { createAnswerReader, type HeaderList, HttpFault } from './h1.ts'
+
+/** One kept-alive connection, which carries one request at a time. */
+export type Line = {
+  /** Has it lain idle for a while? Then its peer may have closed it meanwhile. */
+  reused: boolean
+  /** Called whenever a socket has to be opened for the request. */
+  opening: (() => void) | undefined
+  isAlive(): boolean
+  dispatch(request: LineRequest, listener: LineListener): void
+  /** The answer is complete: the next may have it. */
+  release(): void
+  /** Ends it at once, whatever state it is in. */
+  drop(): void
+}
+
+export type LineRequest = {
+  /** Status line and headers, a character for each byte, with the empty line after them. */
+  head: string
+  body: Uint8Array | Readable | undefined
+  /** Of a body that is read as it is sent: as it was said in the head; undefined: it goes in chunks. */
+  length: number | undefined
+  /** Whose certificate is wanted, where that is not the host's. */
+  servername: string | undefined
+}
+
+export type LineListener = {
+  /** The request is on its way. */
+  sent(): void
+  head(status: number, headers: HeaderList, flow: Flow): void
+  data(bytes: Uint8Array): void
+  /** The answer is complete. */
+  end(): void
+  /** `heard`: the upstream has said something. Nothing follows. */
+  fail(error: Error, heard: boolean): void
+}
+export type Flow = { pause(): void; resume(): void }
+
+export type LineOptions = {
+  /** How long a connection is kept without use when the server does not say. */
+  keepAliveMs: number
+  /** One that served less than this ago is not `reused`. */
+  idleMs: number
+}
+
+export type LineOwner = { idle(line: Line): void; gone(line: Line): void }
+
+export function openLine(route: Route, options: LineOptions, owner: LineOwner): Line {
+  let socket: Socket | undefined
+  let servername: string | undefined
+  let listener: LineListener | undefined
+  let request: LineRequest | undefined
+  let stopOpening: (() => void) | undefined
+  let heard = false
+  let dropped = false
+  /** May it carry another request? */
+  let keep = true
+  let servedAt = Number.NEGATIVE_INFINITY
+  let idleUntil = 0
+
+  const reader = createAnswerReader({
+    head(status, headers) {
+      listener?.head(status, headers, flow)
+    },
+    data(bytes) {
+      listener?.data(bytes)
+    },
+    end(keepMs) {
+      const ended = listener
+      listener = undefined
+      // An answer that comes before its request was read to the end: what is left of that would go to nobody.
+      keep = keepMs !== false && uploaded && socket?.writableLength === 0
+      // Closed a second earlier than the server would, so that no request meets its closing.
+      const ms = keepMs === undefined || keepMs === false ? options.keepAliveMs : keepMs - 1000
+      idleUntil = performance.now() + Math.min(ms, keepMsMax)
+      ended?.end()
+    },
+  })
+  let uploaded = true
+
+  const flow: Flow = {
+    pause: () => void socket?.pause(),
+    resume: () => void socket?.resume(),
+  }
+
+  function fail(error: Error): void {
+    const failed = listener
+    listener = undefined
+    drop()
+    failed?.fail(error, heard)
+  }
+
+  function drop(): void {
+    if (dropped) return
+    dropped = true
+    stopOpening?.()
+    socket?.destroy()
+    owner.gone(line)
+    const ended = listener
+    listener = undefined
+    ended?.fail(new HttpFault('HTTP_DESTROYED', 'the connection was ended'), heard)
+  }
+
+  function connect(): void {
+    line.reused = false
+    line.opening?.()
+    servername = request?.servername
+    stopOpening = openSocket(route, servername, (error, opened) => {
+      stopOpening = undefined
+      if (error) return fail(error)
+      socket = opened
+      opened.on('data', read)
+      opened.on('end', ended)
+      opened.on('error', (broken) => {
+        if (socket === opened) fail(broken)
+      })
+      opened.on('close', () => {
+        if (socket === opened) closed()
+      })
+      send(opened)
+    })
+  }
+
+  function read(bytes: Uint8Array): void {
+    heard = true
+    // Of a connection that nobody uses nothing is expected.
+    if (!listener) return drop()
+    try {
+      reader.push(bytes)
+    } catch (error) {
+      fail(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  function ended(): void {
+    if (!listener) return drop()
+    try {
+      keep = false
+      reader.close()
+    } catch (error) {
+      fail(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  function closed(): void {
+    if (listener) fail(new HttpFault('HTTP_CLOSED', 'the connection was closed'))
+    else drop()
+  }
+
+  function send(over: Socket): void {
+    if (!request || !listener) return
+    const { head, body } = request
+    reader.expect()
+    listener.sent()
+    if (body === undefined) over.write(head, 'latin1')
+    else if (body instanceof Uint8Array) {
+      if (body.length <= joinedMax) {
+        const all = allocate(head.length + body.length)
+        writeLatin1(all, head, 0)
+        all.set(body, head.length)
+        over.write(all)
+      } else {
+        over.cork()
+        over.write(head, 'latin1')
+        over.write(body)
+        over.uncork()
+      }
+    } else upload(over, request, body)
+  }
+
+  /** No faster than the upstream takes it. */
+  function upload(over: Socket, { head, length }: LineRequest, body: Readable): void {
+    const answering = listener
+    let sent = 0
+    uploaded = false
+    over.write(head, 'latin1')
+    const mismatch = () =>
+      new HttpFault('HTTP_UNWRITABLE', 'the body is not as long as its content-length says')
+    const stop = (error?: Error): void => {
+      over.off('drain', drained)
+      over.off('close', closing)
+      body.off('data', write)
+      // The upstream must not take half of it for all.
+      if (error && listener === answering) fail(error)
+    }
+    const drained = (): void => void body.resume()
+    const closing = (): void => stop()
+    const write = (chunk: Uint8Array): void => {
+      sent += chunk.length
+      if (length !== undefined && sent > length) stop(mismatch())
+      else put(chunk)
+    }
+    const put = (chunk: Uint8Array): void => {
+      if (chunk.length === 0) return
+      if (length === undefined) {
+        over.cork()
+        over.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
+        over.write(chunk)
+        over.write('\r\n', 'latin1')
+        over.uncork()
+      } else over.write(chunk)
+      if (over.writableNeedDrain) body.pause()
+    }
+    over.on('drain', drained)
+    over.once('close', closing)
+    body.on('data', write)
+    body.once('error', stop)
+    body.once('end', () => {
+      stop(length !== undefined && sent < length ? mismatch() : undefined)
+      if (length === undefined) over.write('0\r\n\r\n', 'latin1')
+      if (listener === answering) uploaded = true
+    })
+  }
+
+  const line: Line = {
+    reused: false,
+    opening: undefined,
+    isAlive: () =>
+      socket !== undefined &&
+      !socket.destroyed &&
+      socket.readable &&
+      socket.writable &&
+      performance.now() < idleUntil,
+    dispatch(asked, told) {
+      request = asked
+      listener = told
+      uploaded = true
+      heard = false
+      line.reused = performance.now() - servedAt >= options.idleMs && servedAt >= 0
+      if (socket && route.secure && servername !== asked.servername) {
+        // Another name wants another certificate.
+        const old = socket
+        socket = undefined
+        old.destroy()
+      }
+      if (socket) {
+        const to = socket
+        to.ref()
+        atTurnEnd(() => {
+          if (socket === to && request === asked) send(to)
+        })
+      } else connect()
+    },
+    release() {
+      request = undefined
+      line.opening = undefined
+      if (!keep || dropped || !socket || socket.destroyed) return drop()
+      servedAt = performance.now()
+      // Whoever has nothing else to do may end meanwhile.
+      socket.unref()
+      owner.idle(line)
+    },
+    drop,
+  }
+  return line
+}
+
+const keepMsMax = 120_000
+/** Up to here one write of one copy is cheaper than two pieces in one write. */
+const joinedMax = 16_384

@@ -1,0 +1,272 @@
+import { Readable } from 'node:stream'
+import { GatewayError } from '../errors.ts'
+import { type Answer, createAnswer } from './answer.node.ts'
+import { canceled, connectionError, uploadError } from './connection-error.ts'
+import { HttpFault, token } from './h1.ts'
+import { type Watch, watchLimits } from './limits.ts'
+import type { Line, LineListener, LineRequest } from './line.node.ts'
+import { createPools, type Pool, type PoolOptions, type Pools } from './pool.node.ts'
+import { ProxyError } from './proxy.node.ts'
+import { followRedirects, isReplayable } from './redirect.ts'
+import { headersFor, type Target, targetOf } from './target.ts'
+import type { Limits, Reply, Transport, Upstream } from './transport.ts'
+
+export type NodeTransportOptions = PoolOptions & {
+  /** For requests whose limits do not say; 0 is none. */
+  connectMs?: number
+  /** What `bytes()` takes when it is not told. */
+  maxBytes?: number
+}
+
+/**
+ * The way out on Node. A reply's body must be read to its end or left (`return()`, or the request's signal): until
+ * then it holds its connection. `accept-encoding: identity` is sent unless the request has its own, since a gateway
+ * is shorter of CPU than of bandwidth; an answer that is compressed all the same is decompressed.
+ */
+export function nodeTransport(
+  options: NodeTransportOptions = {},
+): Transport & { close(): Promise<void> } {
+  const { connectMs = 10_000, maxBytes = 268_435_456 } = options
+  const pools = createPools(options)
+  const way: Way = { pools, targetOf: createTargets(), limits: { connectMs }, maxBytes }
+  const transport = followRedirects((request, since) => exchange(request, since, way))
+  /** Ends what is idle and what still runs. */
+  const close = async () => pools.close()
+  return Object.assign(transport, { close })
+}
+
+type Way = { pools: Pools; targetOf(url: string): Target; limits: Limits; maxBytes: number }
+
+/** One request, one line: from the queue for a line to the last byte of the answer. */
+type Call = {
+  readonly request: Upstream
+  readonly way: Way
+  readonly upload: Readable | undefined
+  readonly watch: Watch
+  line: Line | undefined
+  answer: Answer | undefined
+  leaveQueue: (() => void) | undefined
+  throughProxy: boolean
+  over: boolean
+  answered(reply: Reply): void
+  /** Ends the call wherever it stands. */
+  fail(error: GatewayError, atOnce?: boolean): void
+  /** Lets go of everything but the line. */
+  settle(): void
+}
+
+function exchange(request: Upstream, since: number, way: Way): Promise<Reply> {
+  const { signal } = request
+  if (signal?.aborted) return Promise.reject(canceled(signal))
+  const { promise, resolve, reject } = Promise.withResolvers<Reply>()
+  const abort = () => call.fail(canceled(signal))
+  const limits = limitsOf(request, way)
+  const call: Call = {
+    request,
+    way,
+    upload: uploadOf(request.body),
+    watch: watchLimits(limits, since, (error) => call.fail(error), setImmediate),
+    line: undefined,
+    answer: undefined,
+    leaveQueue: undefined,
+    throughProxy: false,
+    over: false,
+    answered: resolve,
+    fail(error, atOnce = true) {
+      if (!call.over) {
+        call.settle()
+        call.leaveQueue?.()
+        call.line?.drop()
+      }
+      if (call.answer) call.answer.fail(error, atOnce)
+      else reject(error)
+    },
+    settle() {
+      call.over = true
+      call.watch.stop()
+      signal?.removeEventListener('abort', abort)
+      call.upload?.destroy()
+    },
+  }
+  signal?.addEventListener('abort', abort, { once: true })
+  send(call, false)
+  return promise
+}
+
+/** Who does not wait longer for the first byte does not wait longer for a connection either. */
+function limitsOf({ limits }: Upstream, way: Way): Limits {
+  if (!limits) return way.limits
+  const { connectMs: usual = 0 } = way.limits
+  const { firstByteMs = 0, connectMs = usual } = limits
+  const shorter = firstByteMs > 0 && (connectMs === 0 || firstByteMs < connectMs)
+  return { ...limits, connectMs: shorter ? firstByteMs : connectMs }
+}
+
+function send(call: Call, fresh: boolean): void {
+  const { request, upload, watch, way } = call
+  try {
+    const target = way.targetOf(request.url)
+    const pool = way.pools.find(target.origin, request.connection)
+    const written = requestFor(request, target, upload, pool)
+    call.throughProxy = pool.pathPrefix !== ''
+    call.line = undefined
+    call.leaveQueue = pool.acquire(fresh, {
+      take(line) {
+        call.line = line
+        line.opening = watch.connecting
+        line.dispatch(written, listenerOf(call))
+      },
+      refuse: call.fail,
+    })
+    if (!call.line) watch.connecting()
+  } catch (error) {
+    call.fail(meaningOf(error, upload, false))
+  }
+}
+
+function listenerOf(call: Call): LineListener {
+  const { request, upload, watch, way } = call
+  return {
+    sent: watch.sent,
+    head(status, headers, flow) {
+      if (call.over) return
+      if (status === 407 && call.throughProxy) return call.fail(proxyLoginWanted())
+      call.answer = createAnswer(status, headers, {
+        pause() {
+          flow.pause()
+          watch.hold()
+        },
+        resume() {
+          watch.read()
+          if (!call.over) flow.resume()
+        },
+        cancel: () => call.fail(canceled(undefined)),
+        maxBytes: way.maxBytes,
+      })
+      watch.read()
+      call.answered(call.answer.reply)
+    },
+    data(bytes) {
+      if (call.over) return
+      watch.read()
+      call.answer?.push(bytes)
+    },
+    end() {
+      if (call.over) return
+      call.settle()
+      call.line?.release()
+      call.answer?.end()
+    },
+    fail(error, heard) {
+      if (call.over) return
+      if (call.line?.reused && !heard && isStale(error) && isReplayable(request.body))
+        send(call, true)
+      else call.fail(meaningOf(error, upload, call.answer !== undefined), false)
+    },
+  }
+}
+
+/**
+ * The peer closed a kept-alive connection while the request was on its way to it: it never heard the request, so
+ * sending it once more is safe. A fresh line is not `reused`, so this happens once.
+ */
+const isStale = (error: Error): boolean =>
+  'code' in error && (error.code === 'EPIPE' || error.code === 'HTTP_CLOSED')
+
+function meaningOf(error: unknown, upload: Readable | undefined, answering: boolean): GatewayError {
+  if (upload && upload.errored === error) return uploadError(error)
+  if (error instanceof HttpFault && error.code === 'HTTP_UNWRITABLE')
+    return new GatewayError(
+      'bad_request',
+      `the request to the upstream cannot be written as HTTP: ${error.message}`,
+      { cause: error },
+    )
+  if (error instanceof ProxyError)
+    return new GatewayError('provider', `Connection error: ${error.message}`, { cause: error })
+  return GatewayError.is(error) ? error : connectionError(error, answering)
+}
+
+const proxyLoginWanted = () =>
+  new GatewayError(
+    'provider',
+    'Connection error: the proxy wants a login; write it into the proxy setting as http://user:password@host:port',
+  )
+
+function uploadOf(body: Upstream['body']): Readable | undefined {
+  if (isReplayable(body)) return undefined
+  const upload = Readable.from(body, { objectMode: false, highWaterMark: 65_536 })
+  // What the body says when the request is over concerns nobody.
+  upload.on('error', () => {})
+  return upload
+}
+
+function requestFor(
+  request: Upstream,
+  target: Target,
+  upload: Readable | undefined,
+  { pathPrefix, proxyLogin }: Pool,
+): LineRequest {
+  const { method = 'POST', body } = request
+  const headers = headersFor(request, target)
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body
+  const whole = bytes instanceof Uint8Array ? bytes : undefined
+  let head = ''
+  let host: string | undefined
+  let length: number | undefined
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] ?? ''
+    const value = headers[i + 1] ?? ''
+    if (!isName(name)) throw new HttpFault('HTTP_UNWRITABLE', 'invalid header name')
+    if (unwritable.test(value)) throw new HttpFault('HTTP_UNWRITABLE', `invalid ${name} header`)
+    if (name === 'host') host = value
+    else if (name === 'content-length') length = Number(value)
+    else head += `${name}: ${value}\r\n`
+  }
+  if (whole || (!upload && method !== 'GET' && method !== 'DELETE')) {
+    const size = whole?.length ?? 0
+    if (length !== undefined && length !== size)
+      throw new HttpFault('HTTP_UNWRITABLE', 'the body is not as long as its content-length says')
+    head += `content-length: ${size}\r\n`
+  } else if (upload) {
+    if (length !== undefined && !(Number.isSafeInteger(length) && length >= 0))
+      throw new HttpFault('HTTP_UNWRITABLE', 'invalid content-length header')
+    head +=
+      length === undefined ? 'transfer-encoding: chunked\r\n' : `content-length: ${length}\r\n`
+  }
+  if (proxyLogin) head += `proxy-authorization: ${proxyLogin}\r\n`
+  return {
+    head: `${method} ${pathPrefix}${target.path} HTTP/1.1\r\nhost: ${host ?? target.host}\r\nconnection: keep-alive\r\n${head}\r\n`,
+    body: upload ?? whole,
+    length: upload ? length : undefined,
+    servername: host?.replace(/:\d*$/, ''),
+  }
+}
+
+/** RFC 9110 §5.5, a character for each byte. */
+const unwritable = /[^\t\x20-\x7e\x80-\xff]/
+
+/** The same few names are written again and again. */
+function isName(name: string): boolean {
+  if (writable.has(name)) return true
+  if (!token.test(name)) return false
+  if (writable.size >= 2000) writable.clear()
+  writable.add(name)
+  return true
+}
+const writable = new Set<string>()
+
+/** A gateway calls the same few URLs again and again. */
+function createTargets(): (url: string) => Target {
+  const known = new Map<string, Target>()
+  return (url) => {
+    let target = known.get(url)
+    if (!target) {
+      target = targetOf(url)
+      if (known.size >= targetsMax) known.clear()
+      known.set(url, target)
+    }
+    return target
+  }
+}
+
+const targetsMax = 1_000
