@@ -33,7 +33,7 @@ export async function bundleInto(outdir: string, root: string): Promise<void> {
     },
     // Data beside its package; and a CommonJS package imported when first needed, which a bundle would give no names.
     external: ['gpt-tokenizer', '@smithy/signature-v4'],
-    // Node keeps a module's text, at two bytes a character where one of them is not ASCII, as in undici's comments. Lines
+    // Node keeps a module's text, at two bytes a character where one of them is not ASCII, as in many a comment. Lines
     // end somewhere, because a failure prints its line.
     minifyWhitespace: true,
     lineLimit: 120,

@@ -4,7 +4,7 @@ import type * as types from './sdk/types.ts'
 
 /**
  * `throughway`: the library, in LiteLLM's names and in camelCase. It imports no Node module; on Node `index.node.ts`
- * brings the catalogue, the tokenizers, undici and `process.env`.
+ * brings the catalogue, the tokenizers, connections of our own and `process.env`.
  */
 export const {
   completion,

@@ -3,7 +3,7 @@ import { before, describe, test } from 'node:test'
 import { lookAtBatches } from '../src/gateway/batches.ts'
 import { isObject, type JsonObject, list, object, text } from '../src/json/json.ts'
 import type { Entry } from '../src/ledger/ledger.ts'
-import { readKept } from '../src/wire/media/resource.ts'
+import { keptId, readKept } from '../src/wire/media/resource.ts'
 import { eventually, type Gateway, openaiRow, startGateway } from './support/gateway.ts'
 import { fileScope, type Provider, startProvider, whole } from './support/provider.ts'
 
@@ -353,4 +353,21 @@ test('OpenAI: the lines name the deployment’s model, and the results are paid 
   )
   equal((await get(`/v1/batches/${batch['id']}`))['status'], 'completed')
   equal(readKept(String(batch['id']))?.id, 'batch_1')
+})
+
+test('what one deployment keeps is asked of no other, whatever is to be fallen back to', async () => {
+  const refusing = await startProvider(scope, () => whole({ error: {} }, { status: 503 }))
+  const other = await startProvider(scope, () => whole({ id: 'file-1', object: 'file' }))
+  const { get } = await startGateway(scope, {
+    general: { master_key: key },
+    key,
+    litellm: { default_fallbacks: ['two'] },
+    models: [
+      openaiRow('one', refusing, {}, { id: 'row-one' }),
+      openaiRow('two', other, {}, { id: 'row-two' }),
+    ],
+  })
+  equal((await get(`/v1/files/${keptId('file-1', 'row-one')}`)).status, 503)
+  equal(other.asked.length, 0)
+  equal((await get('/v1/files/file-1', { 'x-litellm-model': 'one' })).status, 200)
 })

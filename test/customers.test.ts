@@ -84,7 +84,7 @@ async function crowd(customers: number, customerMax: number | undefined): Promis
         model: 'm',
         stream: false,
         nanoDollars: pass.inputCost,
-        payer: pass.payer,
+        payer: pass.payer(),
       })
       books.record({
         requestId: `r${nth}`,
@@ -107,7 +107,7 @@ async function crowd(customers: number, customerMax: number | undefined): Promis
         fault: undefined,
         status: 200,
         opened,
-        payer: pass.payer,
+        payer: pass.payer(),
       })
       pass.release({ ...noUsage, input: 10, output: 5 }, false)
     }

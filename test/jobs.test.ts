@@ -41,6 +41,8 @@ before(async () => {
       row('veo', 'gemini/veo-3.1-fast-generate-preview', `${provider.origin}/v1beta`),
       row('runway', 'runwayml/gen4_turbo', provider.base),
       row('eden', 'edenai/video/some-model', provider.base),
+      row('openai/*', 'openai/*', provider.base),
+      row('runwayml/*', 'runwayml/*', provider.base),
       row('fal', 'fal_ai/bytedance/seedance-2.0/text-to-video', provider.origin),
       row('own', 'openai/our-film-model', provider.base, { output_cost_per_second: 0.01 }),
     ],
@@ -139,6 +141,23 @@ describe('films', () => {
       done: () => film({ id: 'video_eden', model: 'some-model', status: 'completed', cost: 0.375 }),
       dollars: 0.375,
       upstream: 'some-model',
+    },
+    {
+      name: 'one of a wildcard’s, in OpenAI’s words',
+      model: 'openai/sora-2',
+      begun: film({ id: 'video_w1', model: 'sora-2' }),
+      done: () => film({ id: 'video_w1', model: 'sora-2', status: 'completed' }),
+      dollars: 0.8,
+      upstream: 'sora-2',
+    },
+    {
+      name: 'one of a wildcard’s, in Runway’s',
+      model: 'runwayml/gen4_turbo',
+      body: { input_reference: 'https://x/cat.png', seconds: 10 },
+      begun: { id: 'task-w' },
+      done: () => ({ id: 'task-w', status: 'SUCCEEDED', output: ['https://x/a.mp4'] }),
+      dollars: 0.5,
+      upstream: 'gen4_turbo',
     },
     {
       name: 'Runway’s',
@@ -450,5 +469,27 @@ describe('fine-tuning', () => {
         ]),
         [['acreate_fine_tuning_job', dollars, priced, 1_000_000]],
       )
+      equal(/no price is known for fine tuning of openai/.test(gateway.logged()), !priced)
     })
+
+  test('where nothing without a price may be asked, it is not begun', async () => {
+    const strict = await startGateway(scope, {
+      general: { unpriced_models: 'deny' },
+      models: [
+        openaiRow('mini', provider, { model: 'openai/gpt-4o-mini' }),
+        {
+          ...openaiRow('tuned', provider, { model: 'openai/gpt-4o-mini' }),
+          model_info: { training_cost_per_token: 0.000003 },
+        },
+      ],
+    })
+    provider.tell(() => whole(job({ id: 'ftjob-strict' })))
+    const asked = provider.asked.length
+    const body = { training_file: 'file-1' }
+    const refused = await strict.post('/v1/fine_tuning/jobs', { ...body, model: 'mini' })
+    equal(refused.status, 403)
+    match(await refused.text(), /training_cost_per_token/)
+    equal(provider.asked.length, asked)
+    equal((await strict.post('/v1/fine_tuning/jobs', { ...body, model: 'tuned' })).status, 200)
+  })
 })

@@ -276,6 +276,54 @@ describe('an answer that does not tell what it used', () => {
     )
   })
 
+  test('what is made in the background is paid once, however often it is looked at', async () => {
+    const usage = { input_tokens: 1000, output_tokens: 1000 }
+    const made = (status: string) => ({
+      id: 'resp_background',
+      model: 'gpt-4o-mini',
+      status,
+      usage: status === 'completed' ? usage : null,
+    })
+    const paid = async (status: string, look: boolean): Promise<number> => {
+      provider.tell(() => whole(made(status)))
+      const before = totals().nanoDollars
+      const said = { model: 'gpt-4o-mini', input: 'hi', background: true }
+      const response = look
+        ? await gateway.get('/openai_passthrough/v1/responses/resp_background')
+        : await gateway.post('/openai_passthrough/v1/responses', said)
+      await response.text()
+      return totals().nanoDollars - before
+    }
+    deepEqual(
+      [
+        await paid('queued', false),
+        await paid('in_progress', true),
+        await paid('completed', true),
+        await paid('completed', true),
+      ],
+      [0, 0, 750_000, 0],
+    )
+    deepEqual([await paid('completed', false), await paid('completed', true)], [750_000, 0])
+  })
+
+  test('who leaves before it pays for what was read', async () => {
+    provider.tell(() => ({ type: 'hang' }))
+    const before = [totals().nanoDollars, provider.asked.length] as const
+    const controller = new AbortController()
+    const left = fetch(`${gateway.url}/openai/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'gpt-4o', messages: [{ role: 'user', content: words }] }),
+      signal: controller.signal,
+    })
+    await eventually(() => provider.asked.length > before[1])
+    controller.abort()
+    await left.catch(() => {})
+    await eventually(() => totals().nanoDollars > before[0])
+    const paid = totals().nanoDollars - before[0]
+    ok(paid > 1000 * 2500 && paid < 1015 * 2500, String(paid))
+  })
+
   test('looking costs nothing, and sending files', async () => {
     provider.tell(() => whole({ id: 'file-1', data: [] }))
     const { ledger } = gateway.running.rooms

@@ -383,6 +383,33 @@ describe('at a server that only chats', () => {
     equal(text(object((await cut).at(-1)?.data)['type']), 'error')
   })
 
+  test('a client that leaves while it waits is not looked for any longer', async () => {
+    chatty.tell(() => ({ type: 'hang' }))
+    const hanging = await create({ model: 'together', input: 'long', background: true })
+    const { answers } = gateway.running.rooms.memory
+    const { find } = answers
+    let looks = 0
+    answers.find = (owner, id) => {
+      looks++
+      return find(owner, id)
+    }
+    try {
+      const left = new AbortController()
+      const url = `${gateway.url}/v1/responses/${hanging['id']}?stream=true`
+      const { body } = await fetch(url, { signal: left.signal })
+      await body?.getReader().read()
+      const before = looks
+      left.abort()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      await send('POST', `/v1/responses/${hanging['id']}/cancel`)
+      await new Promise((resolve) => setTimeout(resolve, 400))
+      equal(looks, before + 1, 'only who cancels looks')
+    } finally {
+      answers.find = find
+      chatty.tell(onlyChat)
+    }
+  })
+
   test('store: false keeps nothing', async () => {
     const told = await create({ model: 'together', input: 'one', store: false })
     equal(told['store'], false)

@@ -97,8 +97,8 @@ export type Route = {
   port: number
   proxy: ProxyServer | undefined
   tls: Settings['tls']
-  /** The last TLS session with this host, which shortens the next handshake. */
-  session: Buffer | undefined
+  /** The last TLS session, which shortens the next handshake. It vouches for the name it was agreed under alone. */
+  session: { name: string; ticket: Buffer } | undefined
 }
 
 export function routeTo(target: URL, proxy: ProxyServer | undefined, { tls }: Settings): Route {
@@ -123,9 +123,10 @@ export function openSocket(
 ): () => void {
   let stop = () => {}
   const secured = (over: Socket | undefined) => {
-    const socket = secure(route, servername ?? route.host, over)
-    socket.on('session', (session: Buffer) => {
-      route.session = session
+    const name = servername ?? route.host
+    const socket = secure(route, name, over)
+    socket.on('session', (ticket: Buffer) => {
+      route.session = { name, ticket }
     })
     stop = watch(socket, 'secureConnect', opened)
   }
@@ -161,7 +162,8 @@ function secure(route: Route, name: string, over?: Socket) {
     port: route.port,
     ALPNProtocols: ['http/1.1'],
     ...(isIP(name) === 0 && { servername: name }),
-    ...(route.session && { session: route.session }),
+    // Node checks no certificate again where a session is taken up.
+    ...(route.session?.name === name && { session: route.session.ticket }),
     ...(over && { socket: over }),
   })
 }

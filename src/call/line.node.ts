@@ -56,6 +56,8 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
   let listener: LineListener | undefined
   let request: LineRequest | undefined
   let stopOpening: (() => void) | undefined
+  /** The request waits for the end of the turn: nothing of it has been written. */
+  let due = false
   let heard = false
   let dropped = false
   /** May it carry another request? */
@@ -98,12 +100,22 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
   function drop(): void {
     if (dropped) return
     dropped = true
+    due = false
     stopOpening?.()
     socket?.destroy()
     owner.gone(line)
     const ended = listener
     listener = undefined
     ended?.fail(new HttpFault('HTTP_DESTROYED', 'the connection was ended'), heard)
+  }
+
+  /** For a request of which nothing has been written: whatever became of the socket, another can carry it. */
+  function renew(): void {
+    const old = socket
+    socket = undefined
+    due = false
+    old?.destroy()
+    connect()
   }
 
   function connect(): void {
@@ -117,7 +129,9 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
       opened.on('data', read)
       opened.on('end', ended)
       opened.on('error', (broken) => {
-        if (socket === opened) fail(broken)
+        if (socket !== opened) return
+        if (due) renew()
+        else fail(broken)
       })
       opened.on('close', () => {
         if (socket === opened) closed()
@@ -127,32 +141,38 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
   }
 
   function read(bytes: Uint8Array): void {
-    heard = true
-    // Of a connection that nobody uses nothing is expected.
-    if (!listener) return drop()
-    try {
-      reader.push(bytes)
-    } catch (error) {
-      fail(error instanceof Error ? error : new Error(String(error)))
-    }
+    // Nothing is expected before something was asked; what comes all the same must not be taken for the answer.
+    if (due) renew()
+    else if (!listener) drop()
+    else
+      try {
+        heard = true
+        reader.push(bytes)
+      } catch (error) {
+        fail(error instanceof Error ? error : new Error(String(error)))
+      }
   }
 
   function ended(): void {
-    if (!listener) return drop()
-    try {
-      keep = false
-      reader.close()
-    } catch (error) {
-      fail(error instanceof Error ? error : new Error(String(error)))
-    }
+    if (due) renew()
+    else if (!listener) drop()
+    else
+      try {
+        keep = false
+        reader.close()
+      } catch (error) {
+        fail(error instanceof Error ? error : new Error(String(error)))
+      }
   }
 
   function closed(): void {
-    if (listener) fail(new HttpFault('HTTP_CLOSED', 'the connection was closed'))
+    if (due) renew()
+    else if (listener) fail(new HttpFault('HTTP_CLOSED', 'the connection was closed'))
     else drop()
   }
 
   function send(over: Socket): void {
+    due = false
     if (!request || !listener) return
     const { head, body } = request
     reader.expect()
@@ -177,6 +197,8 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
   function upload(over: Socket, { head, length }: LineRequest, body: Readable): void {
     const answering = listener
     let sent = 0
+    /** What fills the length is sent when nothing follows it: more would be cut off, and nobody would know. */
+    let last: Uint8Array | undefined
     uploaded = false
     over.write(head, 'latin1')
     const mismatch = () =>
@@ -191,12 +213,13 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
     const drained = (): void => void body.resume()
     const closing = (): void => stop()
     const write = (chunk: Uint8Array): void => {
+      if (chunk.length === 0) return
       sent += chunk.length
       if (length !== undefined && sent > length) stop(mismatch())
+      else if (sent === length) last = chunk
       else put(chunk)
     }
     const put = (chunk: Uint8Array): void => {
-      if (chunk.length === 0) return
       if (length === undefined) {
         over.cork()
         over.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
@@ -211,8 +234,10 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
     body.on('data', write)
     body.once('error', stop)
     body.once('end', () => {
-      stop(length !== undefined && sent < length ? mismatch() : undefined)
+      if (length !== undefined && sent < length) return stop(mismatch())
+      stop()
       if (length === undefined) over.write('0\r\n\r\n', 'latin1')
+      else if (last) over.write(last)
       if (listener === answering) uploaded = true
     })
   }
@@ -232,25 +257,25 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
       uploaded = true
       heard = false
       line.reused = performance.now() - servedAt >= options.idleMs && servedAt >= 0
-      if (socket && route.secure && servername !== asked.servername) {
-        // Another name wants another certificate.
-        const old = socket
-        socket = undefined
-        old.destroy()
-      }
-      if (socket) {
-        const to = socket
-        to.ref()
-        atTurnEnd(() => {
-          if (socket === to && request === asked) send(to)
-        })
-      } else connect()
+      const to = socket
+      if (!to) return connect()
+      // Another name wants another certificate.
+      if (route.secure && servername !== asked.servername) return renew()
+      due = true
+      to.ref()
+      atTurnEnd(() => {
+        if (!due || socket !== to) return
+        if (to.destroyed) renew()
+        else send(to)
+      })
     },
     release() {
       request = undefined
       line.opening = undefined
-      if (!keep || dropped || !socket || socket.destroyed) return drop()
       servedAt = performance.now()
+      if (!keep || !socket || socket.destroyed || servedAt >= idleUntil) return drop()
+      // The reader of the answer may have asked for a rest just before its end.
+      if (socket.isPaused()) socket.resume()
       // Whoever has nothing else to do may end meanwhile.
       socket.unref()
       owner.idle(line)

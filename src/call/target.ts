@@ -55,7 +55,7 @@ export function headersFor({ headers }: Upstream, { login }: Target): string[] {
 }
 
 /** Of one connection, so written by the one who owns it (RFC 9110 §7.6.1). */
-const ofConnection: ReadonlySet<string> = new Set([
+export const ofConnection: ReadonlySet<string> = new Set([
   'connection',
   'expect',
   'keep-alive',

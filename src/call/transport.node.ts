@@ -6,9 +6,9 @@ import { HttpFault, token } from './h1.ts'
 import { type Watch, watchLimits } from './limits.ts'
 import type { Line, LineListener, LineRequest } from './line.node.ts'
 import { createPools, type Pool, type PoolOptions, type Pools } from './pool.node.ts'
-import { ProxyError } from './proxy.node.ts'
+import { bareHost, ProxyError } from './proxy.node.ts'
 import { followRedirects, isReplayable } from './redirect.ts'
-import { headersFor, type Target, targetOf } from './target.ts'
+import { headersFor, ofConnection, type Target, targetOf } from './target.ts'
 import type { Limits, Reply, Transport, Upstream } from './transport.ts'
 
 export type NodeTransportOptions = PoolOptions & {
@@ -171,7 +171,11 @@ function listenerOf(call: Call): LineListener {
  * sending it once more is safe. A fresh line is not `reused`, so this happens once.
  */
 const isStale = (error: Error): boolean =>
-  'code' in error && (error.code === 'EPIPE' || error.code === 'HTTP_CLOSED')
+  'code' in error &&
+  (error.code === 'EPIPE' ||
+    error.code === 'HTTP_CLOSED' ||
+    // A reset that was there before the request: what is read as one may have come after it.
+    (error.code === 'ECONNRESET' && 'syscall' in error && error.syscall === 'write'))
 
 function meaningOf(error: unknown, upload: Readable | undefined, answering: boolean): GatewayError {
   if (upload && upload.errored === error) return uploadError(error)
@@ -214,9 +218,9 @@ function requestFor(
   let host: string | undefined
   let length: number | undefined
   for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] ?? ''
+    const name = nameOf(headers[i] ?? '')
     const value = headers[i + 1] ?? ''
-    if (!isName(name)) throw new HttpFault('HTTP_UNWRITABLE', 'invalid header name')
+    if (name === '') continue
     if (unwritable.test(value)) throw new HttpFault('HTTP_UNWRITABLE', `invalid ${name} header`)
     if (name === 'host') host = value
     else if (name === 'content-length') length = Number(value)
@@ -238,22 +242,29 @@ function requestFor(
     head: `${method} ${pathPrefix}${target.path} HTTP/1.1\r\nhost: ${host ?? target.host}\r\nconnection: keep-alive\r\n${head}\r\n`,
     body: upload ?? whole,
     length: upload ? length : undefined,
-    servername: host?.replace(/:\d*$/, ''),
+    servername: host && bareHost(host.replace(/:\d*$/, '')),
   }
 }
 
 /** RFC 9110 §5.5, a character for each byte. */
 const unwritable = /[^\t\x20-\x7e\x80-\xff]/
 
-/** The same few names are written again and again. */
-function isName(name: string): boolean {
-  if (writable.has(name)) return true
-  if (!token.test(name)) return false
-  if (writable.size >= 2000) writable.clear()
-  writable.add(name)
-  return true
+/**
+ * In lower case; '' for what is written here alone, however it was spelled: a second length would make two requests of
+ * one. The same few names are written again and again.
+ */
+function nameOf(said: string): string {
+  const known = names.get(said)
+  if (known !== undefined) return known
+  if (!token.test(said)) throw new HttpFault('HTTP_UNWRITABLE', 'invalid header name')
+  const lower = said.toLowerCase()
+  const name = ofConnection.has(lower) ? '' : lower
+  if (said.length > 64) return name
+  if (names.size >= 2000) names.clear()
+  names.set(said, name)
+  return name
 }
-const writable = new Set<string>()
+const names = new Map<string, string>()
 
 /** A gateway calls the same few URLs again and again. */
 function createTargets(): (url: string) => Target {

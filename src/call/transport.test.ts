@@ -16,9 +16,12 @@ import { nodeTransport } from './transport.node.ts'
 import { readAll, type Transport, type Upstream } from './transport.ts'
 
 /** One contract, every transport. */
-const undici = nodeTransport()
-const transports: Record<string, Transport> = { undici, fetch: fetchTransport() }
-const closing: (() => void)[] = [() => void undici.close()]
+const own = nodeTransport()
+const transports: Record<string, Transport> = {
+  'connections of our own': own,
+  fetch: fetchTransport(),
+}
+const closing: (() => void)[] = [() => void own.close()]
 after(() => {
   for (const close of closing) close()
 })

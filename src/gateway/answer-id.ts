@@ -1,3 +1,5 @@
+import { bytesOf, latin1 } from '../json/latin1.ts'
+
 /**
  * The id of an answer, read off its JSON: `id` or `responseId` at the top, or `id` of the `message` or `response` a
  * stream's first event carries. A glance at the beginning, where every provider puts it; undefined where it is not there.
@@ -22,7 +24,7 @@ export function idOfAnswer(json: string): string | undefined {
           if ((name === 'id' || (depth === 1 && name === 'responseId')) && json[value] === '"') {
             const stop = endOfString(json, value + 1, end)
             const id = stop === -1 ? '' : json.slice(value + 1, stop)
-            return id !== '' && id.length <= 256 && !id.includes('\\') ? id : undefined
+            return id !== '' && id.length <= 256 && !id.includes('\\') ? own(id) : undefined
           }
           at = value - 1
           continue
@@ -34,6 +36,9 @@ export function idOfAnswer(json: string): string | undefined {
   return undefined
 }
 const glanceMax = 16_384
+
+/** A text of its own: a slice keeps the whole answer in memory for as long as the ledger keeps the id. */
+const own = (id: string): string => (/^[\x20-\x7e]*$/.test(id) ? latin1(bytesOf(id)) : id)
 
 function endOfString(json: string, from: number, end: number): number {
   for (let at = from; at < end; at++) {

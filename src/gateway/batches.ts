@@ -54,7 +54,7 @@ export async function batchHeard(
       model,
       group,
       madeAt: startedAt,
-      ...(pass && { payer: pass.payer }),
+      ...(pass && { payer: pass.payer() }),
     }
     try {
       await shelf.save(name, JSON.stringify(note))

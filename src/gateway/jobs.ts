@@ -90,7 +90,7 @@ async function heardJob(
       madeAt: startedAt,
       ...(job.units && { units: job.units }),
       ...(job.asked && { asked: true }),
-      ...(pass && { payer: pass.payer }),
+      ...(pass && { payer: pass.payer() }),
     }
     try {
       await shelf.save(name, JSON.stringify(note))
@@ -155,6 +155,7 @@ async function settle(
     const cost = await costOfJob(job, note, to, rooms)
     // Whoever takes it away is the one who pays it in.
     if (!(await shelf.remove(name)) || !cost) return
+    if (!cost.priced) noteUnpriced(note, to, rooms)
     const written = rooms.ledger.record({
       requestId: `${note.operation}-${note.id}`,
       answerId: note.id,
@@ -184,6 +185,38 @@ async function settle(
     } else rooms.log('warn', 'a job could not be settled; it is tried again', { cause, job: name })
   }
 }
+/** Once for each deployment: what is free by an oversight is seen. */
+function noteUnpriced(
+  { operation }: Note,
+  { id, provider, target }: Deployment,
+  { settings, log }: Rooms,
+): void {
+  const key = `${operation} ${id}`
+  if (settings.unpriced !== 'free' || warned.has(key)) return
+  if (warned.size > 10_000) warned.clear()
+  warned.add(key)
+  const field = operation === 'fine_tuning' ? trainingPrice : 'output_cost_per_second'
+  log(
+    'warn',
+    `no price is known for ${operation.replaceAll('_', ' ')} of ${provider}/${target.model}: it counts as free. Set ${field} in its model_info.`,
+  )
+}
+const warned = new Set<string>()
+/** No catalogue has it. */
+const trainingPrice = 'training_cost_per_token'
+
+/** `unpriced_models: deny`: what nobody could price when it is over is not begun. */
+export function refuseUnpricedTraining(group: string, { settings, router }: Rooms): void {
+  if (settings.unpriced !== 'deny') return
+  const all = router.groups.find(router.groups.nameOf(group))
+  if (all.length > 0 && all.every(({ info }) => number(info[trainingPrice]) !== undefined)) return
+  throw new GatewayError(
+    'permission',
+    `no price is known for training ${group.slice(0, 200)}, and models without a price are refused here: set ${trainingPrice} in its model_info`,
+    { type: 'model_cost_map_missing', param: 'model' },
+  )
+}
+
 /** As LiteLLM calls them. */
 const operations: ReadonlyMap<string, string> = new Map([
   ['video', 'avideo_generation'],
@@ -292,7 +325,7 @@ async function costOfJob(
     priceOf(of, { ...to.priceOptions, provider: to.provider })
   if (note.operation === 'fine_tuning') {
     if (!job.trained) return undefined
-    const each = number(info['training_cost_per_token'])
+    const each = number(info[trainingPrice])
     return {
       upstreamModel: upstream,
       usage: { ...noUsage, input: job.trained },

@@ -132,7 +132,7 @@ export async function serveOperation(
           fallbacks: controls.fallbacks,
           contextWindowFallbacks: controls.contextWindowFallbacks,
           contentPolicyFallbacks: controls.contentPolicyFallbacks,
-          disableFallbacks: once || controls.disableFallbacks,
+          disableFallbacks: once || path.alone === true || controls.disableFallbacks,
           signal: incoming.signal,
           ownTimeout: ownTime,
           attempt,
@@ -165,6 +165,8 @@ export async function serveOperation(
 export type OperationPath = Said & {
   /** Who is asked where no model is named. */
   keptBy?: (said: Inbound) => Deployment | undefined
+  /** `model` is who keeps the thing: nobody else has it. */
+  alone?: boolean
   /** The model whose right counts, where `model` is the deployment that keeps something made by that name. */
   through?: string
   /** Whose what is kept for a client is, where that is not the caller's key. */

@@ -14,6 +14,8 @@ import { type Learnt, modelInPath } from './tap.ts'
 export type Passed = {
   /** The body as it passes; what is too long, or no JSON, is not held. */
   through(body: AsyncIterable<Uint8Array> | Uint8Array): AsyncIterable<Uint8Array> | Uint8Array
+  /** Has all of it passed? */
+  ended(): boolean
   /** The model it names, in its path or its body. */
   model(): string | undefined
   /** Is it a conversation, which can be counted? */
@@ -30,6 +32,7 @@ export function passed(path: string, mime: string, rooms: Rooms): Passed {
   const isJson = /json/i.test(mime)
   let held: Uint8Array[] | undefined = isJson ? [] : undefined
   let size = 0
+  let ended = !isJson
   let parsed: JsonObject | undefined
   const hold = (chunk: Uint8Array): void => {
     size += chunk.length
@@ -53,6 +56,7 @@ export function passed(path: string, mime: string, rooms: Rooms): Passed {
       hold(chunk)
       yield chunk
     }
+    ended = true
   }
 
   function read(model: string): number {
@@ -75,10 +79,12 @@ export function passed(path: string, mime: string, rooms: Rooms): Passed {
     through(said) {
       if (!isJson) return said
       if (!(said instanceof Uint8Array)) return holding(said)
+      ended = true
       size = said.length
       held = size > heldMax ? undefined : [said]
       return said
     },
+    ended: () => ended,
     model: () => modelInPath(path) ?? (text(body()['model']) || text(body()['modelId'])),
     isConversation: () =>
       wire !== undefined ||

@@ -5,7 +5,6 @@ import { noUsage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming, Outgoing } from '../http/http.ts'
 import { type JsonObject, list, number, object, text } from '../json/json.ts'
-import { infoOf } from '../provider/catalogue.ts'
 import { priceOf } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { specOf } from '../provider/resolve.ts'
@@ -13,16 +12,17 @@ import { sentSecrets } from '../provider/secrets.ts'
 import type { Wire } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
 import { admission } from './admission.ts'
-import { noteUnpriced, refusal, refuseUnpriced } from './chat.ts'
+import { refusal } from './chat.ts'
 import { isPlainHeader, refuseUpstreamElsewhere } from './fields.ts'
 import { callIdOf } from './headers.ts'
 import { heardOf } from './operation.ts'
+import { billPassed, costsUntold, refuseUntold, settlePassed } from './pass-cost.ts'
 import { type Passed, passed } from './pass-count.ts'
 import { passedThings } from './pass-owners.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 import type { Route, Visit } from './routes.ts'
-import { type Learnt, nothingLearnt, type PassTap, passTap } from './tap.ts'
+import { nothingLearnt, type PassTap, passTap } from './tap.ts'
 
 /** Where a request goes that is neither read nor changed, and with whose credential. */
 export type PassTarget = {
@@ -50,6 +50,7 @@ export async function servePassthrough(
 ): Promise<Outgoing> {
   const receipt = openReceipt(rooms, 'passthrough', callIdOf(incoming.header('x-litellm-call-id')))
   receipt.keyId = caller.keyId
+  let begun: { asked: Passed; to: Deployment } | undefined
   try {
     refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
     rooms.access?.refuseBound(caller)
@@ -80,15 +81,18 @@ export async function servePassthrough(
     const asked = passed(incoming.path, incoming.header('content-type') ?? '', rooms)
     if (costsUntold(incoming, target)) await refuseUntold(incoming, target, asked, rooms)
     const things = deployment && (await passedThings(incoming, deployment, caller, rooms))
+    const costs = costsUntold(incoming, target)
+    if (costs && deployment) begun = { asked, to: deployment }
     const { reply: told, secrets } = await send(incoming, target, asked, rooms)
     const reply = things ? await things.heard(told) : told
     receipt.status = reply.status
     const type = reply.header('content-type') ?? ''
     const tap = passTap(deployment, incoming.path, type, reply.header)
-    const made = { ...target, asked, pays: costsUntold(incoming, target) && reply.status < 400 }
+    const made = { ...target, asked, pays: costs && reply.status < 400 }
     return answer(reply, secrets, tap, made, receipt, rooms)
   } catch (cause) {
     const error = receipt.failed(cause)
+    if (begun && error.kind === 'canceled') await billPassed(begun, receipt, rooms)
     receipt.settle()
     if (error.kind === 'internal')
       rooms.log('error', 'a request failed inside the gateway', {
@@ -98,48 +102,6 @@ export async function servePassthrough(
     return refusal(error, dialect, receipt.requestId, rooms)
   }
 }
-
-/** Is it for the answer to tell what it costs? Looking and forgetting cost nothing, nor do files that are sent, and counts. */
-const costsUntold = ({ method, path }: Incoming, { deployment, cost }: PassTarget): boolean =>
-  deployment !== undefined &&
-  cost === undefined &&
-  (method === 'POST' || method === 'PUT' || method === 'PATCH') &&
-  !free.test(path)
-const free =
-  /\/(?:files|uploads)(?:\/|$)|\/upload\/|(?:count_tokens|countTokens|input_tokens|tokenize|cancel)$/
-
-/** `unpriced_models: deny`: what nobody could price, were it answered, is not asked. */
-async function refuseUntold(
-  incoming: Incoming,
-  { deployment: to }: PassTarget,
-  asked: Passed,
-  rooms: Rooms,
-): Promise<void> {
-  if (rooms.settings.unpriced !== 'deny' || !to) return
-  // Only here: to refuse a model its name has to be read before the body passes.
-  asked.through(await incoming.body())
-  const model = asked.model()
-  if (model !== undefined) return refuseUnpriced(await pricedAs(to, model, rooms), rooms)
-  throw new GatewayError(
-    'permission',
-    `nobody here can tell what ${incoming.path.slice(0, 200)} costs, and what has no price is refused here: ask a route that names its model`,
-    { type: 'model_cost_map_missing', param: 'model' },
-  )
-}
-
-/** Once for each kind of path: what is free by an oversight is seen. */
-function noteUntold({ deployment, model }: Receipt, { log }: Rooms): void {
-  const kind = `${deployment?.provider} ${model.replace(/\/[^/]*\d[^/]{6,}/g, '/…').slice(0, 200)}`
-  if (untold.has(kind)) return
-  if (untold.size > 1000) untold.clear()
-  untold.add(kind)
-  log(
-    'warn',
-    `what ${kind} used was not told, and nobody here can count it: it counts as free. general_settings.unpriced_models refuses such requests (deny) or prices them ({price_as: model})`,
-  )
-}
-const untold = new Set<string>()
-const freePrice = priceOf({ input_cost_per_request: 0 }, { ownPrices: true })
 
 const noControls = {
   remove: [],
@@ -232,29 +194,15 @@ function answer(
       const learnt = tap?.end() ?? nothingLearnt
       receipt.usage = learnt.usage ?? noUsage
       if (cost !== undefined) receipt.deployment = flat(deployment, cost, rooms)
-      else if (deployment) await price(deployment, learnt)
+      else if (deployment) await settlePassed(deployment, learnt, { asked, pays }, receipt, rooms)
+    } catch (failure) {
+      // The answer has passed all the same.
+      rooms.log('error', 'what a request that passed used could not be priced', {
+        cause: failure,
+        requestId: receipt.requestId,
+      })
     } finally {
       await receipt.settle()
-    }
-  }
-  async function price(to: Deployment, learnt: Learnt): Promise<void> {
-    const model = learnt.model ?? (pays ? asked.model() : undefined)
-    const known = model === undefined ? to : await pricedAs(to, model, rooms)
-    const told = learnt.usage !== undefined && learnt.ended
-    receipt.deployment = known
-    if (!pays) {
-      // To look is free, which is a price too.
-      if (!learnt.usage) receipt.deployment = { ...known, price: freePrice }
-      return
-    }
-    if (told) return noteUnpriced(receipt, rooms)
-    // What has the price of another (`price_as`) has it for whatever was read.
-    if (learnt.written !== '' || asked.isConversation() || to.price.priced)
-      receipt.usage = await asked.count(learnt, model ?? to.target.model)
-    else {
-      // By nobody's price, so that it is told apart from what cost nothing.
-      receipt.deployment = { ...known, price: priceOf({}) }
-      noteUntold(receipt, rooms)
     }
   }
   const headers: Record<string, string> = {
@@ -308,22 +256,6 @@ function flat(to: Deployment | undefined, dollars: number, rooms: Rooms): Deploy
   const info = { input_cost_per_request: dollars }
   const own = to ? {} : { id: 'passthrough', provider: 'passthrough' }
   return like && { ...like, ...own, info, price: priceOf(info, { ownPrices: true }) }
-}
-
-/** The model is known only once it has answered. */
-async function pricedAs(to: Deployment, model: string, rooms: Rooms): Promise<Deployment> {
-  const own = infoOf(await rooms.catalogue(), to.provider, model, {})
-  const hasOwn = Object.keys(own).some((key) => key.includes('cost'))
-  // A provider as such has prices only by `price_as`.
-  const info = hasOwn || !to.price.priced ? own : { ...to.info, ...own }
-  const price = priceOf(info, { provider: to.provider })
-  return {
-    ...to,
-    target: { ...to.target, model },
-    info,
-    price,
-    priceOptions: { provider: to.provider },
-  }
 }
 
 /** Providers by the first step of the path; most are named alike. */

@@ -289,7 +289,7 @@ async function recordTranscripts(
     fallbacks: 0,
     fault: undefined,
     status: 200,
-    payer: receipt.pass?.payer,
+    payer: receipt.pass?.payer(),
   })
 }
 

@@ -79,7 +79,7 @@ test('what let it in is given back after it has been recorded, once', () => {
   receipt.open()
   assert.equal(heard.length, 0, 'nobody let it in yet')
   receipt.pass = {
-    payer: { accounts: ['key:k'] },
+    payer: () => ({ accounts: ['key:k'] }),
     headers: {},
     inputCost: 0,
     cover() {},

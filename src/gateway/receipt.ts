@@ -89,7 +89,7 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
         keyId: receipt.keyId,
         model: receipt.model,
         stream: receipt.stream,
-        payer: pass.payer,
+        payer: pass.payer(),
         nanoDollars: pass.inputCost,
         ...(receipt.stream && { soFar: () => soFar(receipt) }),
       })
@@ -137,7 +137,7 @@ export function openReceipt(deps: ReceiptDeps, operation: string, requestId: str
         answerId: receipt.answerId,
         error: wrong,
         opened,
-        payer: receipt.pass?.payer,
+        payer: receipt.pass?.payer(),
         ...(receipt.keep && { payload: receipt.keep(receipt.said) }),
       })
       const { usage, measured } = receipt

@@ -5,7 +5,7 @@ import { toUtf8 } from '../json/latin1.ts'
 import { encodeStreamError } from '../wire/openai-responses/errors.ts'
 import { replayOf } from '../wire/openai-responses/replay.ts'
 import { callIdOf } from './headers.ts'
-import { parsedAnswer } from './memory.ts'
+import { parsedAnswer, runningKey } from './memory.ts'
 import type { Visit } from './routes.ts'
 
 /**
@@ -45,7 +45,10 @@ async function* tell(
   after: number,
 ): AsyncGenerator<Uint8Array> {
   const until = rooms.now() + longestMs
+  const running = runningKey(caller.keyId, id)
   let told = after
+  let waitMs = 50
+  let quietMs = 0
   for (;;) {
     const kept = await rooms.memory.answers.find(caller.keyId, id)
     if (!kept || rooms.now() > until) {
@@ -69,11 +72,26 @@ async function* tell(
       yield toUtf8(frames.join(''))
     }
     if (over) return
-    await pause(lookMs, incoming.signal)
-    if (incoming.signal.aborted) return
+    // Made in this process: there is nothing new before it is over.
+    const isHere = (): boolean => rooms.memory.running.has(running)
+    waitMs = Math.min(waitMs * 2, waitMsMax)
+    do {
+      const ms = isHere() ? besideMs : waitMs
+      await pause(ms, incoming.signal)
+      if (incoming.signal.aborted) return
+      quietMs += ms
+      if (quietMs >= quietMsMax) {
+        quietMs = 0
+        yield toUtf8(': ping\n\n')
+      }
+    } while (isHere())
   }
 }
-const lookMs = 500
+/** Between two looks at the database, for what another process makes. */
+const waitMsMax = 4000
+const besideMs = 100
+/** Proxies in between cut what is silent for longer. */
+const quietMsMax = 15_000
 /** As long as a response in the background may take. */
 const longestMs = 3_600_000
 

@@ -8,7 +8,7 @@ import { createResource, readKept } from '../wire/media/resource.ts'
 import { wires } from '../wire/wires.ts'
 import { batchHeard } from './batches.ts'
 import { callIdOf } from './headers.ts'
-import { jobHeard, settleFirst } from './jobs.ts'
+import { jobHeard, refuseUnpricedTraining, settleFirst } from './jobs.ts'
 import { heardOf, serveOperation } from './operation.ts'
 import { type Heard, heardOfKept, isNaming, type Owners, ownersFor } from './owners.ts'
 import { passTo } from './passthrough.ts'
@@ -142,7 +142,7 @@ async function serveResource(
     next: (answer, after) => nextPage(answer, after, { id, path, query }, visit),
   }
   return serveOperation(incoming, operation, rooms, caller, {
-    ...(named && { model: named }),
+    ...(named && { model: named, alone: named === keeper }),
     ...(row && row.model !== '' && named === row.keeper && { through: row.model }),
     ...(input.through !== undefined && { through: input.through }),
     ...(row && { owner: row.key_id }),
@@ -152,6 +152,8 @@ async function serveResource(
     async before(said) {
       if (opened.refusal) throw opened.refusal
       if (owners && !operation.bare) await owners.check(said.json())
+      if (method === 'POST' && path === '/fine_tuning/jobs')
+        refuseUnpricedTraining(said.model, rooms)
       if (id === 'video' && method === 'DELETE' && keeper !== undefined)
         await settleFirst(id, keeper, readKept(first ?? '')?.id ?? first ?? '', rooms)
     },

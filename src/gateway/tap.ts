@@ -18,6 +18,9 @@ export type Learnt = {
   /** As the provider told it; absent: it told nothing. */
   usage: Usage | undefined
   model: string | undefined
+  /** The answer's own, where it has one, and how far it is. */
+  id: string | undefined
+  status: string | undefined
   /** Its usage is of the whole answer, and not of a beginning. */
   ended: boolean
   /** What the model wrote, as far as it was held, and how many characters came after. */
@@ -28,6 +31,8 @@ export type Learnt = {
 export const nothingLearnt: Learnt = {
   usage: undefined,
   model: undefined,
+  id: undefined,
+  status: undefined,
   ended: false,
   written: '',
   unheld: 0,
@@ -48,6 +53,8 @@ export function passTap(
   let rest = ''
   let told: JsonObject = inHeaders(header)
   let model = modelInPath(path)
+  let id: string | undefined
+  let status: string | undefined
   let written = ''
   let unheld = 0
   let ended = Object.keys(told).length > 0
@@ -67,6 +74,8 @@ export function passTap(
       // Anthropic begins with a message and goes on with its changes; Responses ends with the whole; Cohere's last event
       // has it in `delta` or `response`.
       const inner = object(one['message'] ?? one['response'])
+      id = text(inner['id']) ?? text(one['id']) ?? id
+      status = text(inner['status']) ?? text(one['status']) ?? status
       model = text(one['model']) ?? text(inner['model']) ?? text(one['modelVersion']) ?? model
       const usage =
         one['usage'] ??
@@ -103,7 +112,7 @@ export function passTap(
     },
     end() {
       if (rest.length <= heldMax) look(events ? rest.replace(/^data:/, '') : rest)
-      return { usage: usageOf(to, told), model, ended, written, unheld }
+      return { usage: usageOf(to, told), model, id, status, ended, written, unheld }
     },
   }
 }

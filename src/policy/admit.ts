@@ -72,7 +72,8 @@ export type Kinds = {
 
 /** A request that has been let in. */
 export type Pass = {
-  payer: Payer
+  /** Who pays now: a fallback may count for others. */
+  payer(): Payer
   /** `x-ratelimit-*` and the key's own figures. */
   headers: Readonly<Record<string, string>>
   /** What the input alone costs, for a process that does not live to settle it; nano-dollars. */
@@ -305,9 +306,7 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
     }
 
     return {
-      get payer() {
-        return payerOf(answering, holders, settings)
-      },
+      payer: () => payerOf(answering, holders, settings),
       headers: headersOf(taken, caller),
       inputCost: reserved
         ? mostOf(dearest(entering.prices, 0), Math.ceil(worst.input() / 4), 0, {})

@@ -194,11 +194,7 @@ function slackText(event: JsonObject, now: number): string {
 
 /** What would end the marks, or call somebody, is written as Slack has it. */
 const plain = (said: string): string =>
-  said
-    .replaceAll('`', "'")
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
+  said.replaceAll('`', "'").replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 
 /** From the settings, and from what the environment has. Names of places that are not known here are left to whoever reads the log. */
 export function placesOf(

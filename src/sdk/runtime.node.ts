@@ -15,7 +15,7 @@ import { shippedFolder } from '../provider/catalogue.node.ts'
 import { createCatalogue } from '../provider/catalogue.ts'
 import { holding, type MediaRules, type Runtime, signing, webRuntime } from './runtime.ts'
 
-/** Node: undici, the catalogue and the tokenizers of the package, `process.env`. Each is loaded when it is needed. */
+/** Node: connections of our own, the catalogue and the tokenizers of the package, `process.env`. Each is loaded when it is needed. */
 export function nodeRuntime(): Runtime {
   const { transport, close } = lazyTransport()
   return {

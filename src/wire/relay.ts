@@ -144,7 +144,7 @@ export function relayStream(crossing: Crossing, maxLineBytes: number): StreamRel
   const frames = openFrames(crossing.from.framing, maxLineBytes)
   const { native, target, context, secrets } = crossing
   return native
-    ? passed(frames, native.passStream(target, context), secrets)
+    ? new Passing(frames, native.passStream(target, context), secrets)
     : told(
         frames,
         crossing.from.decodeStream(crossing.notes),
@@ -158,36 +158,53 @@ const failing = (out: string | undefined, secrets: readonly string[]): Uint8Arra
 
 type Frames = ReturnType<typeof openFrames>
 
-function passed(frames: Frames, machine: PassStream, secrets: readonly string[]): StreamRelay {
-  function take(batch: Frame[]): Uint8Array | undefined {
-    let out = ''
-    for (const frame of batch) out += machine.push(frame)
-    return out === '' ? undefined : bytesOf(hide(out, secrets))
+/** What passes, passes unread. A class, since an object made with getters costs its maker 2 µs and its readers each time. */
+class Passing implements StreamRelay {
+  readonly #frames: Frames
+  readonly #machine: PassStream
+  readonly #secrets: readonly string[]
+  constructor(frames: Frames, machine: PassStream, secrets: readonly string[]) {
+    this.#frames = frames
+    this.#machine = machine
+    this.#secrets = secrets
   }
-  return {
-    push: (chunk) => take(frames.push(chunk)),
-    flush() {
-      const out = take(frames.end())
-      // Whether it was cut short it finds out at its end; what it says there is said by `end`.
-      machine.end(undefined)
-      return out
-    },
-    get content() {
-      return machine.content
-    },
-    get complete() {
-      return machine.complete
-    },
-    get fault() {
-      return machine.fault
-    },
-    get failure() {
-      return machine.failure
-    },
-    fail: (error) => failing(machine.fail?.(error), secrets),
-    usage: () => machine.usage(),
-    text: () => machine.text(),
-    end: (counted) => bytesOf(hide(machine.end(counted), secrets)),
+  #take(batch: readonly Frame[]): Uint8Array | undefined {
+    let out = ''
+    for (const frame of batch) out += this.#machine.push(frame)
+    return out === '' ? undefined : bytesOf(hide(out, this.#secrets))
+  }
+  push(chunk: Uint8Array): Uint8Array | undefined {
+    return this.#take(this.#frames.push(chunk))
+  }
+  flush(): Uint8Array | undefined {
+    const out = this.#take(this.#frames.end())
+    // Whether it was cut short it finds out at its end; what it says there is said by `end`.
+    this.#machine.end(undefined)
+    return out
+  }
+  get content(): boolean {
+    return this.#machine.content
+  }
+  get complete(): boolean {
+    return this.#machine.complete
+  }
+  get fault(): GatewayError | undefined {
+    return this.#machine.fault
+  }
+  get failure(): GatewayError | undefined {
+    return this.#machine.failure
+  }
+  fail(error: GatewayError): Uint8Array | undefined {
+    return failing(this.#machine.fail?.(error), this.#secrets)
+  }
+  usage(): Usage | undefined {
+    return this.#machine.usage()
+  }
+  text(): string {
+    return this.#machine.text()
+  }
+  end(counted: Usage | undefined): Uint8Array {
+    return bytesOf(hide(this.#machine.end(counted), this.#secrets))
   }
 }
 
@@ -209,8 +226,6 @@ function told(
   encoder: StreamEncoder,
   secrets: readonly string[],
 ): StreamRelay {
-  let content = false
-  let fault: GatewayError | undefined
   let usage: Usage | undefined
   let said: string[] = []
   let size = 0
@@ -222,15 +237,15 @@ function told(
   function take(events: ChatEvent[]): string {
     let out = ''
     for (const event of events) {
-      if (fault) break
+      if (relay.fault) break
       if (event.type === 'fault') {
-        fault = event.error
+        relay.fault = event.error
         break
       }
       if (event.type === 'usage') usage = event.usage
       else if (event.type === 'text' || event.type === 'reasoning' || event.type === 'tool-input')
         note(event.text)
-      if (!content && speaks.has(event.type)) content = true
+      if (!relay.content && speaks.has(event.type)) relay.content = true
       out += encoder.push(event)
     }
     return out
@@ -242,21 +257,15 @@ function told(
     return out
   }
   const bytes = (out: string) => (out === '' ? undefined : toUtf8(hide(out, secrets)))
-  return {
+  const relay: Standing = {
+    content: false,
+    complete: false,
+    fault: undefined,
     push: (chunk) => bytes(decode(frames.push(chunk))),
     flush() {
       if (flushed) return undefined
       flushed = true
       return bytes(decode(frames.end()) + take(decoder.end()))
-    },
-    get content() {
-      return content
-    },
-    get complete() {
-      return false
-    },
-    get fault() {
-      return fault
     },
     fail: (error) => failing(encoder.fail?.(error), secrets),
     usage: () => usage,
@@ -267,9 +276,11 @@ function told(
     },
     end(counted) {
       let out = ''
-      if (!fault && !usage && counted) out += encoder.push({ type: 'usage', usage: counted })
-      if (!fault) out += encoder.end()
+      if (!relay.fault && !usage && counted) out += encoder.push({ type: 'usage', usage: counted })
+      if (!relay.fault) out += encoder.end()
       return toUtf8(hide(out, secrets))
     },
   }
+  return relay
 }
+type Standing = { -readonly [K in keyof StreamRelay]: StreamRelay[K] }

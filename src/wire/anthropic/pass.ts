@@ -5,7 +5,14 @@ import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
 import { peek } from '../../json/peek.ts'
 import { edit, latin1Of } from '../edit.ts'
 import { createHeard } from '../heard.ts'
-import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
+import type {
+  ClientContext,
+  Frame,
+  PassedResult,
+  PassMachine,
+  PassStream,
+  Target,
+} from '../wire.ts'
 import { parseOr } from './blocks.ts'
 import { decodeFault } from './errors.ts'
 import { decodeUsage, encodeUsage, messageId } from './response.ts'
@@ -53,16 +60,13 @@ const passing = new Set([
 
 export function passStream(_to: Target, context: ClientContext): PassStream {
   let told: JsonObject | undefined
-  let content = false
-  let complete = false
   let finished = false
-  let fault: GatewayError | undefined
   const heard = createHeard(pieces)
 
   function read(data: string): JsonObject | undefined {
     const event = parseOr(utf8(bytesOf(data)))
     if (isObject(event)) return event
-    fault = new GatewayError('bad_gateway', 'the upstream sent a frame that is not JSON')
+    machine.fault = new GatewayError('bad_gateway', 'the upstream sent a frame that is not JSON')
     return undefined
   }
 
@@ -71,7 +75,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     if (!event) return ''
     const type = text(event.type) ?? ''
     if (type === 'error' || (type === '' && isObject(event.error))) {
-      fault = decodeFault(event)
+      machine.fault = decodeFault(event)
       return ''
     }
     if (type === 'message_start') {
@@ -80,46 +84,41 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       return line(type, begin(data, event, message, context))
     }
     if (type === 'message_delta') {
-      content = true
+      machine.content = true
       if (typeof object(event.delta).stop_reason === 'string') finished = true
       if (isObject(event.usage)) {
         const counts = Object.entries(event.usage).filter(([, value]) => value !== null)
         told = { ...told, ...Object.fromEntries(counts) }
       }
     }
-    if (type === 'message_stop') complete = true
+    if (type === 'message_stop') machine.complete = true
     return type === '' ? '' : line(type, data)
   }
 
-  return {
+  const machine: PassMachine = {
+    content: false,
+    complete: false,
+    fault: undefined,
     push({ data }: Frame) {
-      if (fault || complete || data === '' || data === '[DONE]') return ''
+      if (machine.fault || machine.complete || data === '' || data === '[DONE]') return ''
       const type = typeAtStart.exec(data)?.[1] ?? ''
       if (!passing.has(type)) return slow(data)
       if (type === 'content_block_start' || type === 'content_block_delta') {
-        content = true
+        machine.content = true
         heard.keep(data)
       }
       return line(type, data)
     },
-    get content() {
-      return content
-    },
-    get complete() {
-      return complete
-    },
-    get fault() {
-      return fault
-    },
     usage: () => told && decodeUsage(told),
     text: heard.text,
     end(_counted: Usage | undefined) {
-      if (fault || complete) return ''
+      if (machine.fault || machine.complete) return ''
       if (finished) return line('message_stop', '{"type":"message_stop"}')
-      fault = cutShort()
+      machine.fault = cutShort()
       return ''
     },
   }
+  return machine
 }
 
 /** The official clients skip an event without a name, which some servers leave out. */

@@ -5,7 +5,14 @@ import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
 import { type Glance, peek, value } from '../../json/peek.ts'
 import { edit, latin1Of } from '../edit.ts'
 import { heardMax } from '../heard.ts'
-import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
+import type {
+  ClientContext,
+  Frame,
+  PassedResult,
+  PassMachine,
+  PassStream,
+  Target,
+} from '../wire.ts'
 import { decodeErrorObject } from './errors.ts'
 import { parseOr } from './keys.ts'
 import { isBlocked, searchesOf } from './response.ts'
@@ -74,9 +81,7 @@ function written(candidate: JsonObject): string {
 export function passStream(to: Target, context: ClientContext): PassStream {
   const name = JSON.stringify(context.model)
   let told = ''
-  let content = false
   let finished = false
-  let fault: GatewayError | undefined
   let searches = 0
   /** Candidates as they came, one character per byte, until somebody asks what they say. */
   let said: string[] = []
@@ -84,7 +89,7 @@ export function passStream(to: Target, context: ClientContext): PassStream {
   let heard = ''
 
   function refuse(error: GatewayError): string {
-    fault = error
+    machine.fault = error
     return ''
   }
 
@@ -97,7 +102,7 @@ export function passStream(to: Target, context: ClientContext): PassStream {
       finished = true
     const candidates = raw('candidates')
     if (candidates === undefined || candidates === '[]') return
-    content = true
+    machine.content = true
     // A stream without an end must not fill our memory.
     if (size < heardMax) said.push(candidates)
     size += candidates.length
@@ -126,9 +131,11 @@ export function passStream(to: Target, context: ClientContext): PassStream {
     said = []
   }
 
-  return {
+  const machine: PassMachine = {
+    content: false,
+    fault: undefined,
     push({ data }: Frame) {
-      if (fault || data === '' || data === '[DONE]') return ''
+      if (machine.fault || data === '' || data === '[DONE]') return ''
       const glance = peek(bytesOf(data))
       if (!glance || glance.keys.has('error')) return slow(data)
       note((key) => {
@@ -137,27 +144,22 @@ export function passStream(to: Target, context: ClientContext): PassStream {
       })
       return line(latin1Of(edit(glance, () => ({}), { modelVersion: name })))
     },
-    get content() {
-      return content
-    },
     // Nothing in this wire says that no frame will follow.
     complete: false,
-    get fault() {
-      return fault
-    },
     usage: () => (told === '' ? undefined : decodeUsage(read(told), searches)),
     text() {
       fold()
       return heard
     },
     end(counted: Usage | undefined) {
-      if (fault) return ''
+      if (machine.fault) return ''
       if (!finished) return refuse(cutShort())
       if (told !== '' || !counted) return ''
       const usageMetadata = encodeUsage(counted)
       return line(latin1(toUtf8(JSON.stringify({ usageMetadata, modelVersion: context.model }))))
     },
   }
+  return machine
 }
 
 /** JSON of one character per byte. */

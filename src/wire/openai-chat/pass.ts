@@ -6,7 +6,14 @@ import { isRawNumber, parseObject, stringify } from '../../json/parse.ts'
 import { type Glance, peek, value } from '../../json/peek.ts'
 import { edit, latin1Of } from '../edit.ts'
 import { createHeard } from '../heard.ts'
-import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
+import type {
+  ClientContext,
+  Frame,
+  PassedResult,
+  PassMachine,
+  PassStream,
+  Target,
+} from '../wire.ts'
 import { adaptMessageAnswer } from './adapt.ts'
 import { decodeErrorObject, errorIn } from './errors.ts'
 import { decodeUsage, encodeUsage, refuseBroken } from './response.ts'
@@ -105,9 +112,6 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
   let created = context.created
   let usage: Usage | undefined
   let usageShown = false
-  let content = false
-  let complete = false
-  let fault: GatewayError | undefined
   const spoken = new Set<number>()
   const finished = new Set<number>()
   const heard = createHeard(pieces)
@@ -116,7 +120,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     const chunk = parse(utf8(bytesOf(data)))
     const error = chunk && errorIn(chunk)
     if (!chunk || error !== undefined) {
-      fault = chunk ? decodeErrorObject(error) : notJson()
+      machine.fault = chunk ? decodeErrorObject(error) : notJson()
       return ''
     }
     const set: Record<string, string> = {}
@@ -160,7 +164,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
         changed = true
       })
       if (text(choice.finish_reason)) finished.add(at)
-      if (finished.has(at) || speaking.some((key) => isSaid(delta[key]))) content = true
+      if (finished.has(at) || speaking.some((key) => isSaid(delta[key]))) machine.content = true
       if (delta.role) spoken.add(at)
       else if (!spoken.has(at)) {
         spoken.add(at)
@@ -183,10 +187,18 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     shown = data.slice(0, model.valueStart) + name + data.slice(model.valueEnd, end)
   }
 
-  return {
+  const machine: PassMachine = {
+    content: false,
+    complete: false,
+    fault: undefined,
     push({ data }: Frame) {
-      if (fault || complete) return ''
-      if (content && prefix !== '' && spoken.size >= context.choices && data.startsWith(prefix)) {
+      if (machine.fault || machine.complete) return ''
+      if (
+        machine.content &&
+        prefix !== '' &&
+        spoken.size >= context.choices &&
+        data.startsWith(prefix)
+      ) {
         let rest = data.slice(prefix.length)
         if (!odd.test(rest)) {
           heard.keep(rest)
@@ -195,25 +207,16 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
           return `data: ${shown}${rest}\n\n`
         }
       }
-      if (data.startsWith('[DONE]')) complete = true
+      if (data.startsWith('[DONE]')) machine.complete = true
       // An empty event keeps a connection alive.
-      return complete || data.trim() === '' ? '' : slow(data)
-    },
-    get content() {
-      return content
-    },
-    get complete() {
-      return complete
-    },
-    get fault() {
-      return fault
+      return machine.complete || data.trim() === '' ? '' : slow(data)
     },
     usage: () => usage,
     text: heard.text,
     end(counted) {
-      if (fault) return ''
-      if (!complete && finished.size < Math.max(spoken.size, context.choices)) {
-        fault = cutShort()
+      if (machine.fault) return ''
+      if (!machine.complete && finished.size < Math.max(spoken.size, context.choices)) {
+        machine.fault = cutShort()
         return ''
       }
       const last = context.streamUsage && !usageShown ? (usage ?? counted) : undefined
@@ -229,6 +232,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       return `${told}data: [DONE]\n\n`
     },
   }
+  return machine
 }
 
 /** Something to write into, and no number that is kept as its text. */

@@ -6,7 +6,14 @@ import { peek, raw, value } from '../../json/peek.ts'
 import { parseOr } from '../anthropic/blocks.ts'
 import { edit, latin1Of } from '../edit.ts'
 import { createHeard } from '../heard.ts'
-import type { ClientContext, Frame, PassedResult, PassStream, Target } from '../wire.ts'
+import type {
+  ClientContext,
+  Frame,
+  PassedResult,
+  PassMachine,
+  PassStream,
+  Target,
+} from '../wire.ts'
 import { responseId } from './envelope.ts'
 import { decodeFault, encodeFault, encodeStreamError } from './errors.ts'
 import { cancelled, refuseFailure } from './response.ts'
@@ -72,10 +79,6 @@ const lasts = new Set(
 export function passStream(_to: Target, context: ClientContext): PassStream {
   const name = JSON.stringify(context.model)
   let usage: Usage | undefined
-  let content = false
-  let complete = false
-  let fault: GatewayError | undefined
-  let failure: GatewayError | undefined
   /** The response as it began, and how many events were told. */
   let begun: string | undefined
   let told = 0
@@ -84,7 +87,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
   const heard = createHeard(pieces)
 
   function refuse(error: GatewayError): string {
-    fault = error
+    machine.fault = error
     return ''
   }
 
@@ -108,13 +111,13 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       begun ??= named
       return line(kind, named)
     }
-    complete = true
-    // A client that was told of a failure in the stream's own words needs no other.
-    content = true
+    machine.complete = true
+    // A client that was told of a machine.failure in the stream's own words needs no other.
+    machine.content = true
     const response = object(field('response'))
     usage = decodeUsage(response)
-    if (kind === 'response.failed') failure = decodeFault(response.error)
-    if (kind === 'response.cancelled') failure = cancelled()
+    if (kind === 'response.failed') machine.failure = decodeFault(response.error)
+    if (kind === 'response.cancelled') machine.failure = cancelled()
     if (usage || kind === 'response.failed' || kind === 'response.cancelled')
       return line(kind, renamed(data, {}))
     last = { type: kind, data }
@@ -122,7 +125,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
   }
 
   function pass(type: string, data: string): string {
-    if (type.startsWith('response.')) content = true
+    if (type.startsWith('response.')) machine.content = true
     told++
     if (type.endsWith('.delta') && type !== 'response.audio.delta') heard.keep(data)
     return line(type, data)
@@ -150,24 +153,16 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     return latin1(toUtf8(JSON.stringify({ ...event, response })))
   }
 
-  return {
+  const machine: PassMachine = {
+    content: false,
+    complete: false,
+    fault: undefined,
+    failure: undefined,
     push({ event, data }: Frame) {
-      if (fault || complete || data === '' || data === '[DONE]') return ''
+      if (machine.fault || machine.complete || data === '' || data === '[DONE]') return ''
       const type = typeAtStart.exec(data)?.[1] ?? event ?? ''
       const isPiece = type.startsWith('response.') && !lifecycle.has(type)
       return isPiece ? pass(type, data) : slow(type, data)
-    },
-    get content() {
-      return content
-    },
-    get complete() {
-      return complete
-    },
-    get fault() {
-      return fault
-    },
-    get failure() {
-      return failure
     },
     usage: () => usage,
     text: heard.text,
@@ -183,8 +178,8 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       return `${said}event: response.failed\ndata: ${JSON.stringify(failed)}\n\n`
     },
     end(counted) {
-      if (fault) return ''
-      if (!complete) return refuse(cutShort())
+      if (machine.fault) return ''
+      if (!machine.complete) return refuse(cutShort())
       if (!last) return ''
       const { type, data } = last
       last = undefined
@@ -194,6 +189,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       )
     },
   }
+  return machine
 }
 
 /** The official clients skip an event without a name, which some servers leave out. */

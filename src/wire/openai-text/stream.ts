@@ -11,6 +11,7 @@ import type {
   ClientContext,
   Frame,
   Notes,
+  PassMachine,
   PassStream,
   StreamDecoder,
   StreamEncoder,
@@ -126,9 +127,6 @@ export function encodeStream(context: ClientContext): StreamEncoder {
 
 /** The same words on both sides: every frame names the public model, and usage comes where the client asked for it. */
 export function passStream(_to: Target, context: ClientContext): PassStream {
-  let content = false
-  let complete = false
-  let fault: GatewayError | undefined
   let usage: Usage | undefined
   let usageShown = false
   let heard = ''
@@ -140,7 +138,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     const chunk = parse(utf8(bytesOf(data)))
     const error = chunk && errorIn(chunk)
     if (!chunk || error !== undefined) {
-      fault = chunk ? decodeErrorObject(error) : notJson()
+      machine.fault = chunk ? decodeErrorObject(error) : notJson()
       return ''
     }
     const told = decodeUsage(chunk)
@@ -155,7 +153,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       const said = text(choice.text) ?? ''
       if (heard.length < heardMax) heard += said
       if (text(choice.finish_reason)) finished.add(at)
-      if (said !== '' || finished.has(at)) content = true
+      if (said !== '' || finished.has(at)) machine.content = true
     }
     id ||= text(chunk.id) || `cmpl-${context.requestId}`
     const { usage: _, ...rest } = chunk
@@ -174,27 +172,21 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     )}\n\n`
   }
 
-  return {
+  const machine: PassMachine = {
+    content: false,
+    complete: false,
+    fault: undefined,
     push({ data }: Frame) {
-      if (fault || complete) return ''
-      if (data.startsWith('[DONE]')) complete = true
-      return complete || data.trim() === '' ? '' : read(data)
-    },
-    get content() {
-      return content
-    },
-    get complete() {
-      return complete
-    },
-    get fault() {
-      return fault
+      if (machine.fault || machine.complete) return ''
+      if (data.startsWith('[DONE]')) machine.complete = true
+      return machine.complete || data.trim() === '' ? '' : read(data)
     },
     usage: () => usage,
     text: () => heard,
     end(counted) {
-      if (fault) return ''
-      if (!complete && finished.size < Math.max(spoken.size, 1)) {
-        fault = cutShort()
+      if (machine.fault) return ''
+      if (!machine.complete && finished.size < Math.max(spoken.size, 1)) {
+        machine.fault = cutShort()
         return ''
       }
       const last = context.streamUsage && !usageShown ? (usage ?? counted) : undefined
@@ -209,6 +201,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       return `${frame ? `data: ${latin1(toUtf8(JSON.stringify(frame)))}\n\n` : ''}data: [DONE]\n\n`
     },
   }
+  return machine
 }
 
 function parse(data: string): JsonObject | undefined {
