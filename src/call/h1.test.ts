@@ -259,7 +259,7 @@ const refused: [name: string, bytes: string, code?: string][] = [
   ['a folded header without a colon', `${ok}a: b\r\n\tc\r\n\r\n`],
   ['a blank before the first header', `HTTP/1.1 200 OK\r\n a: b\r\n\r\n`],
   ['a blank before the colon', `${ok}content-length : 0\r\n\r\n`],
-  ['no colon', `${ok}a\r\n\r\n`],
+  ['no colon', `${ok}ab\r\n\r\n`],
   ['no name', `${ok}: b\r\n\r\n`],
   ['a name of other letters', `${ok}\xe9: b\r\n\r\n`],
   ['a name in brackets', `${ok}(a): b\r\n\r\n`],
@@ -296,12 +296,14 @@ const refused: [name: string, bytes: string, code?: string][] = [
   ['a huge size', `${chunked}ffffffffffffffff\r\n`],
   ['a size of zeros', `${chunked}${'0'.repeat(100)}1\r\na\r\n`],
   ['half a line end after the size', `${chunked}1\na\r\n0\r\n\r\n`],
-  ['the other half after the size', `${chunked}1\ra\r\n0\r\n\r\n`],
+  ['the other half after the size', `${chunked}1\rxa\r\n0\r\n\r\n`],
   ['a line end inside of an extension', `${chunked}1;a\n0\r\n\r\n`],
   ['NUL in an extension', `${chunked}1;\0\r\na\r\n0\r\n\r\n`],
+  ['DEL in an extension', `${chunked}1;\x7f\r\na\r\n0\r\n\r\n`],
   ['a chunk longer than its size', `${chunked}1\r\nab\r\n0\r\n\r\n`],
+  ['a chunk longer than its size by half a line end', `${chunked}1\r\nab\n0\r\n\r\n`],
   ['half a line end after a chunk', `${chunked}1\r\na\n0\r\n\r\n`],
-  ['the other half after a chunk', `${chunked}1\r\na\r0\r\n\r\n`],
+  ['the other half after a chunk', `${chunked}1\r\na\rx0\r\n\r\n`],
   ['half a line end for the last', `${chunked}0\r\n\n`],
   ['half a line end in a trailer', `${chunked}0\r\na: b\n\r\n`],
   ['the other half in a trailer', `${chunked}0\r\na: b\rc\r\n\r\n`],
@@ -351,6 +353,13 @@ describe('what is not HTTP/1.1 is refused', () => {
     const one = `1;signature=${'0'.repeat(100)}\r\na\r\n`
     const heard = hear([bytesOf(`${chunked}${one.repeat(1000)}0\r\n\r\n`)])
     assert.deepEqual([heard.body.length, heard.fault], [1000, undefined])
+    let ends = 0
+    const reader = createAnswerReader({ head() {}, data() {}, end: () => void ends++ }, 100)
+    for (let at = 0; at < 100; at++) {
+      reader.expect()
+      reader.push(bytesOf(`${chunked}0\r\nsignature: ${'0'.repeat(50)}\r\n\r\n`))
+    }
+    assert.equal(ends, 100)
   })
 
   test('what was not asked for', () => {

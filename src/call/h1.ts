@@ -85,7 +85,6 @@ export function createAnswerReader(listener: AnswerListener, headMax = 65_536): 
         throw new HttpFault('HTTP_HEAD_TOO_LARGE', 'too many informational answers')
       return next
     }
-    beside = 0
     begin(status, headers, version)
     return next
   }
@@ -204,7 +203,6 @@ export function createAnswerReader(listener: AnswerListener, headMax = 65_536): 
   return {
     expect() {
       state = 'head'
-      held = undefined
       beside = 0
     },
     push(bytes) {
@@ -333,7 +331,6 @@ function refuseControls(head: string): void {
 function add(headers: string[], name: string, value: string): void {
   for (let i = 0; i < headers.length; i += 2)
     if (headers[i] === name) {
-      if (name === 'content-length') throw malformed('two lengths of one body')
       headers[i + 1] = `${headers[i + 1]}, ${value}`
       return
     }
@@ -368,6 +365,7 @@ function trimmed(text: string, from: number, to: number): string {
 const isBlank = (code: number): boolean => code === space || code === tab
 const isControl = (code: number): boolean => (code < space && code !== tab) || code === 127
 
+/** Of several lengths, joined as other headers are, none is taken. */
 function lengthOf(value: string): number {
   if (!/^\d{1,15}$/.test(value)) throw malformed('a length that is none')
   return Number(value)

@@ -275,7 +275,7 @@ describe('how long a connection is kept', () => {
       const transport = open()
       for (let time = 0; time < 3; time++) await (await transport(ask(site.url))).bytes()
       assert.equal(site.sockets.length, sockets)
-      if (sockets === 3) await until(() => site.sockets.every((socket) => socket.destroyed))
+      if (sockets === 3) await until(() => site.sockets.every((socket) => socket.destroyed), 300)
     }
   })
 
@@ -299,20 +299,27 @@ describe('how long a connection is kept', () => {
     assert.equal(site.sockets.length, 2)
   })
 
-  test('an idle one keeps no process alive', async () => {
-    const { url } = await serve((_request, response) => response.end('x'))
+  test('an idle one keeps no process alive, one in use does', async () => {
+    const { url, sockets } = await serve((_request, response) => {
+      setTimeout(() => response.end('x'), 60)
+    })
     const transport = new URL('./transport.node.ts', import.meta.url).href
     const program = `
       const { nodeTransport } = await import(${JSON.stringify(transport)})
-      const reply = await nodeTransport()({ url: ${JSON.stringify(url)}, headers: {}, body: 'x' })
-      process.stdout.write(String((await reply.bytes()).length))`
+      const transport = nodeTransport()
+      for (let time = 0; time < 2; time++) {
+        const reply = await transport({ url: ${JSON.stringify(url)}, headers: {}, body: 'x' })
+        await reply.bytes()
+      }
+      process.stdout.write('done')`
     const child = spawn(process.execPath, ['--input-type=module', '-e', program])
     const exited = once(child, 'exit')
     const [said] = await once(child.stdout, 'data')
     const since = performance.now()
-    assert.equal(String(said), '1')
+    assert.equal(String(said), 'done')
     assert.equal((await exited)[0], 0)
     assert.ok(performance.now() - since < 1500, 'it waited for the connection to be closed')
+    assert.equal(sockets.length, 1)
   })
 })
 
@@ -322,6 +329,7 @@ describe('an idle connection on which something comes', () => {
     ['an answer and the end', (socket) => socket.end('HTTP/1.1 408 Request Timeout\r\n\r\n')],
     ['the end', (socket) => socket.end()],
     ['a reset', (socket) => socket.resetAndDestroy()],
+    ['the end of it', (socket) => socket.destroy()],
   ]
   for (const [name, speak] of early) {
     test(`${name}: it is closed, and the next request has its own`, async () => {
@@ -346,6 +354,7 @@ describe('an idle connection on which something comes', () => {
         // It has the request now, and writes it when this turn of the loop ends.
         const call = transport(ask(site.url, upload ? { body: pieces('up') } : {}))
         if (name === 'a reset') client.destroy(new Error('read ECONNRESET'))
+        else if (name === 'the end of it') client.destroy()
         else {
           if (name.includes('answer')) client.push(Buffer.from(answer('stolen')))
           if (name.includes('end')) client.push(null)
@@ -369,6 +378,8 @@ describe('an idle connection on which something comes', () => {
     assert.equal((await call).kind, 'canceled')
     await until(() => site.sockets[0]?.destroyed === true)
     assert.match(heard, /first$/)
+    await pause(20)
+    assert.equal(site.sockets.length, 1, 'nothing is opened for it')
   })
 })
 

@@ -158,7 +158,6 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
     else if (!listener) drop()
     else
       try {
-        keep = false
         reader.close()
       } catch (error) {
         fail(error instanceof Error ? error : new Error(String(error)))
@@ -166,8 +165,7 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
   }
 
   function closed(): void {
-    if (due) renew()
-    else if (listener) fail(new HttpFault('HTTP_CLOSED', 'the connection was closed'))
+    if (listener) fail(new HttpFault('HTTP_CLOSED', 'the connection was closed'))
     else drop()
   }
 
@@ -238,7 +236,7 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
       stop()
       if (length === undefined) over.write('0\r\n\r\n', 'latin1')
       else if (last) over.write(last)
-      if (listener === answering) uploaded = true
+      uploaded = true
     })
   }
 
@@ -265,6 +263,7 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
       to.ref()
       atTurnEnd(() => {
         if (!due || socket !== to) return
+        // Its 'close' comes later.
         if (to.destroyed) renew()
         else send(to)
       })

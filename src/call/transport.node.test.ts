@@ -155,7 +155,7 @@ describe('connections', () => {
           })
         }),
       )
-      const transport = open()
+      const transport = open({ idleMs: 0 })
       await (await transport(ask(site.url))).bytes()
       assert.equal((await fault(transport(ask(site.url)))).kind, 'bad_gateway')
       assert.equal(site.sockets.length, 1)

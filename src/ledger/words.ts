@@ -24,7 +24,9 @@ export function createWords({ query }: Db): Words {
   let numbers = new Map<string, number>()
   return {
     async known(wanted) {
-      const words = [...new Set(wanted.map(fitting))].filter((word) => word !== '')
+      // A batch names the same few again and again: each is looked at once.
+      const asked = new Set(wanted)
+      const words = [...new Set([...asked].map(fitting))].filter((word) => word !== '')
       const missing = words.filter((word) => !numbers.has(word)).sort()
       if (missing.length > 0 && numbers.size > wordsMax) {
         // What was known is asked for again; better than a table of a million walk-in customers in memory.
@@ -46,7 +48,8 @@ export function createWords({ query }: Db): Words {
           numbers.set(text, Number(id))
       }
       const found = new Map(words.map((word) => [word, numbers.get(word) ?? 0]))
-      return (word) => found.get(fitting(word)) ?? 0
+      for (const word of asked) if (!found.has(word)) found.set(word, found.get(fitting(word)) ?? 0)
+      return (word) => found.get(word) ?? found.get(fitting(word)) ?? 0
     },
   }
 }

@@ -1,6 +1,6 @@
-import { type Expression, type ExpressionBuilder, type SqlBool, sql } from 'kysely'
+import { type Expression, type ExpressionBuilder, PostgresAdapter, type SqlBool, sql } from 'kysely'
 import type { Reader } from './docs.ts'
-import { idParts, type Tables } from './tables.ts'
+import { blockBits, idBlock, idLength, idParts, type Tables } from './tables.ts'
 
 /** Which rows. What is absent does not narrow; an empty list fits nothing. */
 export type SpendFilter = {
@@ -115,8 +115,10 @@ export function conditionsOf(
   filter: SpendFilter,
   idOf: ReadonlyMap<string, number>,
   among: Keys,
+  db: Reader,
   after?: { startedAt: number; seq: number },
 ) {
+  const isId = isPostgres(db) ? isIdByPart : isIdByBlock
   return (a: Log): Expression<SqlBool> => {
     const named = (column: (typeof wordColumns)[WordField], names: readonly string[]) => {
       const ids = names.flatMap((name) => idOf.get(name) ?? [])
@@ -191,13 +193,25 @@ export function conditionsOf(
   }
 }
 
+type Id = 'request_id' | 'call_id'
 /** The index has only a part of the id. */
-const isId = (column: keyof typeof idParts, id: string): Expression<SqlBool> =>
-  sql<SqlBool>`(${idParts[column]} = ${partOf[column](id)} and ${sql.ref(column)} = ${id})`
+const isIdByPart = (column: Id, id: string): Expression<SqlBool> =>
+  hasId(column, id, idLength.postgres)
+/** And SQLite's has it within its block of rows, each of which is looked into: a million rows have 122. */
+const isIdByBlock = (column: Id, id: string): Expression<SqlBool> =>
+  sql<SqlBool>`(${idBlock} in (
+      with recursive block (n) as (
+        select (select min(seq) from spend_log) >> ${sql.lit(blockBits)}
+        union all select n + 1 from block where n < (select max(seq) from spend_log) >> ${sql.lit(blockBits)}
+      ) select n from block)
+    and ${hasId(column, id, idLength.sqlite)})`
+const hasId = (column: Id, id: string, length: number): Expression<SqlBool> =>
+  sql<SqlBool>`(${idParts(length)[column]} = ${partOf[column](id, length)} and ${sql.ref(column)} = ${id})`
+const isPostgres = (db: Reader): boolean => db.getExecutor().adapter instanceof PostgresAdapter
 const partOf = {
-  request_id: (id: string) => [...id].slice(-5).join(''),
-  call_id: (id: string) => [...id].slice(0, 5).join(''),
-} as const satisfies Record<keyof typeof idParts, unknown>
+  request_id: (id: string, length: number) => [...id].slice(-length).join(''),
+  call_id: (id: string, length: number) => [...id].slice(0, length).join(''),
+}
 
 /** In the JSON of `more`, as JSON.stringify wrote it. */
 const holds = (name: string, value: string): Expression<SqlBool> =>

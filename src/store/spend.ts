@@ -67,7 +67,7 @@ export async function spendRows(
     let query = db
       .selectFrom('spend_log')
       .select('seq')
-      .where(conditionsOf(filter, idOf, of, after))
+      .where(conditionsOf(filter, idOf, of, db, after))
       .orderBy(orders[order], way)
       .orderBy('seq', way)
       .limit(most)
@@ -142,7 +142,7 @@ export async function countSpendRows(
   const found = db
     .selectFrom('spend_log')
     .select(sql<number>`1`.as('one'))
-    .where(conditionsOf(filter, idOf, await keysOf(db, filter, idOf)))
+    .where(conditionsOf(filter, idOf, await keysOf(db, filter, idOf), db))
   const { n } = await db
     .selectFrom((most < Number.MAX_SAFE_INTEGER ? found.limit(most) : found).as('found'))
     .select((a) => a.fn.countAll<number>().as('n'))
@@ -180,7 +180,7 @@ export async function spendRowSums(
       a.fn.sum<number>('output').as('sum_output'),
       ...by.map((name) => rowGroups[name].as(`by_${name}`)),
     ])
-    .where(conditionsOf(filter, idOf, await keysOf(db, filter, idOf)))
+    .where(conditionsOf(filter, idOf, await keysOf(db, filter, idOf), db))
     .groupBy(by.map((name) => sql.ref(`by_${name}`)))
     .execute()) as Record<string, unknown>[]
   const words = by.filter((name) => name !== 'day')

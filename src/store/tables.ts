@@ -183,11 +183,20 @@ type SpendLogRow = {
   more: string | null
 }
 
-/** What an index has of the ids in `spend_log`; a search asks for the part and for the whole. */
-export const idParts = {
-  request_id: sql<string>`(case when length(request_id) > 5 then substr(request_id, length(request_id) - 4) else request_id end)`,
-  call_id: sql<string>`(substr(call_id, 1, 5))`,
-} as const
+/** What an index has of the ids in `spend_log`, in characters; a search asks for the part and for the whole. */
+export const idParts = (length: number) => ({
+  request_id: sql<string>`(case when length(request_id) > ${sql.lit(length)} then substr(request_id, length(request_id) - ${sql.lit(length - 1)}) else request_id end)`,
+  call_id: sql<string>`(substr(call_id, 1, ${sql.lit(length)}))`,
+})
+/** In a block three characters tell the rows apart. */
+export const idLength = { sqlite: 3, postgres: 5 } as const
+
+/**
+ * In SQLite the rows' ids are indexed by blocks of rows: ids are random, and without blocks each row would write two pages
+ * somewhere in an index of the whole table, which is most of what writing a row costs.
+ */
+export const blockBits = 13
+export const idBlock = sql<number>`(seq >> ${sql.lit(blockBits)})`
 
 /**
  * Sums per hour: `scope` says whose (`all`, `user`, `team`, `organization`, `customer`, `tag`) and `scope_id` which.

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
-import { docTables, idParts, instants } from '../tables.ts'
+import { docTables, idBlock, idLength, idParts, instants } from '../tables.ts'
 
 /** The first shape. `seq` columns count up by themselves in the words of either database. */
 export const first = (dialect: 'sqlite' | 'postgres'): Migration => ({
@@ -119,8 +119,10 @@ export const first = (dialect: 'sqlite' | 'postgres'): Migration => ({
       .addColumn('more', 'text')
       .execute()
     // Ends and beginnings of ids tell them apart well enough, and take a third of the room.
-    for (const [name, part] of Object.entries(idParts))
-      await db.schema.createIndex(`spend_log_${name}`).on('spend_log').expression(part).execute()
+    for (const [name, part] of Object.entries(idParts(idLength[dialect])))
+      await sql`create index ${sql.ref(`spend_log_${name}`)} on spend_log (${dialect === 'sqlite' ? sql`${idBlock}, ` : sql``}${part})`.execute(
+        db,
+      )
     await db.schema.createIndex('spend_log_started').on('spend_log').column('started_at').execute()
     // Rows of a user or a team are found by their keys, which `spend_hour` knows.
     for (const who of ['key_id', 'customer_id'])
