@@ -26,7 +26,7 @@ export function createAnswer(status: number, received: HeaderList, network: Netw
   const inbox = createInbox({
     pause: () => (decoder ?? network).pause(),
     resume: () => (decoder ?? network).resume(),
-    cancel: network.cancel,
+    cancel: () => network.cancel(),
     maxBytes: network.maxBytes,
   })
   const fail = (error: GatewayError, atOnce: boolean) => {
@@ -43,8 +43,8 @@ export function createAnswer(status: number, received: HeaderList, network: Netw
         fail(new GatewayError('bad_gateway', text, { cause }), false)
         network.cancel()
       },
-      pause: network.pause,
-      resume: network.resume,
+      pause: () => network.pause(),
+      resume: () => network.resume(),
     })
   const hidden = codings ? ofCodedBody : ofNoBody
   const each = (tell: (name: string, value: string) => void): void => {

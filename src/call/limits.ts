@@ -25,50 +25,87 @@ export function watchLimits(
   passed: (error: GatewayError) => void,
   later: (check: () => void) => void = (check) => setTimeout(check),
 ): Watch {
-  const total = limits.totalMs ? since + limits.totalMs : Number.POSITIVE_INFINITY
-  let wait: Wait | undefined
-  let ends = Number.POSITIVE_INFINITY
-  let timer: ReturnType<typeof setTimeout> | undefined
-  let due = Number.POSITIVE_INFINITY
-  let stopped = false
+  return new Stopwatch(limits, since, passed, later)
+}
 
-  const expect = (next: Wait | undefined) => {
-    if (stopped) return
-    wait = next
-    const ms = next && limits[next]
-    ends = ms ? performance.now() + ms : Number.POSITIVE_INFINITY
-    arm()
+/** A class, since every request has one: its functions as closures would be 600 bytes more. */
+class Stopwatch implements Watch {
+  readonly #limits: Limits
+  readonly #passed: (error: GatewayError) => void
+  readonly #later: (check: () => void) => void
+  readonly #total: number
+  #wait: Wait | undefined
+  #ends = Number.POSITIVE_INFINITY
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #due = Number.POSITIVE_INFINITY
+  #stopped = false
+
+  constructor(
+    limits: Limits,
+    since: number,
+    passed: (error: GatewayError) => void,
+    later: (check: () => void) => void,
+  ) {
+    this.#limits = limits
+    this.#passed = passed
+    this.#later = later
+    this.#total = limits.totalMs ? since + limits.totalMs : Number.POSITIVE_INFINITY
+    if (this.#total < Number.POSITIVE_INFINITY) this.#arm(performance.now())
   }
-  const arm = () => {
-    const at = ends < total ? ends : total
-    if (at >= due) return
-    clearTimeout(timer)
-    due = at
-    const ms = Math.max(Math.ceil(at - performance.now()), 1)
-    timer = setTimeout(look, Math.min(ms > 10_000 ? Math.ceil(ms / 1000) * 1000 : ms, timerMsMax))
+  connecting(): void {
+    this.#expect('connectMs')
   }
-  const look = () => {
-    due = Number.POSITIVE_INFINITY
-    if (performance.now() < Math.min(ends, total)) arm()
-    else later(judge)
+  sent(): void {
+    this.#expect('firstByteMs')
   }
-  const judge = () => {
-    if (stopped) return
+  read(): void {
+    this.#expect('idleMs')
+  }
+  hold(): void {
+    this.#expect(undefined)
+  }
+  stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #expect(next: Wait | undefined): void {
+    if (this.#stopped) return
+    this.#wait = next
+    const ms = next && this.#limits[next]
+    if (!ms) {
+      this.#ends = Number.POSITIVE_INFINITY
+      return
+    }
     const now = performance.now()
-    if (now >= ends && wait) passed(timeout(wait, limits[wait]))
-    else if (now >= total) passed(timeout('totalMs', limits.totalMs))
-    else arm()
+    this.#ends = now + ms
+    this.#arm(now)
   }
-  if (total < Number.POSITIVE_INFINITY) arm()
-  return {
-    connecting: () => expect('connectMs'),
-    sent: () => expect('firstByteMs'),
-    read: () => expect('idleMs'),
-    hold: () => expect(undefined),
-    stop() {
-      stopped = true
-      clearTimeout(timer)
-    },
+  #arm(now: number): void {
+    const at = this.#ends < this.#total ? this.#ends : this.#total
+    if (at >= this.#due) return
+    clearTimeout(this.#timer)
+    this.#due = at
+    const ms = Math.max(Math.ceil(at - now), 1)
+    this.#timer = setTimeout(
+      // Not as an argument: a timer that was cleared lets go of its function and not of its arguments.
+      () => this.#look(),
+      Math.min(ms > 10_000 ? Math.ceil(ms / 1000) * 1000 : ms, timerMsMax),
+    )
+  }
+  #look(): void {
+    this.#due = Number.POSITIVE_INFINITY
+    const now = performance.now()
+    if (now < Math.min(this.#ends, this.#total)) this.#arm(now)
+    else this.#later(() => this.#judge())
+  }
+  #judge(): void {
+    if (this.#stopped) return
+    const now = performance.now()
+    if (now >= this.#ends && this.#wait) this.#passed(timeout(this.#wait, this.#limits[this.#wait]))
+    else if (now >= this.#total) this.#passed(timeout('totalMs', this.#limits.totalMs))
+    else this.#arm(now)
   }
 }
 

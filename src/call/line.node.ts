@@ -9,8 +9,6 @@ import { createAnswerReader, type HeaderList, HttpFault } from './h1.ts'
 export type Line = {
   /** Has it lain idle for a while? Then its peer may have closed it meanwhile. */
   reused: boolean
-  /** Called whenever a socket has to be opened for the request. */
-  opening: (() => void) | undefined
   isAlive(): boolean
   dispatch(request: LineRequest, listener: LineListener): void
   /** The answer is complete: the next may have it. */
@@ -30,6 +28,8 @@ export type LineRequest = {
 }
 
 export type LineListener = {
+  /** A socket has to be opened for the request. */
+  opening(): void
   /** The request is on its way. */
   sent(): void
   head(status: number, headers: HeaderList, flow: Flow): void
@@ -120,7 +120,7 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
 
   function connect(): void {
     line.reused = false
-    line.opening?.()
+    listener?.opening()
     servername = request?.servername
     stopOpening = openSocket(route, servername, (error, opened) => {
       stopOpening = undefined
@@ -242,7 +242,6 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
 
   const line: Line = {
     reused: false,
-    opening: undefined,
     isAlive: () =>
       socket !== undefined &&
       !socket.destroyed &&
@@ -270,7 +269,6 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
     },
     release() {
       request = undefined
-      line.opening = undefined
       servedAt = performance.now()
       if (!keep || !socket || socket.destroyed || servedAt >= idleUntil) return drop()
       // The reader of the answer may have asked for a rest just before its end.

@@ -18,8 +18,10 @@ export type Pool = {
   /** Of a plain HTTP proxy: what goes before the path, and the proxy's login. */
   readonly pathPrefix: string
   readonly proxyLogin: string | undefined
-  /** Gives a line now or later; `fresh` asks for a new one. Calling the answer leaves the queue. */
-  acquire(fresh: boolean, taker: Taker): () => void
+  /** Gives a line now or later; `fresh` asks for a new one. */
+  acquire(fresh: boolean, taker: Taker): void
+  /** Leaves the queue. */
+  leave(taker: Taker): void
   isIdle(): boolean
   usedAt(): number
   close(error: GatewayError): void
@@ -177,8 +179,8 @@ function createPool(origin: string, route: Route, options: PoolOptions, closed: 
           'unavailable',
           'too many requests are waiting for a connection to this upstream; try again later',
         )
-      return () => waiting.delete(taker)
     },
+    leave: (taker) => void waiting.delete(taker),
     isIdle: () => idle.length === lines.size && waiting.size === 0,
     usedAt: () => usedAt,
     close(error) {

@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream'
 import { GatewayError } from '../errors.ts'
-import { type Answer, createAnswer } from './answer.node.ts'
+import { type Answer, createAnswer, type Network } from './answer.node.ts'
 import { canceled, connectionError, uploadError } from './connection-error.ts'
-import { HttpFault, token } from './h1.ts'
+import { type HeaderList, HttpFault, token } from './h1.ts'
 import { type Watch, watchLimits } from './limits.ts'
-import type { Line, LineListener, LineRequest } from './line.node.ts'
-import { createPools, type Pool, type PoolOptions, type Pools } from './pool.node.ts'
+import type { Flow, Line, LineListener, LineRequest } from './line.node.ts'
+import { createPools, type Pool, type PoolOptions, type Pools, type Taker } from './pool.node.ts'
 import { bareHost, ProxyError } from './proxy.node.ts'
 import { followRedirects, isReplayable } from './redirect.ts'
 import { headersFor, ofConnection, type Target, targetOf } from './target.ts'
@@ -37,60 +37,142 @@ export function nodeTransport(
 
 type Way = { pools: Pools; targetOf(url: string): Target; limits: Limits; maxBytes: number }
 
-/** One request, one line: from the queue for a line to the last byte of the answer. */
-type Call = {
-  readonly request: Upstream
-  readonly way: Way
-  readonly upload: Readable | undefined
-  readonly watch: Watch
-  line: Line | undefined
-  answer: Answer | undefined
-  leaveQueue: (() => void) | undefined
-  throughProxy: boolean
-  over: boolean
-  answered(reply: Reply): void
-  /** Ends the call wherever it stands. */
-  fail(error: GatewayError, atOnce?: boolean): void
-  /** Lets go of everything but the line. */
-  settle(): void
-}
-
 function exchange(request: Upstream, since: number, way: Way): Promise<Reply> {
   const { signal } = request
   if (signal?.aborted) return Promise.reject(canceled(signal))
-  const { promise, resolve, reject } = Promise.withResolvers<Reply>()
-  const abort = () => call.fail(canceled(signal))
-  const limits = limitsOf(request, way)
-  const call: Call = {
-    request,
-    way,
-    upload: uploadOf(request.body),
-    watch: watchLimits(limits, since, (error) => call.fail(error), setImmediate),
-    line: undefined,
-    answer: undefined,
-    leaveQueue: undefined,
-    throughProxy: false,
-    over: false,
-    answered: resolve,
-    fail(error, atOnce = true) {
-      if (!call.over) {
-        call.settle()
-        call.leaveQueue?.()
-        call.line?.drop()
-      }
-      if (call.answer) call.answer.fail(error, atOnce)
-      else reject(error)
-    },
-    settle() {
-      call.over = true
-      call.watch.stop()
-      signal?.removeEventListener('abort', abort)
-      call.upload?.destroy()
-    },
+  return new Promise((resolve, reject) => {
+    new Call(request, since, way, resolve, reject).send(false)
+  })
+}
+
+/**
+ * One request, one line: from the queue for a line to the last byte of the answer. A class, since what it is told by its
+ * line, its queue and its reader would be a dozen closures for every request.
+ */
+class Call implements LineListener, Taker, Network {
+  readonly maxBytes: number
+  readonly #request: Upstream
+  readonly #way: Way
+  readonly #upload: Readable | undefined
+  readonly #watch: Watch
+  readonly #answered: (reply: Reply) => void
+  readonly #refused: (error: GatewayError) => void
+  readonly #abort: () => void
+  #line: Line | undefined
+  #answer: Answer | undefined
+  #flow: Flow | undefined
+  #pool: Pool | undefined
+  #written: LineRequest | undefined
+  #over = false
+
+  constructor(
+    request: Upstream,
+    since: number,
+    way: Way,
+    answered: (reply: Reply) => void,
+    refused: (error: GatewayError) => void,
+  ) {
+    this.maxBytes = way.maxBytes
+    this.#request = request
+    this.#way = way
+    this.#upload = uploadOf(request.body)
+    this.#abort = () => this.refuse(canceled(request.signal))
+    this.#watch = watchLimits(
+      limitsOf(request, way),
+      since,
+      (error) => this.refuse(error),
+      setImmediate,
+    )
+    this.#answered = answered
+    this.#refused = refused
+    request.signal?.addEventListener('abort', this.#abort, { once: true })
   }
-  signal?.addEventListener('abort', abort, { once: true })
-  send(call, false)
-  return promise
+
+  send(fresh: boolean): void {
+    try {
+      const target = this.#way.targetOf(this.#request.url)
+      const pool = this.#way.pools.find(target.origin, this.#request.connection)
+      this.#pool = pool
+      this.#written = requestFor(this.#request, target, this.#upload, pool)
+      this.#line = undefined
+      pool.acquire(fresh, this)
+      if (!this.#line) this.#watch.connecting()
+    } catch (error) {
+      this.refuse(meaningOf(error, this.#upload, false))
+    }
+  }
+
+  // The queue.
+  take(line: Line): void {
+    this.#line = line
+    if (this.#written) line.dispatch(this.#written, this)
+  }
+  /** Ends the call wherever it stands. */
+  refuse(error: GatewayError, atOnce = true): void {
+    if (!this.#over) {
+      this.#settle()
+      this.#pool?.leave(this)
+      this.#line?.drop()
+    }
+    if (this.#answer) this.#answer.fail(error, atOnce)
+    else this.#refused(error)
+  }
+
+  // The line.
+  opening(): void {
+    this.#watch.connecting()
+  }
+  sent(): void {
+    this.#watch.sent()
+  }
+  head(status: number, headers: HeaderList, flow: Flow): void {
+    if (this.#over) return
+    if (status === 407 && this.#pool?.pathPrefix !== '') this.refuse(proxyLoginWanted())
+    else {
+      this.#flow = flow
+      this.#answer = createAnswer(status, headers, this)
+      this.#watch.read()
+      this.#answered(this.#answer.reply)
+    }
+  }
+  data(bytes: Uint8Array): void {
+    if (this.#over) return
+    this.#watch.read()
+    this.#answer?.push(bytes)
+  }
+  end(): void {
+    if (this.#over) return
+    this.#settle()
+    this.#line?.release()
+    this.#answer?.end()
+  }
+  fail(error: Error, heard: boolean): void {
+    if (this.#over) return
+    if (this.#line?.reused && !heard && isStale(error) && isReplayable(this.#request.body))
+      this.send(true)
+    else this.refuse(meaningOf(error, this.#upload, this.#answer !== undefined), false)
+  }
+
+  // The reader of the answer.
+  pause(): void {
+    this.#flow?.pause()
+    this.#watch.hold()
+  }
+  resume(): void {
+    this.#watch.read()
+    if (!this.#over) this.#flow?.resume()
+  }
+  cancel(): void {
+    this.refuse(canceled(undefined))
+  }
+
+  /** Lets go of everything but the line. */
+  #settle(): void {
+    this.#over = true
+    this.#watch.stop()
+    this.#request.signal?.removeEventListener('abort', this.#abort)
+    this.#upload?.destroy()
+  }
 }
 
 /** Who does not wait longer for the first byte does not wait longer for a connection either. */
@@ -100,70 +182,6 @@ function limitsOf({ limits }: Upstream, way: Way): Limits {
   const { firstByteMs = 0, connectMs = usual } = limits
   const shorter = firstByteMs > 0 && (connectMs === 0 || firstByteMs < connectMs)
   return { ...limits, connectMs: shorter ? firstByteMs : connectMs }
-}
-
-function send(call: Call, fresh: boolean): void {
-  const { request, upload, watch, way } = call
-  try {
-    const target = way.targetOf(request.url)
-    const pool = way.pools.find(target.origin, request.connection)
-    const written = requestFor(request, target, upload, pool)
-    call.throughProxy = pool.pathPrefix !== ''
-    call.line = undefined
-    call.leaveQueue = pool.acquire(fresh, {
-      take(line) {
-        call.line = line
-        line.opening = watch.connecting
-        line.dispatch(written, listenerOf(call))
-      },
-      refuse: call.fail,
-    })
-    if (!call.line) watch.connecting()
-  } catch (error) {
-    call.fail(meaningOf(error, upload, false))
-  }
-}
-
-function listenerOf(call: Call): LineListener {
-  const { request, upload, watch, way } = call
-  return {
-    sent: watch.sent,
-    head(status, headers, flow) {
-      if (call.over) return
-      if (status === 407 && call.throughProxy) return call.fail(proxyLoginWanted())
-      call.answer = createAnswer(status, headers, {
-        pause() {
-          flow.pause()
-          watch.hold()
-        },
-        resume() {
-          watch.read()
-          if (!call.over) flow.resume()
-        },
-        cancel: () => call.fail(canceled(undefined)),
-        maxBytes: way.maxBytes,
-      })
-      watch.read()
-      call.answered(call.answer.reply)
-    },
-    data(bytes) {
-      if (call.over) return
-      watch.read()
-      call.answer?.push(bytes)
-    },
-    end() {
-      if (call.over) return
-      call.settle()
-      call.line?.release()
-      call.answer?.end()
-    },
-    fail(error, heard) {
-      if (call.over) return
-      if (call.line?.reused && !heard && isStale(error) && isReplayable(request.body))
-        send(call, true)
-      else call.fail(meaningOf(error, upload, call.answer !== undefined), false)
-    },
-  }
 }
 
 /**

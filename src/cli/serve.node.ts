@@ -1,7 +1,7 @@
 import { flushCompileCache } from 'node:module'
 import { formatNotice } from '../config/notice.ts'
 import { adminKeyPath, openDataDir } from '../start/data.node.ts'
-import { boundYoungGeneration } from '../start/heap.node.ts'
+import { boundYoungGeneration, makeYoung } from '../start/heap.node.ts'
 import { createLog, type Level } from '../start/log.node.ts'
 import {
   accessOf,
@@ -31,6 +31,7 @@ export async function serve(options: Options, terminal: Terminal): Promise<numbe
   const start = { ...startOptions(options, prepared, log), files: filesOf(options, prepared) }
   if (options.skip_server_startup === true) return await rehearse(start, prepared, terminal)
   const running = await startServer(start)
+  makeYoung()
   boundYoungGeneration()
   closeOnSignals(running, log)
   reloadOnSignal(running)

@@ -66,7 +66,7 @@ const payloadsMax = 64 * 1024 * 1024
 const batchMax = 2000
 const flushMs = 100
 /** So many that wait are written without waiting for it. */
-const flushMax = 1000
+const flushMax = 256
 const buryMs = 5000
 const progressMs = 1000
 

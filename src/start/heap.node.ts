@@ -28,3 +28,12 @@ export function boundYoungGeneration(
   observer.observe({ entryTypes: ['gc'] })
   return () => observer.disconnect()
 }
+
+/**
+ * V8 learns from busy moments that what some functions make lives long, and from then on makes it in the old generation at
+ * once. Here that is each request's own objects, and whatever they refer to is kept with them until the old generation is
+ * cleared: measured at 64 connections, 5 KB of every request outlived it, and collecting took a quarter of its time.
+ */
+export function makeYoung(): void {
+  v8.setFlagsFromString('--no-allocation-site-pretenuring')
+}
