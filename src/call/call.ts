@@ -16,6 +16,7 @@ import {
 import type { PassedResult } from '../wire/wire.ts'
 import type { Dial } from './dial.ts'
 import { followed } from './follow.ts'
+import type { InboxReader, Receiver } from './inbox.ts'
 import { errandsOf, type Fetched, type FetchMedia, runErrands } from './media.ts'
 import { type Ask, nativeOf, prepare } from './prepare.ts'
 import { headersBack, scrub } from './scrub.ts'
@@ -54,7 +55,12 @@ export type StreamAnswer = {
   rest: Reads
 }
 /** Network reads, one at a time; `stop` ends the upstream request. */
-export type Reads = { next(): Promise<Uint8Array | undefined>; stop(): void }
+export type Reads = {
+  next(): Promise<Uint8Array | undefined>
+  /** Instead of asking read by read: see `InboxBody`. Absent, or undefined, where that cannot be. */
+  flow?(to: Receiver): { resume(): void } | undefined
+  stop(): void
+}
 
 /** An answer is begun for the client when something was said, or this long after the first byte. */
 const patienceMs = 2000
@@ -214,9 +220,10 @@ async function stream(
 }
 
 function reads(
-  body: AsyncIterable<Uint8Array>,
+  body: Reply['body'],
 ): Reads & { putBack(next: Promise<Uint8Array | undefined>): void } {
-  const iterator = body[Symbol.asyncIterator]()
+  const iterator: AsyncIterator<Uint8Array> & Partial<Pick<InboxReader, 'flow'>> =
+    body[Symbol.asyncIterator]()
   let waiting: Promise<Uint8Array | undefined> | undefined
   return {
     next() {
@@ -227,6 +234,7 @@ function reads(
       }
       return iterator.next().then(({ done, value }) => (done ? undefined : value))
     },
+    flow: (to) => (waiting ? undefined : iterator.flow?.(to)),
     putBack(next) {
       next.catch(() => {})
       waiting = next

@@ -8,7 +8,7 @@ export type Inbox = {
   /** What has come is still read, then the error is thrown; with `atOnce` what has come is dropped. */
   fail(error: GatewayError, atOnce: boolean): void
   /** A step brings all that has come by then. */
-  body: AsyncIterable<Uint8Array>
+  body: InboxBody
   bytes(max?: number): Promise<Uint8Array>
 }
 
@@ -33,6 +33,9 @@ export function createInbox({ pause, resume, cancel, maxBytes }: InboxOptions): 
   let gathered: (() => void) | undefined
   const waiting: Waiting[] = []
   let calling = false
+  let receiver: Receiver | undefined
+  /** The receiver has no room. */
+  let held = false
 
   const drop = () => {
     chunks = []
@@ -42,6 +45,26 @@ export function createInbox({ pause, resume, cancel, maxBytes }: InboxOptions): 
   const answer = () => {
     calling = false
     while (waiting[0] && take(waiting[0])) waiting.shift()
+    if (receiver && !held) deliver(receiver)
+  }
+  /** Tells the receiver all that has come by then. */
+  const deliver = (to: Receiver) => {
+    if (size > 0) {
+      const all = join(chunks)
+      drop()
+      flow()
+      const wanted = to.chunk(all)
+      if (wanted === 'nothing') receiver = undefined
+      held = wanted === 'later'
+    }
+    if (receiver !== to || held) return
+    if (error) {
+      receiver = undefined
+      to.fail(error)
+    } else if (ended || reader === 'gone') {
+      receiver = undefined
+      to.end()
+    }
   }
   /**
    * A network read may bring dozens of chunks, one call after the other. Whoever waits is answered after the last of
@@ -49,7 +72,7 @@ export function createInbox({ pause, resume, cancel, maxBytes }: InboxOptions): 
    */
   const call = () => {
     gathered?.()
-    if (waiting.length === 0 || calling) return
+    if ((waiting.length === 0 && !receiver) || calling) return
     calling = true
     queueMicrotask(answer)
   }
@@ -119,6 +142,17 @@ export function createInbox({ pause, resume, cancel, maxBytes }: InboxOptions): 
         claim('loop')
         return {
           next,
+          flow(to) {
+            if (waiting.length > 0) return undefined
+            receiver = to
+            call()
+            return {
+              resume() {
+                held = false
+                call()
+              },
+            }
+          },
           return() {
             reader = 'gone'
             drop()
@@ -141,6 +175,18 @@ export function createInbox({ pause, resume, cancel, maxBytes }: InboxOptions): 
       return whole()
     },
   }
+}
+
+export type InboxBody = { [Symbol.asyncIterator](): InboxReader }
+export type InboxReader = AsyncIterator<Uint8Array, undefined> & {
+  /** From now on the receiver is told, instead of steps being asked for; undefined where one has been. */
+  flow(to: Receiver): { resume(): void } | undefined
+}
+export type Receiver = {
+  /** `later`: nothing more until `resume`. `nothing`: it wants no more; what comes is for those who ask for steps. */
+  chunk(bytes: Uint8Array): 'more' | 'later' | 'nothing'
+  end(): void
+  fail(error: GatewayError): void
 }
 
 type Step = IteratorResult<Uint8Array, undefined>

@@ -1,4 +1,5 @@
 import { allocate } from '../json/latin1.ts'
+import type { InboxBody } from './inbox.ts'
 
 /** The only way out of the house. One implementation per runtime; a mock is one more. */
 export type Transport = (request: Upstream) => Promise<Reply>
@@ -46,7 +47,7 @@ export type Reply = {
   /** The same one by one, where no copy is wanted; absent where that saves nothing. */
   eachHeader?(tell: (name: string, value: string) => void): void
   /** The body as it comes, decompressed. Read once. Leaving the loop early closes the upstream connection. Slow readers slow the upstream (back-pressure). */
-  body: AsyncIterable<Uint8Array>
+  body: AsyncIterable<Uint8Array> | InboxBody
   /** The whole body; cheaper than the loop. More than `max` bytes is a `bad_gateway` fault. */
   bytes(max?: number): Promise<Uint8Array>
 }

@@ -61,9 +61,7 @@ function afterColon(json: string, from: number, end: number): number {
 
 /** The same of a stream's first bytes: the first event that has one. */
 export function idOfStream(bytes: Uint8Array): string | undefined {
-  let text = ''
-  const length = Math.min(bytes.length, glanceMax)
-  for (let at = 0; at < length; at++) text += String.fromCharCode(bytes[at] ?? 0)
+  const text = latin1(bytes, 0, Math.min(bytes.length, glanceMax))
   for (let from = text.indexOf('{'); from !== -1; from = text.indexOf('{', from)) {
     const line = text.indexOf('\n', from)
     const id = idOfAnswer(line === -1 ? text.slice(from) : text.slice(from, line))

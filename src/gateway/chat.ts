@@ -4,7 +4,7 @@ import { join, type Limits } from '../call/transport.ts'
 import { outputTokens, type Usage } from '../chat/chat.ts'
 import { countedUsage } from '../chat/tokens.ts'
 import { GatewayError } from '../errors.ts'
-import type { Incoming, Outgoing } from '../http/http.ts'
+import type { Flow, Flowing, Incoming, Outgoing, Sink } from '../http/http.ts'
 import { list, number, object } from '../json/json.ts'
 import { toUtf8 } from '../json/latin1.ts'
 import type { Caller } from '../policy/caller.ts'
@@ -461,8 +461,52 @@ function streamBody(
     return undefined
   }
 
+  /** The same as `step` again and again, told by the upstream's reads. */
+  function flow(sink: Sink): Flow | undefined {
+    if (closed || !opened || relay.fault || relay.complete) return undefined
+    const last = (bytes: Uint8Array | undefined): void => {
+      if (bytes) sink.write(bytes)
+      sink.end()
+    }
+    const finishing = (before: Uint8Array | undefined): void => {
+      finish().then(
+        (bytes) => last(both(before, bytes)),
+        (cause) => last(closed ? undefined : both(before, fail(cause))),
+      )
+    }
+    /** Nobody waits for it who could catch what it throws. */
+    const safely = <T>(work: () => T, otherwise: T): T => {
+      try {
+        return work()
+      } catch (cause) {
+        last(closed ? undefined : fail(cause))
+        return otherwise
+      }
+    }
+    return rest.flow?.({
+      chunk: (bytes) =>
+        safely(() => {
+          if (closed) return 'nothing'
+          const out = relay.push(bytes)
+          if (relay.fault) last(both(out, fail(relay.fault)))
+          else if (relay.complete) finishing(out)
+          else return out === undefined || sink.write(out) ? 'more' : 'later'
+          return 'nothing'
+        }, 'nothing'),
+      end: () =>
+        safely(() => {
+          if (closed) return
+          const out = relay.flush()
+          if (relay.fault) last(both(out, fail(relay.fault)))
+          else finishing(out)
+        }, undefined),
+      fail: (cause) => safely(() => last(closed ? undefined : fail(cause)), undefined),
+    })
+  }
+
   return {
-    [Symbol.asyncIterator]: () => ({
+    [Symbol.asyncIterator]: (): Flowing<Uint8Array> => ({
+      flow,
       async next() {
         let value: Uint8Array | undefined
         try {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import { hasNoBody } from './body.node.ts'
 import { isBodiless } from './door.ts'
-import type { Outgoing } from './http.ts'
+import type { Flowing, Outgoing } from './http.ts'
 import { atTurnEnd } from './turn.ts'
 
 /** One request and its answer, from head to last byte. */
@@ -62,7 +62,7 @@ async function pour(
   options: AnswerOptions,
 ): Promise<void> {
   const { req, res } = visit
-  const iterator = body[Symbol.asyncIterator]()
+  const iterator: Flowing<Uint8Array | string> = body[Symbol.asyncIterator]()
   let ended: Promise<void> | undefined
   const end = () => (ended ??= leave(iterator, options.onError))
   visit.onGone = () => void end()
@@ -74,7 +74,10 @@ async function pour(
     while (!step.done && !bodiless && !visit.gone) {
       if (step.value.length > 0 && !res.write(step.value, answer.encoding ?? 'utf8'))
         await room(visit, end, options.stallMs)
-      if (!visit.gone) step = await iterator.next()
+      if (visit.gone) break
+      const flowing = iterator.flow && flowed(visit, answer, iterator, end, options.stallMs)
+      if (flowing && (await flowing)) break
+      step = await iterator.next()
     }
     if (!visit.gone) await finish(visit, '', options)
   } catch (error) {
@@ -85,6 +88,35 @@ async function pour(
   } finally {
     await end()
   }
+}
+
+/**
+ * Lets the body write by itself, until its end or until the client goes. Undefined, or false, where it cannot now.
+ */
+function flowed(
+  visit: Visit,
+  { encoding = 'utf8' }: Outgoing,
+  iterator: Flowing<Uint8Array | string>,
+  end: () => void,
+  stallMs: number,
+): Promise<boolean> | undefined {
+  const { res } = visit
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const flow = iterator.flow?.({
+    write(piece) {
+      if (visit.gone || piece.length === 0 || res.write(piece, encoding)) return true
+      room(visit, end, stallMs).then(() => flow?.resume())
+      return false
+    },
+    end: () => resolve(true),
+  })
+  if (!flow) return undefined
+  visit.onGone = () => {
+    end()
+    resolve(true)
+  }
+  if (visit.gone) resolve(true)
+  return promise
 }
 
 async function leave(
@@ -103,9 +135,10 @@ function room(visit: Visit, end: () => void, stallMs: number): Promise<void> {
   const { req, res } = visit
   return new Promise((resolve) => {
     if (visit.gone) return resolve()
+    const before = visit.onGone
     const done = () => {
       res.off('drain', done)
-      visit.onGone = () => void end()
+      visit.onGone = before
       req.socket.setTimeout(0)
       resolve()
     }
@@ -113,6 +146,7 @@ function room(visit: Visit, end: () => void, stallMs: number): Promise<void> {
     visit.onGone = () => {
       end()
       done()
+      before?.()
     }
     req.socket.setTimeout(stallMs)
   })

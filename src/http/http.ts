@@ -30,4 +30,17 @@ export type Outgoing = {
   body: Uint8Array | string | AsyncIterable<Uint8Array | string>
 }
 
+/**
+ * An iterator of a body that can also tell what comes as it comes, without a promise for each piece: a third of what a
+ * streamed token costs otherwise. Asked once, when nobody waits for a step; undefined: it goes on step by step.
+ */
+export type Flowing<T> = AsyncIterator<T> & { flow?(sink: Sink): Flow | undefined }
+export type Sink = {
+  /** False: no more until `resume`. */
+  write(piece: Uint8Array | string): boolean
+  /** All has been told. */
+  end(): void
+}
+export type Flow = { resume(): void }
+
 export type Handler = (incoming: Incoming) => Promise<Outgoing>
