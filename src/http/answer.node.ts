@@ -13,6 +13,8 @@ export type Visit = {
   expects: boolean
   /** No more requests on this connection. */
   last: boolean
+  /** Some of the answer has been written, its head at least. */
+  begun: boolean
   /** The client has left before the answer was complete. */
   gone: boolean
   /** Told when that happens. */
@@ -72,7 +74,7 @@ async function pour(
     if (!visit.gone) writeHead(visit, answer, options, undefined)
     const bodiless = isBodiless(req.method ?? '', answer.status)
     while (!step.done && !bodiless && !visit.gone) {
-      if (step.value.length > 0 && !res.write(step.value, answer.encoding ?? 'utf8'))
+      if (step.value.length > 0 && !put(visit, step.value, answer.encoding))
         await room(visit, end, options.stallMs)
       if (visit.gone) break
       const flowing = iterator.flow && flowed(visit, answer, iterator, end, options.stallMs)
@@ -95,16 +97,15 @@ async function pour(
  */
 function flowed(
   visit: Visit,
-  { encoding = 'utf8' }: Outgoing,
+  { encoding }: Outgoing,
   iterator: Flowing<Uint8Array | string>,
   end: () => void,
   stallMs: number,
 ): Promise<boolean> | undefined {
-  const { res } = visit
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const flow = iterator.flow?.({
     write(piece) {
-      if (visit.gone || piece.length === 0 || res.write(piece, encoding)) return true
+      if (visit.gone || piece.length === 0 || put(visit, piece, encoding)) return true
       room(visit, end, stallMs).then(() => flow?.resume())
       return false
     },
@@ -130,6 +131,36 @@ async function leave(
   }
 }
 
+/**
+ * Writes a piece of a streamed body; false: the client has to take some of it first. A chunk with its frame in one buffer:
+ * Node writes size, bytes and line ends as four pieces, which costs a streamed token 4 µs more.
+ */
+function put(
+  visit: Visit,
+  piece: Uint8Array | string,
+  encoding: Outgoing['encoding'] = 'utf8',
+): boolean {
+  const { req, res } = visit
+  const { socket } = req
+  if (!res.chunkedEncoding || !visit.begun || res.socket !== socket || piece.length > frameMax) {
+    // With the first piece goes the head.
+    visit.begun = true
+    return res.write(piece, encoding)
+  }
+  const bytes = typeof piece === 'string' ? Buffer.from(piece, encoding) : piece
+  const size = bytes.length.toString(16)
+  const frame = Buffer.allocUnsafe(size.length + bytes.length + 4)
+  let at = frame.write(size, 'latin1')
+  at = frame.writeUInt16BE(lineEnd, at)
+  frame.set(bytes, at)
+  frame.writeUInt16BE(lineEnd, at + bytes.length)
+  return socket.write(frame)
+}
+/** CR LF */
+const lineEnd = 0x0d0a
+/** Copying more than this costs more than it saves. */
+const frameMax = 16_384
+
 /** Waits until the client has taken what was written, or has gone. */
 function room(visit: Visit, end: () => void, stallMs: number): Promise<void> {
   const { req, res } = visit
@@ -138,11 +169,14 @@ function room(visit: Visit, end: () => void, stallMs: number): Promise<void> {
     const before = visit.onGone
     const done = () => {
       res.off('drain', done)
+      req.socket.off('drain', done)
       visit.onGone = before
       req.socket.setTimeout(0)
       resolve()
     }
+    // Whichever of them was written to.
     res.on('drain', done)
+    req.socket.on('drain', done)
     visit.onGone = () => {
       end()
       done()

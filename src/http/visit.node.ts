@@ -56,6 +56,7 @@ export function createVisits(handler: Handler, options: VisitOptions): Visits {
       res,
       expects,
       last: line.crowded,
+      begun: false,
       gone: false,
       onGone: undefined,
       controller: new AbortController(),
