@@ -1,5 +1,8 @@
+import { rejects } from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { sql } from 'kysely'
 import { booksContract } from '../src/ledger/contract.node.ts'
+import { migrate } from '../src/store/migrate.ts'
 import { openPostgres } from '../src/store/postgres.node.ts'
 import { postgresFolder, startPostgres } from './support/postgres.ts'
 
@@ -11,5 +14,20 @@ else {
   booksContract((name) =>
     openPostgres({ url: server.database(name), onError: () => {}, connections: 4 }),
   )
+  test('a database that is not in UTF-8 is refused, with what to do', async () => {
+    const url = server.database('plain')
+    const db = await openPostgres({ url, onError: () => {}, connections: 1 })
+    await sql`create database narrow encoding 'SQL_ASCII' locale 'C' template template0`.execute(
+      db.query,
+    )
+    await db.close()
+    const narrow = await openPostgres({
+      url: url.replace('/plain', '/narrow'),
+      onError: () => {},
+      connections: 1,
+    })
+    await rejects(migrate(narrow), /encoded in SQL_ASCII: use one in UTF8/)
+    await narrow.close()
+  })
   after(() => server.stop())
 }

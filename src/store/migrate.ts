@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { GatewayError } from '../errors.ts'
 import type { Db } from './db.ts'
@@ -7,6 +8,7 @@ import { imported } from './migrations/0003-imported.ts'
 
 /** Brings the tables to the newest shape, under a lock: of several processes one does it and the others wait. */
 export async function migrate({ query, dialect }: Db): Promise<string[]> {
+  if (dialect === 'postgres') await refuseOtherEncodings(query)
   const migrator = new Migrator({
     db: query,
     provider: {
@@ -30,4 +32,15 @@ export async function migrate({ query, dialect }: Db): Promise<string[]> {
   return (results ?? [])
     .filter(({ status }) => status === 'Success')
     .map(({ migrationName }) => migrationName)
+}
+
+/** A database of ASCII finds no name that has more than ASCII in it. */
+async function refuseOtherEncodings(query: Db['query']): Promise<void> {
+  const { rows } = await sql<{ server_encoding: string }>`show server_encoding`.execute(query)
+  const encoding = rows[0]?.server_encoding ?? 'UTF8'
+  if (encoding === 'UTF8') return
+  throw new GatewayError(
+    'internal',
+    `the PostgreSQL database is encoded in ${encoding}: use one in UTF8, made with create database NAME encoding 'UTF8' template template0`,
+  )
 }

@@ -41,7 +41,11 @@ export async function startPostgres(bin: string): Promise<TemporaryPostgres> {
     const done = spawnSync(join(bin, program), args, { encoding: 'utf8', ...as })
     if (done.status !== 0) throw new Error(`${program}: ${done.error ?? done.stderr}`)
   }
-  run('initdb', ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync'])
+  run('initdb', [
+    ...['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync'],
+    // Not what a bare environment says, which is ASCII.
+    ...['--encoding=UTF8', '--locale=C'],
+  ])
   const port = await freePort()
   const begin = (): Promise<void> => {
     const child = spawn(
