@@ -37,7 +37,6 @@ const steps: readonly Step[] = [
   ...Array.from({ length: shards }, (_, at) => ({
     name: `unit tests ${at + 1}/${shards}`,
     args: [
-      '--import=./scripts/quick-laws.ts',
       '--test',
       '--test-isolation=none',
       '--test-timeout=120000',
