@@ -1,8 +1,6 @@
-import { type OperationAnswer, operate, wayOf } from '../call/operate.ts'
-import type { Limits } from '../call/transport.ts'
+import type { OperationAnswer } from '../call/operate.ts'
 import { noUsage, type Usage } from '../chat/chat.ts'
-import { isObject, type Json, type JsonObject, number, object, text } from '../json/json.ts'
-import type { Payer } from '../ledger/ledger.ts'
+import { isObject, type Json, type JsonObject, object, text } from '../json/json.ts'
 import { infoOf } from '../provider/catalogue.ts'
 import { costOf, type Price, priceOf } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
@@ -10,10 +8,10 @@ import { mediaWireOf } from '../provider/operations.ts'
 import { decodeUsage as anthropicUsage } from '../wire/anthropic/response.ts'
 import { changeLines, parsedLine } from '../wire/media/batch-lines.ts'
 import { bodyOfTold, bytesOfTold } from '../wire/media/operation.ts'
-import { createResource, readKept } from '../wire/media/resource.ts'
+import { readKept } from '../wire/media/resource.ts'
 import { decodeUsage as chatUsage } from '../wire/openai-chat/response.ts'
 import { decodeUsage as responsesUsage } from '../wire/openai-responses/usage.ts'
-import { heardOf } from './operation.ts'
+import { askKeeper, keeperOf, lookAgain, type Owed, owedIn, settledBy } from './owed.ts'
 import type { Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 
@@ -21,16 +19,9 @@ import type { Rooms } from './rooms.ts'
  * A batch is paid for when its results are there, hours after it was made: until then a note on the shelf says whose it
  * is. Whoever takes the note away settles it, so it is counted once, whichever gateway looks, and also after a restart.
  */
-type Note = {
-  deploymentId: string
+type Note = Owed & {
   /** The provider's id of it. */
   batch: string
-  keyId: string
-  model: string
-  group: string
-  /** Milliseconds since the epoch. */
-  madeAt: number
-  payer?: Payer
 }
 
 const prefix = 'batch '
@@ -67,16 +58,7 @@ export async function batchHeard(
 
 /** Looks at every batch that is not settled, now and then; the returned function ends it. */
 export function watchBatches(rooms: Rooms, everyMs = 300_000): () => void {
-  let running = false
-  const timer = setInterval(() => {
-    if (running) return
-    running = true
-    void lookAtBatches(rooms).finally(() => {
-      running = false
-    })
-  }, everyMs)
-  if (typeof timer === 'object') timer.unref?.()
-  return () => clearInterval(timer)
+  return lookAgain(() => lookAtBatches(rooms), everyMs)
 }
 
 /** One look at each. Never throws. */
@@ -100,7 +82,7 @@ export async function settleBatch(name: string, rooms: Rooms): Promise<void> {
   const { shelf } = rooms.calls
   try {
     const note = readNote(await shelf?.find(name))
-    const to = note && deploymentOf(note, rooms)
+    const to = note && keeperOf(note, 'batch', rooms)
     if (!shelf || !note || !to) return
     const batch = await ask(to, note, 'batch', `/batches/${encodeURIComponent(note.batch)}`, rooms)
     const { told } = batch
@@ -113,24 +95,13 @@ export async function settleBatch(name: string, rooms: Rooms): Promise<void> {
       requestId: `batch-${note.batch}`,
       answerId: note.batch,
       startedAt: now,
-      firstByteAt: undefined,
       endedAt: now,
       operation: 'aretrieve_batch',
-      keyId: note.keyId,
-      model: note.model,
-      group: note.group,
-      deploymentId: to.id,
-      provider: to.provider,
+      ...settledBy(note, to),
       upstreamModel: model ?? to.target.model,
-      stream: false,
       usage,
       nanoDollars,
       priced,
-      retries: 0,
-      fallbacks: 0,
-      fault: undefined,
-      status: 200,
-      payer: note.payer,
     })
     if (written) await written
   } catch (cause) {
@@ -147,63 +118,26 @@ function readNote(said: string | undefined): Note | undefined {
   return {
     batch,
     deploymentId,
-    keyId: text(value['keyId']) ?? '',
-    model: text(value['model']) ?? '',
-    group: text(value['group']) ?? '',
-    madeAt: number(value['madeAt']) ?? 0,
-    // As `batchHeard` wrote it.
-    ...(isObject(value['payer']) && { payer: value['payer'] as unknown as Payer }),
+    ...owedIn(value),
   }
 }
 
-/** Of a row that is gone nothing can be asked; its note stays until it is swept, should the row come back. */
-function deploymentOf({ deploymentId }: Note, { router, provider }: Rooms): Deployment | undefined {
-  const named = /^provider:(.+)$/.exec(deploymentId)?.[1]
-  return named === undefined
-    ? router.groups.all().find(({ id }) => id === deploymentId)
-    : provider(named, 'batch')
-}
+/** A file of results may be gigabytes. */
+const wholeMs = 30 * 60_000
 
-async function ask(
+const ask = (
   to: Deployment,
   note: Note,
   id: 'batch' | 'files',
   path: string,
   rooms: Rooms,
-): Promise<OperationAnswer> {
-  const live = id === 'files'
-  const operation = createResource({ id, method: 'GET', path, query: '', live, model: false })
-  const model = note.model || to.target.model
-  const context = {
-    model: note.group || model,
-    requestId: `batch-${note.batch}`,
-    created: Math.floor(note.madeAt / 1000),
-  }
-  const limits: Limits = { firstByteMs: waitMs, idleMs: waitMs }
-  return operate(
-    operation,
-    wayOf(to, operation),
-    {
-      said: heardOf({}, model, operation),
-      upload: undefined,
-      context: { ...context, owner: note.keyId },
-      check() {},
-    },
+): Promise<OperationAnswer> =>
+  askKeeper(
     to,
-    {
-      remove: [],
-      dropParams: false,
-      headers: {},
-      dialectHeaders: {},
-      context: { ...context, streamUsage: false, choices: 1 },
-    },
-    rooms.calls,
-    { signal: AbortSignal.timeout(wholeMs), limits },
+    note,
+    { id, path, live: id === 'files', requestId: `batch-${note.batch}`, wholeMs },
+    rooms,
   )
-}
-const waitMs = 60_000
-/** A file of results may be gigabytes. */
-const wholeMs = 30 * 60_000
 
 type Sum = { usage: Usage; nanoDollars: number; priced: boolean; model: string | undefined }
 

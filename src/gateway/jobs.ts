@@ -1,17 +1,14 @@
-import { type OperationAnswer, operate, wayOf } from '../call/operate.ts'
-import type { Limits } from '../call/transport.ts'
+import type { OperationAnswer } from '../call/operate.ts'
 import { noUsage, type Usage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import { isObject, number, text } from '../json/json.ts'
-import type { Payer } from '../ledger/ledger.ts'
 import { type Catalogue, infoOf, type ModelInfo } from '../provider/catalogue.ts'
 import { costOf, type Price, priceOf, type Units } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { parsedLine } from '../wire/media/batch-lines.ts'
 import type { Job } from '../wire/media/job.ts'
 import type { Tap } from '../wire/media/operation.ts'
-import { createResource } from '../wire/media/resource.ts'
-import { heardOf } from './operation.ts'
+import { askKeeper, keeperOf, lookAgain, type Owed, owedIn, settledBy } from './owed.ts'
 import type { Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 
@@ -20,24 +17,17 @@ import type { Rooms } from './rooms.ts'
  * tokens, fine-tunings by what was trained on. Until then a note on the shelf says whose it is, and whoever takes the note
  * away settles it: once, whoever looks first, and also after a restart (batches.ts does the same with batches).
  */
-type Note = {
+type Note = Owed & {
   operation: string
-  deploymentId: string
   /** The provider's id of it, and where it is looked at. */
   id: string
   look: string
-  keyId: string
-  model: string
-  group: string
   /** The provider's model. */
   upstream: string
-  /** Milliseconds since the epoch. */
-  madeAt: number
   /** What it will have used, as far as the request told. */
   units?: Units
   /** And it is that, whatever the answer says of its length. */
   asked?: true
-  payer?: Payer
 }
 
 const prefix = 'job '
@@ -106,16 +96,7 @@ async function heardJob(
 
 /** Looks at every job that is not settled, now and then; the returned function ends it. */
 export function watchJobs(rooms: Rooms, everyMs = 300_000): () => void {
-  let running = false
-  const timer = setInterval(() => {
-    if (running) return
-    running = true
-    void lookAtJobs(rooms).finally(() => {
-      running = false
-    })
-  }, everyMs)
-  if (typeof timer === 'object') timer.unref?.()
-  return () => clearInterval(timer)
+  return lookAgain(() => lookAtJobs(rooms), everyMs)
 }
 
 /** One look at each. Never throws. */
@@ -148,7 +129,7 @@ async function settle(
   const { shelf } = rooms.calls
   try {
     const note = readNote(await shelf?.find(name))
-    const to = seen?.to ?? (note && deploymentOf(note, rooms))
+    const to = seen?.to ?? (note && keeperOf(note, note.operation, rooms))
     if (!shelf || !note || !to) return
     const job = seen?.job ?? (await jobAt(note, to, rooms))
     if (!job?.ended) return
@@ -160,21 +141,10 @@ async function settle(
       requestId: `${note.operation}-${note.id}`,
       answerId: note.id,
       startedAt: note.madeAt,
-      firstByteAt: undefined,
       endedAt: rooms.now(),
       operation: operations.get(note.operation) ?? note.operation,
-      keyId: note.keyId,
-      model: note.model,
-      group: note.group,
-      deploymentId: to.id,
-      provider: to.provider,
-      stream: false,
+      ...settledBy(note, to),
       ...cost,
-      retries: 0,
-      fallbacks: 0,
-      fault: undefined,
-      status: 200,
-      payer: note.payer,
     })
     if (written) await written
   } catch (cause) {
@@ -236,69 +206,20 @@ function readNote(said: string | undefined): Note | undefined {
     deploymentId,
     id,
     look,
-    keyId: text(value['keyId']) ?? '',
-    model: text(value['model']) ?? '',
-    group: text(value['group']) ?? '',
+    ...owedIn(value),
     upstream: text(value['upstream']) ?? '',
-    madeAt: number(value['madeAt']) ?? 0,
     // As `heardJob` wrote them.
     ...(isObject(value['units']) && { units: value['units'] as Units }),
     ...(value['asked'] === true && { asked: true }),
-    ...(isObject(value['payer']) && { payer: value['payer'] as unknown as Payer }),
   }
-}
-
-/** Of a row that is gone nothing can be asked; its note stays until it is swept, should the row come back. */
-function deploymentOf(
-  { deploymentId, operation }: Note,
-  { router, provider }: Rooms,
-): Deployment | undefined {
-  const named = /^provider:(.+)$/.exec(deploymentId)?.[1]
-  return named === undefined
-    ? router.groups.all().find(({ id }) => id === deploymentId)
-    : provider(named, operation)
 }
 
 async function jobAt(note: Note, to: Deployment, rooms: Rooms): Promise<Job | undefined> {
   const { operation: id, look: path } = note
-  const operation = createResource({
-    id,
-    method: 'GET',
-    path,
-    query: '',
-    live: false,
-    model: false,
-  })
-  const model = note.model || to.target.model
-  const context = {
-    model: note.group || model,
-    requestId: `${id}-${note.id}`,
-    created: Math.floor(note.madeAt / 1000),
-  }
-  const limits: Limits = { firstByteMs: waitMs, idleMs: waitMs }
-  const { told } = await operate(
-    operation,
-    wayOf(to, operation),
-    {
-      said: heardOf({}, model, operation),
-      upload: undefined,
-      context: { ...context, owner: note.keyId },
-      check() {},
-    },
-    to,
-    {
-      remove: [],
-      dropParams: false,
-      headers: {},
-      dialectHeaders: {},
-      context: { ...context, streamUsage: false, choices: 1 },
-    },
-    rooms.calls,
-    { signal: AbortSignal.timeout(wholeMs), limits },
-  )
+  const asked = { id, path, live: false, requestId: `${id}-${note.id}`, wholeMs }
+  const { told } = await askKeeper(to, note, asked, rooms)
   return told.type === 'whole' ? told.job : undefined
 }
-const waitMs = 60_000
 const wholeMs = 5 * 60_000
 
 type JobCost = {
