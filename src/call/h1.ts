@@ -1,7 +1,12 @@
-import { bytesOf, latin1 } from '../json/latin1.ts'
-
-/** Names (lower case) and values by turns; a name stands there once, its values joined with ", ". */
-export type HeaderList = readonly string[]
+import {
+  type HeaderList,
+  isBlank,
+  isControl,
+  isPrintable,
+  nameOf,
+  trimmed,
+} from '../http/fields.ts'
+import { latin1 } from '../json/latin1.ts'
 
 /** Who listens to the answers of one connection. */
 export type AnswerListener = {
@@ -264,8 +269,6 @@ const malformed = (what: string): HttpFault => new HttpFault('HTTP_MALFORMED', w
 
 const cr = 13
 const lf = 10
-const space = 32
-const tab = 9
 const semicolon = 59
 
 function hexOf(byte: number): number {
@@ -298,7 +301,7 @@ type Head = { status: number; version: number; headers: HeaderList }
 
 /** `head` is a character for each byte, without the empty line. */
 function parseHead(head: string): Head {
-  refuseControls(head)
+  if (!isPrintable(head)) throw malformed('a control character, or half a line end, in the head')
   const lineEnd = head.indexOf('\r\n')
   const line = statusLine.exec(lineEnd === -1 ? head : head.slice(0, lineEnd))
   if (!line) throw malformed('no status line')
@@ -312,21 +315,13 @@ function parseHead(head: string): Head {
     const end = at === -1 ? head.length : at
     const colon = head.indexOf(':', from)
     if (colon === -1 || colon > end) throw malformed('a header without a colon')
-    add(headers, nameOf(head.slice(from, colon)), trimmed(head, colon + 1, end))
+    const name = nameOf(head.slice(from, colon))
+    if (name === undefined) throw malformed('a header whose name is none')
+    add(headers, name, trimmed(head, colon + 1, end))
   }
   return { version: Number(line[1]), status: Number(line[2]), headers }
 }
 const statusLine = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: .*)?$/
-
-/** A regular expression for it makes reading an answer a tenth dearer. */
-function refuseControls(head: string): void {
-  for (let at = 0; at < head.length; at++) {
-    const code = head.charCodeAt(at)
-    if (code >= space && code !== 127) continue
-    if (code === cr && head.charCodeAt(at + 1) === lf) at++
-    else if (code !== tab) throw malformed('a control character, or half a line end, in the head')
-  }
-}
 
 function add(headers: string[], name: string, value: string): void {
   for (let i = 0; i < headers.length; i += 2)
@@ -337,33 +332,6 @@ function add(headers: string[], name: string, value: string): void {
   headers.push(name, value)
 }
 const headersMax = 1000
-
-/** Providers send the same few names again and again. */
-function nameOf(written: string): string {
-  const known = names.get(written)
-  if (known !== undefined) return known
-  if (!token.test(written)) throw malformed('a header whose name is none')
-  // A copy: what is cut out of a head holds all of it.
-  const own = latin1(bytesOf(written))
-  const name = own.toLowerCase()
-  if (name.length > 64) return name
-  if (names.size >= 2000) names.clear()
-  names.set(own, name)
-  return name
-}
-const names = new Map<string, string>()
-/** RFC 9110 §5.6.2. */
-export const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-
-function trimmed(text: string, from: number, to: number): string {
-  let start = from
-  let end = to
-  while (start < end && isBlank(text.charCodeAt(start))) start++
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
-  return text.slice(start, end)
-}
-const isBlank = (code: number): boolean => code === space || code === tab
-const isControl = (code: number): boolean => (code < space && code !== tab) || code === 127
 
 /** Of several lengths, joined as other headers are, none is taken. */
 function lengthOf(value: string): number {

@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
+import type { HeaderList } from '../http/fields.ts'
 import { atTurnEnd } from '../http/turn.ts'
 import { allocate, writeLatin1 } from '../json/latin1.ts'
 import { openSocket, type Route } from './connection.node.ts'
-import { createAnswerReader, type HeaderList, HttpFault } from './h1.ts'
+import { createAnswerReader, HttpFault } from './h1.ts'
 
 /** One kept-alive connection, which carries one request at a time. */
 export type Line = {

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { GatewayError } from '../errors.ts'
 import { defaultBodyLimits, faultAnswer, rootOf } from './door.ts'
 import type { Handler, Outgoing } from './http.ts'
+import { Lanes } from './lane.node.ts'
 import { createVisits, isWebSocket, type VisitOptions, type Visits } from './visit.node.ts'
 
 // Who imports `node:http` is given all its names, WebSocket too, and with it Node's own fetch: 35 ms and 13 MB.
@@ -75,14 +76,24 @@ export function createNodeServer(handler: Handler, options: ServerOptions = {}):
   const visits = createVisits(handler, settings)
   const server = openServer(options, limits)
   const sockets = new Set<Socket>()
+  // Over TLS a request comes from the socket inside, which exists only after the handshake.
+  const handOver = options.tls ? undefined : ownListener(server)
+  const lanes = new Lanes(limits)
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
+    if (options.tls) return
+    const isCrowded = sockets.size > limits.connections
+    const line = visits.greet(socket, isCrowded)
+    if (handOver === undefined) return
+    if (isCrowded) handOver(socket)
+    else
+      lanes.open(socket, handOver, (head, body, lane) => visits.acceptPlain(line, head, body, lane))
   })
-  // Over TLS a request comes from the socket inside, which exists only after the handshake.
-  server.on(options.tls ? 'secureConnection' : 'connection', (socket: Socket) =>
-    visits.greet(socket, sockets.size > limits.connections),
-  )
+  if (options.tls)
+    server.on('secureConnection', (socket: Socket) =>
+      visits.greet(socket, sockets.size > limits.connections),
+    )
   server.on('request', (req, res) => visits.accept(req, res, false))
   server.on('checkContinue', (req, res) => visits.accept(req, res, true))
   server.on('connect', (_req, socket) => socket.end(written(noTunnels)))
@@ -104,7 +115,7 @@ export function createNodeServer(handler: Handler, options: ServerOptions = {}):
     listen: (at) => listen(server, at, options.tls ? 'https' : 'http'),
     async close({ graceMs = 30_000 } = {}) {
       settings.draining = true
-      closed ??= drained(server, sockets, options.tls !== undefined).then(visits.idle)
+      closed ??= drained(server, sockets, lanes, options.tls !== undefined).then(visits.idle)
       await within(graceMs, closed)
       for (const socket of sockets) socket.destroy()
       sockets.clear()
@@ -133,6 +144,7 @@ function visitOptions(options: ServerOptions, limits: ServerLimits): VisitOption
     stallMs: limits.stallMs,
     lingerMs: limits.lingerMs,
     lingerBytes: 4 * limits.bodyBytes,
+    keepAliveMs: limits.keepAliveMs,
     onError,
   }
 }
@@ -161,6 +173,14 @@ function openServer({ tls, onUpgrade }: ServerOptions, limits: ServerLimits): Se
   // Beyond the limit comes a polite refusal, and beyond this a closed door.
   server.maxConnections = limits.connections + politeMax
   return server
+}
+
+/** Gives sockets to Node's own server, which listens for them until then. Undefined: it does that in some other way. */
+function ownListener(server: Server): ((socket: Socket) => void) | undefined {
+  const [own, ...others] = server.listeners('connection')
+  if (own === undefined || others.length > 0) return undefined
+  server.removeAllListeners('connection')
+  return (socket) => void Reflect.apply(own, server, [socket])
 }
 
 function openTls(
@@ -244,10 +264,16 @@ function listenFault(cause: unknown, host: string, port: number): GatewayError {
 }
 
 /** Resolves when every connection has ended; those without a request are ended here. */
-async function drained(server: Server, sockets: Set<Socket>, tls: boolean): Promise<void> {
+async function drained(
+  server: Server,
+  sockets: Set<Socket>,
+  lanes: Lanes,
+  tls: boolean,
+): Promise<void> {
   const stopped = new Promise<void>((resolve) => server.close(() => resolve()))
   const sweep = () => {
     server.closeIdleConnections()
+    lanes.closeIdle()
     // To Node, a connection that never sent a byte is busy with its first request.
     if (!tls) for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
   }

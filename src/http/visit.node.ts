@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../errors.ts'
-import { type AnswerOptions, sendAnswer, type Visit } from './answer.node.ts'
+import { type ResponseWriter, sendAnswer, type Visit } from './answer.node.ts'
 import { readBody, streamBody } from './body.node.ts'
 import {
   type BodyLimits,
@@ -10,10 +10,16 @@ import {
   faultAnswer,
   isUnexpected,
   targetOf,
+  tooLarge,
 } from './door.ts'
+import type { HeaderList } from './fields.ts'
 import type { Handler, Incoming } from './http.ts'
+import type { Lane } from './lane.node.ts'
+import { LaneWriter, type LaneWriterOptions } from './lane-writer.node.ts'
+import { createNodeWriter, type NodeExchange } from './node-writer.node.ts'
+import type { PlainHead } from './plain.ts'
 
-export type VisitOptions = AnswerOptions & {
+export type VisitOptions = LaneWriterOptions & {
   /** Prefix to take off paths; empty for none. */
   root: string
   limitsOf: (path: string) => BodyLimits
@@ -23,7 +29,9 @@ export type VisitOptions = AnswerOptions & {
 
 export type Visits = {
   /** A new connection. From one that is one too many, requests are refused politely. */
-  greet(socket: Socket, crowded: boolean): void
+  greet(socket: Socket, crowded: boolean): Line
+  /** A plain request, the only one of its connection at present. */
+  acceptPlain(line: Line, head: PlainHead, body: Uint8Array, lane: Lane): void
   accept(req: IncomingMessage, res: ServerResponse, expects: boolean): void
   /** Something came that is no request. Answer it by hand, or cut the connection, or it has been told already. */
   refuse(socket: Socket): 'answer' | 'cut' | 'told'
@@ -32,12 +40,15 @@ export type Visits = {
   idle(): Promise<void>
 }
 
-type Line = {
+export type Line = {
+  socket: Socket
   peer: string
   crowded: boolean
   refused: boolean
   /** The answer being made; further requests of the same connection wait for it. */
   visit: Visit | undefined
+  /** Nothing of that has been written, and its request is not complete. */
+  mayAnswer: () => boolean
   busy: boolean
   waiting: [IncomingMessage, ServerResponse, boolean][]
 }
@@ -48,21 +59,20 @@ export function createVisits(handler: Handler, options: VisitOptions): Visits {
   let inFlight = 0
   let waitingForIdle: (() => void)[] = []
 
-  async function run(line: Line, req: IncomingMessage, res: ServerResponse, expects: boolean) {
-    line.busy = true
+  function open(line: Line, method: string): Visit {
     inFlight++
-    const visit: Visit = {
-      req,
-      res,
-      expects,
+    return (line.visit = {
+      method,
+      socket: line.socket,
+      writer: unopened,
       last: line.crowded,
-      begun: false,
       gone: false,
       onGone: undefined,
       controller: new AbortController(),
-    }
-    line.visit = visit
-    await answerVisit(visit, line, handler, options)
+    })
+  }
+
+  function over(line: Line, visit: Visit): void {
     line.visit = undefined
     if (visit.last) closeLine(line)
     inFlight--
@@ -70,6 +80,23 @@ export function createVisits(handler: Handler, options: VisitOptions): Visits {
       for (const tell of waitingForIdle) tell()
       waitingForIdle = []
     }
+  }
+
+  async function run(line: Line, req: IncomingMessage, res: ServerResponse, expects: boolean) {
+    line.busy = true
+    const visit = open(line, req.method ?? '')
+    const exchange: NodeExchange = { req, res, expects }
+    visit.writer = createNodeWriter(exchange, visit, options)
+    line.mayAnswer = () => !res.headersSent && !req.complete
+    const refusal = refusalOf(exchange, line, options)
+    if (refusal) visit.last = true
+    await answerVisit(
+      visit,
+      refusal ?? incomingOf(exchange, visit, line.peer, options),
+      handler,
+      options,
+    )
+    over(line, visit)
     if (line.waiting.length === 0) line.busy = false
     // Not before the last answer has left: else one slow reader could make any number of answers pile up.
     else if (res.writableFinished) runNext(line)
@@ -90,10 +117,12 @@ export function createVisits(handler: Handler, options: VisitOptions): Visits {
   return {
     greet(socket, crowded) {
       const line: Line = {
+        socket,
         peer: plainAddress(socket.remoteAddress ?? ''),
         crowded,
         refused: false,
         visit: undefined,
+        mayAnswer: () => true,
         busy: false,
         waiting: [],
       }
@@ -102,6 +131,21 @@ export function createVisits(handler: Handler, options: VisitOptions): Visits {
         lines.delete(socket)
         closeLine(line)
         if (line.visit) leave(line.visit)
+      })
+      return line
+    },
+    acceptPlain(line, head, body, lane) {
+      const visit = open(line, head.method)
+      visit.last ||= head.last
+      visit.writer = new LaneWriter(visit, options, () => lane.written())
+      void answerVisit(
+        visit,
+        plainIncoming(head, body, visit, line.peer, options),
+        handler,
+        options,
+      ).then(() => {
+        over(line, visit)
+        lane.over()
       })
     },
     accept(req, res, expects) {
@@ -118,8 +162,7 @@ export function createVisits(handler: Handler, options: VisitOptions): Visits {
       if (line.refused) return 'told'
       line.refused = true
       // Written into an answer, or taken for the answer to a request before, it would mislead.
-      const { visit } = line
-      return visit && (visit.res.headersSent || visit.req.complete) ? 'cut' : 'answer'
+      return line.visit && !line.mayAnswer() ? 'cut' : 'answer'
     },
     inFlight: () => inFlight,
     idle: () =>
@@ -132,34 +175,33 @@ export function createVisits(handler: Handler, options: VisitOptions): Visits {
 /** Never throws: whatever goes wrong is an answer, or the end of the connection. */
 async function answerVisit(
   visit: Visit,
-  line: Line,
+  incoming: Incoming | GatewayError,
   handler: Handler,
   options: VisitOptions,
 ): Promise<void> {
   try {
-    const refusal = refusalOf(visit, line, options)
-    if (refusal) visit.last = true
-    const answer = refusal
-      ? faultAnswer(refusal)
-      : await handler(incomingOf(visit, line.peer, options))
+    const answer = GatewayError.is(incoming) ? faultAnswer(incoming) : await handler(incoming)
     const sending = sendAnswer(visit, answer, options)
     if (sending) await sending
   } catch (error) {
     if (visit.gone) return
     if (isUnexpected(error)) options.onError(error)
     try {
-      if (visit.res.headersSent) visit.req.socket.destroy()
-      else await sendAnswer(visit, faultAnswer(GatewayError.from(error)), options)
+      if (visit.writer.begun) visit.socket.destroy()
+      else {
+        const sending = sendAnswer(visit, faultAnswer(GatewayError.from(error)), options)
+        if (sending) await sending
+      }
     } catch (second) {
       options.onError(second)
-      visit.req.socket.destroy()
+      visit.socket.destroy()
     }
   }
 }
 
 /** What is wrong with a request before anyone looks at what it asks. */
 function refusalOf(
-  { req }: Visit,
+  { req }: NodeExchange,
   line: Line,
   { upgrades }: VisitOptions,
 ): GatewayError | undefined {
@@ -202,14 +244,19 @@ export const isWebSocket = ({ headers }: IncomingMessage): boolean =>
 export const oneHost = (host: string | undefined): boolean =>
   host !== undefined && !host.includes(' ')
 
-function incomingOf(visit: Visit, peer: string, { root, limitsOf }: VisitOptions): Incoming {
-  const { req, res } = visit
+function incomingOf(
+  exchange: NodeExchange,
+  visit: Visit,
+  peer: string,
+  { root, limitsOf }: VisitOptions,
+): Incoming {
+  const { req, res } = exchange
   const { path, query } = targetOf(req.url ?? '/', root)
   let whole: Promise<Uint8Array> | undefined
   let streamed = false
   const ready = () => {
-    if (visit.expects) res.writeContinue()
-    visit.expects = false
+    if (exchange.expects) res.writeContinue()
+    exchange.expects = false
   }
   return {
     method: req.method ?? 'GET',
@@ -241,6 +288,52 @@ function incomingOf(visit: Visit, peer: string, { root, limitsOf }: VisitOptions
   }
 }
 
+function plainIncoming(
+  { method, target, headers }: PlainHead,
+  bytes: Uint8Array,
+  visit: Visit,
+  peer: string,
+  { root, limitsOf }: VisitOptions,
+): Incoming {
+  const { path, query } = targetOf(target, root)
+  let isRead = false
+  let streamed = false
+  const within = (): Uint8Array => {
+    const limit = limitsOf(path).bytes
+    if (bytes.length > limit) throw tooLarge(limit)
+    return bytes
+  }
+  return {
+    method,
+    path,
+    query,
+    header: (name) => fieldOf(headers, name),
+    headerNames: () => headers.filter((_, at) => at % 2 === 0),
+    headers() {
+      const all: Record<string, string> = {}
+      for (let at = 0; at < headers.length; at += 2) all[headers[at] ?? ''] = headers[at + 1] ?? ''
+      return all
+    },
+    remoteAddress: peer,
+    body: async () => {
+      if (streamed) throw bodyTaken()
+      isRead = true
+      return within()
+    },
+    async *stream() {
+      if (streamed && !isRead) throw bodyTaken()
+      streamed = !isRead
+      if (bytes.length > 0) yield within()
+    },
+    signal: visit.controller.signal,
+  }
+}
+
+function fieldOf(headers: HeaderList, name: string): string | undefined {
+  for (let at = 0; at < headers.length; at += 2) if (headers[at] === name) return headers[at + 1]
+  return undefined
+}
+
 /** The signal first: it ends what the answer's body is waiting for, so that the body can end too. */
 function leave(visit: Visit): void {
   visit.gone = true
@@ -262,3 +355,13 @@ const headersMax = 1000
 
 /** Requests of one connection that may wait for the one being answered. */
 const pipelinedMax = 256
+
+/** Of a visit that has just been opened. */
+const unopened: ResponseWriter = {
+  begun: false,
+  head: () => {},
+  write: () => true,
+  end: () => undefined,
+  onRoom: () => () => {},
+  cut: () => {},
+}
