@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net'
 import {
   connect as connectTls,
   createSecureContext,
@@ -115,16 +115,23 @@ export function routeTo(target: URL, proxy: ProxyServer | undefined, { tls }: Se
 
 type Opened = (...outcome: [null, Socket] | [Error, null]) => void
 
-/** Opens a connection to an upstream, through its proxy if it has one. Calling the answer ends the attempt. */
+/**
+ * Opens a connection to an upstream, through its proxy if it has one. Calling the answer ends the attempt. `listener` is told
+ * what comes, instead of the socket's 'data'; the bytes are its own only while it is called.
+ */
 export function openSocket(
   route: Route,
   servername: string | undefined,
   opened: Opened,
+  listener?: (bytes: Buffer) => void,
 ): () => void {
   let stop = () => {}
+  const reading = listener && readingTo(listener)
   const secured = (over: Socket | undefined) => {
     const name = servername ?? route.host
-    const socket = secure(route, name, over)
+    const socket = secure(route, name, reading, over)
+    // Over another stream there is no buffer to read into.
+    if (over && listener) socket.on('data', listener)
     socket.on('session', (ticket: Buffer) => {
       route.session = { name, ticket }
     })
@@ -134,16 +141,20 @@ export function openSocket(
   if (!proxy) {
     if (route.secure) secured(undefined)
     else
-      stop = watch(connectTcp({ ...tuning, host: route.host, port: route.port }), 'connect', opened)
+      stop = watch(
+        connectTcp({ ...tuning, ...reading, host: route.host, port: route.port }),
+        'connect',
+        opened,
+      )
   } else if (!route.secure) {
     const { host, port, secure: hidden } = proxy
     if (hidden)
       stop = watch(
-        secure({ ...route, host, port, session: undefined }, host),
+        secure({ ...route, host, port, session: undefined }, host, reading),
         'secureConnect',
         opened,
       )
-    else stop = watch(connectTcp({ ...tuning, host, port }), 'connect', opened)
+    else stop = watch(connectTcp({ ...tuning, ...reading, host, port }), 'connect', opened)
   } else {
     const authority = `${isIP(route.host) === 6 ? `[${route.host}]` : route.host}:${route.port}`
     stop = openTunnel(proxy, authority, route.tls, (error, socket) => {
@@ -154,9 +165,31 @@ export function openSocket(
   return () => stop()
 }
 
-function secure(route: Route, name: string, over?: Socket) {
+/**
+ * All sockets read into one buffer: what has come is dealt with, or copied, before the next can read. A buffer for each
+ * read, and a stream that hands it on, would cost a streamed token a sixth more.
+ */
+const readingTo = (listener: (bytes: Buffer) => void): { onread: OnReadOpts } => ({
+  onread: {
+    buffer: (shared ??= Buffer.allocUnsafeSlow(sharedBytes)),
+    callback(count, buffer) {
+      listener(Buffer.from(buffer.buffer, buffer.byteOffset, count))
+      return true
+    },
+  },
+})
+let shared: Buffer | undefined
+const sharedBytes = 65_536
+
+function secure(
+  route: Route,
+  name: string,
+  reading: { onread: OnReadOpts } | undefined,
+  over?: Socket,
+) {
   return connectTls({
     ...tuning,
+    ...(!over && reading),
     ...route.tls,
     host: route.host,
     port: route.port,

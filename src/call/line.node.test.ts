@@ -356,8 +356,11 @@ describe('an idle connection on which something comes', () => {
         if (name === 'a reset') client.destroy(new Error('read ECONNRESET'))
         else if (name === 'the end of it') client.destroy()
         else {
-          if (name.includes('answer')) client.push(Buffer.from(answer('stolen')))
-          if (name.includes('end')) client.push(null)
+          if (name.includes('answer')) arrive(client, answer('stolen'))
+          if (name.includes('end')) {
+            client.push(null)
+            client.read(0)
+          }
         }
         assert.equal(words(await (await call).bytes()), 'x')
         assert.equal(site.sockets.length, 2)
@@ -574,4 +577,17 @@ async function clientsOf(work: () => Promise<unknown>): Promise<Socket[]> {
   await work()
   unsubscribe('net.client.socket', opened)
   return clients
+}
+
+/** As if these bytes had come just now: into the buffer the socket reads into, and told as Node tells it. */
+function arrive(socket: Socket, text: string): void {
+  const symbols = Object.getOwnPropertySymbols(socket)
+  const of = (name: string): unknown => {
+    const symbol = symbols.find(({ description }) => description === name)
+    return symbol && Reflect.get(socket, symbol)
+  }
+  const [buffer, tell] = [of('kBuffer'), of('kBufferCb')]
+  assert.ok(buffer instanceof Uint8Array && typeof tell === 'function')
+  buffer.set(Buffer.from(text))
+  tell(text.length, buffer)
 }

@@ -71,7 +71,8 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
       listener?.head(status, headers, flow)
     },
     data(bytes) {
-      listener?.data(bytes)
+      // A copy: what the socket reads next goes where these are.
+      if (listener) listener.data(Buffer.from(bytes))
     },
     end(keepMs) {
       const ended = listener
@@ -123,12 +124,17 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
     line.reused = false
     listener?.opening()
     servername = request?.servername
-    stopOpening = openSocket(route, servername, (error, opened) => {
+    const told = (error: Error | null, opened: Socket | null): void => {
       stopOpening = undefined
-      if (error) return fail(error)
+      if (!opened) {
+        fail(error ?? new Error('no socket'))
+        return
+      }
       socket = opened
-      opened.on('data', read)
-      opened.on('end', ended)
+      own = opened
+      opened.on('end', () => {
+        if (socket === opened) ended()
+      })
       opened.on('error', (broken) => {
         if (socket !== opened) return
         if (due) renew()
@@ -138,6 +144,10 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
         if (socket === opened) closed()
       })
       send(opened)
+    }
+    let own: Socket | undefined
+    stopOpening = openSocket(route, servername, told, (bytes) => {
+      if (socket === own) read(bytes)
     })
   }
 
