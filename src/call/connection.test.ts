@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer as createPlain } from 'node:http'
+import { createServer as createPlain, type RequestListener } from 'node:http'
 import { createServer, type ServerOptions } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -157,6 +157,36 @@ describe('TLS', { skip }, () => {
     const other = await fault(get(`https://127.0.0.1:${port}/`, { ca }))
     assert.match(other.message, /for another host name/)
     assert.equal(await get(`https://127.0.0.1:${port}/`, { verifyTls: false }), 'hello undefined')
+  })
+
+  test('large answers that come at once, with TLS and without, keep apart', async () => {
+    const bodyOf = (url = ''): Buffer => Buffer.alloc(600_000, `${url} says so; `)
+    const answer: RequestListener = ({ url }, response) => {
+      const body = bodyOf(url)
+      for (let at = 0; at < body.length; at += 50_000)
+        response.write(body.subarray(at, at + 50_000))
+      response.end()
+    }
+    const open = async (site: ReturnType<typeof createPlain>): Promise<number> => {
+      site.listen(0, '127.0.0.1')
+      await once(site, 'listening')
+      closing.push(() => site.close())
+      return (site.address() as AddressInfo).port
+    }
+    const secure = `https://localhost:${await open(createServer(server, answer))}`
+    const plain = `http://127.0.0.1:${await open(createPlain(answer))}`
+    const read = async (base: string, path: string): Promise<void> => {
+      const connection = { ca: server.cert }
+      const reply = await transport({ method: 'GET', url: base + path, headers: {}, connection })
+      const pieces: Uint8Array[] = []
+      for await (const piece of reply.body) {
+        pieces.push(piece)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      assert.ok(Buffer.concat(pieces).equals(bodyOf(path)), path)
+    }
+    const paths = Array.from({ length: 12 }, (_, i) => `/${i}`)
+    await Promise.all(paths.flatMap((path) => [read(secure, path), read(plain, `${path}/plain`)]))
   })
 
   test('our certificate is shown to those who ask', async () => {
