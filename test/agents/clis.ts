@@ -85,7 +85,6 @@ export const clis: readonly Cli[] = [
     version: '0.61.0',
     native: 'gemini',
     others: ['chat', 'anthropic', 'responses'],
-    unsigned: ['responses'],
     model: 'gemini-3.1-pro-preview',
     words: ['-p', prompt, '--yolo', '--skip-trust', '--output-format', 'json'],
     turns: file('read_file write_file', 'file_path'),
