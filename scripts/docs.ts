@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { adminRoutes } from '../src/admin/admin.ts'
+import { notOffered } from '../src/gateway/not-offered.ts'
 import { type Route, routes } from '../src/gateway/routes.ts'
 import { type JsonObject, object, text } from '../src/json/json.ts'
 import { providers } from '../src/provider/providers.ts'
@@ -70,6 +71,17 @@ function endpoints(): string {
     'Routes for users show and change what is theirs; administrators see and change everything.',
     '',
     ...table(adminRoutes),
+    '## Known and not offered',
+    '',
+    "LiteLLM's other endpoints answer 501 with their name.",
+    '',
+    '| Area | Endpoints |',
+    '| --- | --- |',
+    ...[...Map.groupBy(notOffered, ({ area }) => area)].map(
+      ([area, all]) =>
+        `| ${area} | ${[...Map.groupBy(all, ({ path }) => path)].map(([path, same]) => `\`${same.map(({ method }) => method).join(' ')} ${path}\``).join('<br>')} |`,
+    ),
+    '',
   ].join('\n')
 }
 

@@ -10,7 +10,7 @@ import { call, configOf, type Heard, makeKey, masterKey } from '../test/support/
 
 /**
  * Whether budgets are exact: a hundred clients hammer one budget through four processes, on one SQLite file, and as two
- * machines of two processes on one PostgreSQL. Requests that bound their output must never pass it, those that do not by
+ * machines of two processes and of four on one PostgreSQL. Requests that bound their output must never pass it, those that do not by
  * one request's excess at most, and what is left must be less than one more would have set aside.
  *
  *     node scripts/exactness.ts [--runs 20] [--clients 100] [--only sqlite|postgres]
@@ -58,12 +58,17 @@ async function main(): Promise<void> {
       const server = await startPostgres(bin)
       scope.after(() => server.stop())
       const env = { DATABASE_URL: server.database('exact'), LITELLM_SALT_KEY: `${masterKey}-salt` }
-      wrong += await measure('two machines of two processes, one PostgreSQL', scope, [
-        { dataDir: join(folder, 'one'), env },
-        { dataDir: join(folder, 'one'), env },
-        { dataDir: join(folder, 'two'), env },
-        { dataDir: join(folder, 'two'), env },
-      ])
+      for (const [many, words] of [
+        [2, 'two'],
+        [4, 'four'],
+      ] as const)
+        wrong += await measure(
+          `two machines of ${words} processes, one PostgreSQL`,
+          scope,
+          ['one', 'two'].flatMap((machine) =>
+            Array.from({ length: many }, () => ({ dataDir: join(folder, words, machine), env })),
+          ),
+        )
     }
   } finally {
     for (const end of ends.reverse()) await end()

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import {
+  modelsNotOffered,
   notOffered,
   operationsNotOffered,
   sandboxesNotOffered,
@@ -31,7 +32,8 @@ export function providerDocs(served: readonly Operation[]): string {
     '## Where they differ',
     '',
     'What the gateway does so that an OpenAI client need not know the difference. A parameter that is refused gives an',
-    'error that names it, or is left out where `drop_params` is set.',
+    'error that names it, or is left out where `drop_params` is set. The role `developer` is sent as `system` to all that are',
+    `compatible with OpenAI but ${code(rows.flatMap(([id, spec]) => (spec.knowsDeveloper ? [id] : [])))}.`,
     '',
     ...rows.flatMap(([id, spec]) => differences(id, spec)),
     '',
@@ -47,6 +49,9 @@ export function providerDocs(served: readonly Operation[]): string {
     '',
     'At providers that are on offer:',
     '',
+    ...Object.entries(modelsNotOffered).flatMap(([id, models]) =>
+      models.map(({ begins, why }) => `- \`${id}/${begins}\`: ${why}`),
+    ),
     ...Object.entries(operationsNotOffered).flatMap(([id, rows]) =>
       Object.entries(rows).map(
         ([operation, why]) => `- \`${id}/\` ${operation.replaceAll('_', ' ')}: ${why}`,
@@ -101,6 +106,8 @@ function differences(id: string, spec: ProviderSpec): string[] {
     const words = [...inWords(quirks), ...(baseUrl ? [`address \`${baseUrl}\``] : [])]
     lines.push(`models like \`${match}\`: ${words.join('; ') || 'as the client sent it'}`)
   }
+  for (const { match, to } of spec.places ?? [])
+    lines.push(`models like \`${match}\`: address \`${to}\``)
   return lines.length > 0
     ? [`- \`${id}\` (${spec.name})`, ...lines.map((line) => `  - ${line}`)]
     : []
@@ -147,6 +154,10 @@ const words: { [Name in keyof Facts]: (value: Facts[Name]) => string | undefined
     'parallel tool calls and their results are sent pair by pair',
     'parallel tool calls stay together',
   ),
+  nineCharCallIds: yes(
+    'ids of tool calls that are not nine letters or digits are replaced by such',
+  ),
+  filesAsDocuments: yes('files are sent as `document_url`, or by `file_id`'),
   dropStrict: yes('`strict` of tools is left out'),
   dropMessageNames: yes('`name` of messages is left out, except of tools'),
   noStreamUsage: yes('`stream_options` is left out'),

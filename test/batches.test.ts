@@ -258,6 +258,20 @@ describe('Anthropic', () => {
     )
   })
 
+  test('files that were uploaded for it are listed', async () => {
+    anthropic(() => made)
+    const { file } = await upload([line('a', { messages: user('Hi') })], 'claude')
+    const { data } = await get('/v1/files?model=claude&limit=100')
+    const found = list(data)
+      .map(object)
+      .filter(({ id }) => id === file['id'])
+    deepEqual(
+      found.map(({ purpose, used }) => [purpose, used]),
+      [['batch', undefined]],
+    )
+    equal(provider.asked.length, 0)
+  })
+
   const wrong: [name: string, lines: JsonObject[], more: JsonObject, said: RegExp][] = [
     ['a line without an id', [{ url: 'x', body: {} }], {}, /line 1 .*'custom_id'/],
     [

@@ -1,12 +1,22 @@
 import { deepEqual, equal, match } from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { entries } from '../bin/bundle.ts'
+import { bundleInto, entries } from '../bin/bundle.ts'
 
 /** A clone as small as can be, with the real bin/: what it starts says a word, and so does a worker of it. */
 const repository = join(import.meta.dirname, '..')
@@ -99,4 +109,22 @@ describe('a clone', () => {
     const names = [before, now].map((address) => address.split('/').at(-2) ?? '')
     deepEqual((await readdir(cache())).sort(), [...names, 'a', 'b', 'g.34'].sort())
   })
+})
+
+test('no large part of the bundle has a character that makes Node keep all of it at twice its size', async () => {
+  const folder = at('bundle')
+  await bundleInto(folder, repository)
+  const large = []
+  for (const name of await readdir(folder)) {
+    const bytes = await readFile(join(folder, name))
+    const nth = bytes.findIndex((byte) => byte > 127)
+    if (bytes.length > 65_536)
+      large.push(nth < 0 ? '' : `${bytes.subarray(Math.max(nth - 60, 0), nth + 60)}`)
+  }
+  equal(large.length > 5, true)
+  // Most likely a regular expression: written as \uXXXX it is the same.
+  deepEqual(
+    large.filter((found) => found !== ''),
+    [],
+  )
 })

@@ -51,7 +51,7 @@ before(async () => {
       vertex_credentials: { ...google, token_uri: `${origin}/token` },
       gcs_bucket_name: 'my-google-bucket/pre',
     },
-    model_info: { id: `row-of-${model}` },
+    model_info: { id: `row-of-${model}`, training_cost_per_token: 0.000003 },
   })
   const bedrock = (name: string, model: string, more: JsonObject = {}) => ({
     model_name: name,
@@ -134,6 +134,21 @@ function answer({ method, path, json, text: body, headers }: Asked): Told {
     const found = objects.get(name)
     return method === 'PUT' ? whole('') : found === undefined ? missing : whole(found)
   }
+  const inBucket = (from: string) =>
+    [...objects.keys()]
+      .filter((one) => one.startsWith(from + (searchParams.get('prefix') ?? '')))
+      .map((one) => one.slice(from.length))
+      .sort()
+  if (searchParams.get('list-type') === '2') {
+    const behind = searchParams.get('continuation-token') ?? searchParams.get('start-after') ?? ''
+    const all = inBucket(`s3://${pathname.slice(4)}/`).filter((one) => one > behind)
+    // Pages of S3's own are short here.
+    const page = all.slice(0, 3)
+    const keys = page.map((one) => `<Contents><Key>${one}</Key></Contents>`).join('')
+    const next =
+      page.length < all.length ? `<NextContinuationToken>${page[2]}</NextContinuationToken>` : ''
+    return whole(`<ListBucketResult>${keys}${next}</ListBucketResult>`)
+  }
   if (pathname === '/token') return whole({ access_token: 'ya29.token', expires_in: 3600 })
   if (pathname.startsWith('/s3/')) return at(`s3://${decodeURIComponent(pathname.slice(4))}`)
   if (pathname.startsWith('/gcs/upload/')) {
@@ -144,17 +159,17 @@ function answer({ method, path, json, text: body, headers }: Asked): Told {
   if (pathname.startsWith('/gcs/')) {
     const [bucket = '', , name] = pathname.slice('/gcs/storage/v1/b/'.length).split('/')
     if (name !== undefined) return at(`gs://${bucket}/${decodeURIComponent(name)}`)
-    const front = `gs://${bucket}/`
-    const inside = [...objects.keys()].filter((one) =>
-      one.startsWith(front + searchParams.get('prefix')),
-    )
-    return whole({ items: inside.map((one) => ({ name: one.slice(front.length) })) })
+    return whole({ items: inBucket(`gs://${bucket}/`).map((one) => ({ name: one })) })
   }
+  if (pathname === '/v1beta/files' || pathname.startsWith('/v1beta/files/'))
+    return googleFile(pathname.slice('/v1beta/'.length), method)
   if (pathname === '/upload/v1beta/files')
     return whole({}, { headers: { 'x-goog-upload-url': `${provider.origin}/put?upload_id=1` } })
   if (pathname === '/put') {
     objects.set('files/in', body)
-    return whole({ file: { name: 'files/in', uri: 'u' } })
+    const name =
+      headers['content-type'] === 'application/jsonl' ? 'files/in' : `files/own-${++googleFiles}`
+    return whole({ file: { name, displayName: 'in.jsonl', sizeBytes: '5', state: 'ACTIVE' } })
   }
   if (pathname.startsWith('/download/v1beta/')) {
     const name = pathname.slice('/download/v1beta/'.length).replace(':download', '')
@@ -177,6 +192,20 @@ function answer({ method, path, json, text: body, headers }: Asked): Told {
           : job,
   )
 }
+/** What else lies at the Gemini API. */
+let googleFiles = 0
+function googleFile(name: string, method: string): Told {
+  const one = (id: string) => ({
+    name: id,
+    displayName: 'in.jsonl',
+    sizeBytes: '5',
+    state: 'ACTIVE',
+  })
+  if (name !== 'files') return whole(method === 'DELETE' ? {} : one(name))
+  const own = Array.from({ length: googleFiles }, (_, at) => one(`files/own-${at + 1}`))
+  return whole({ files: [{ name: 'files/in', displayName: 'throughway-x' }, ...own] })
+}
+
 /** A new one for every test: whose it is is remembered. */
 let jobId = ''
 let jobs = 0
@@ -637,6 +666,31 @@ for (const cloud of clouds)
       deepEqual(after['data'], [])
     })
 
+    test('files are listed page by page, without what belongs to batches', async () => {
+      begun = cloud.made
+      const ids: string[] = []
+      for (const name of ['a', 'b', 'c']) {
+        const { file } = await upload([line(name, {})], model)
+        ids.push(String(file['id']))
+      }
+      await create(ids[0], model)
+      const seen: string[] = []
+      for (let after = '', more = true; more; ) {
+        const query = new URLSearchParams({ model, limit: '2', ...(after && { after }) })
+        const page = await get(`/v1/files?${query}`)
+        const data = list(page['data']).map(object)
+        ok(data.length <= 2 && data.every(({ purpose }) => purpose === 'batch'))
+        seen.push(...data.map(({ id }) => String(id)))
+        after = String(page['last_id'])
+        more = page['has_more'] === true
+      }
+      for (const id of ids) equal(seen.filter((one) => one === id).length, 1)
+      deepEqual(
+        (await get(`/v1/files?model=${encodeURIComponent(model)}&purpose=vision`))['data'],
+        [],
+      )
+    })
+
     const wrong: [name: string, lines: (JsonObject | string)[], more: JsonObject, said: RegExp][] =
       [
         ['no JSON', [line('a', {}), '', '{"custom_id":'], {}, /line 3 .* is no JSON/],
@@ -685,8 +739,12 @@ for (const cloud of clouds)
 
     test('files for anything else, and of nobody', async () => {
       const { status, file } = await upload([line('a', {})], model, 'assistants')
-      deepEqual([status, objects.size], [400, 0])
-      match(errorOf(file), /purpose must be 'batch'/)
+      // The Gemini API has files of its own.
+      if (model === 'studio') equal(status, 200)
+      else {
+        deepEqual([status, objects.size], [400, 0])
+        match(errorOf(file), /purpose must be 'batch'/)
+      }
       for (const id of ['file_a-b', 'file_..%2f..%2fx', 'file_a/b', 'file-abc'])
         equal((await create(id, model)).status, 404, id)
       for (const id of ['batch_..', 'nonsense', 'batch_%2e%2e%2fx'])
@@ -819,7 +877,7 @@ test('what is not set is named, and what the provider refuses is told', async ()
   const { file } = await upload([line('a', {})], 'gemini-2.5-flash')
   const many = await create(file['id'], 'gemini-2.5-flash')
   deepEqual([many.status, errorOf(many.batch).includes('four at a time')], [429, true])
-  equal((await gateway.get('/v1/files?model=nova')).status, 501)
+  equal((await gateway.get('/v1/files?model=no-bucket')).status, 500)
 })
 
 test('results of a job that is of somebody else are not read', async () => {
@@ -865,6 +923,39 @@ test('a provider alone, with what the environment has: in the path, or as a fiel
   }
 })
 
+test('files of the Gemini API for anything else are Google’s own', async () => {
+  const key = async () => ({
+    authorization: `Bearer ${(await (await gateway.post('/key/generate', {})).json()).key}`,
+  })
+  const [mine, theirs] = [await key(), await key()]
+  const { status, file } = await send('/v1/files', { purpose: 'user_data' }, ['words'], {
+    ...mine,
+    'x-litellm-model': 'studio',
+  })
+  deepEqual(
+    [status, file['purpose'], file['bytes'], file['filename']],
+    [200, 'user_data', 5, 'in.jsonl'],
+  )
+  match(readKept(String(file['id']))?.id ?? '', /^files\/own-\d+$/)
+  const listed = async (as: Record<string, string>) =>
+    (await (await gateway.get('/v1/files?model=studio', as)).json()).data.map(
+      (one: JsonObject) => one['id'],
+    )
+  deepEqual([await listed(mine), await listed(theirs)], [[file['id']], []])
+  const all = await get('/v1/files?model=studio&limit=100')
+  ok(list(all['data']).every((one) => object(one)['filename'] !== 'throughway-x'))
+  const at = (tail = '') => `/v1/files/${file['id']}${tail}`
+  equal((await gateway.get(at(), theirs)).status, 404)
+  equal((await (await gateway.get(at(), mine)).json()).id, file['id'])
+  equal((await gateway.get(at('/content'), mine)).status, 501)
+  // A message hands it over by the name Google knows.
+  const part = { type: 'file', file: { file_id: file['id'], format: 'text/plain' } }
+  const said = { model: 'studio', messages: [{ role: 'user', content: [part] }] }
+  equal((await gateway.post('/v1/chat/completions', said, theirs)).status, 404)
+  await gateway.post('/v1/chat/completions', said, mine)
+  match(provider.last().text, /"fileUri":"https:\/\/generativelanguage[^"]*\/files\/own-\d+"/)
+})
+
 test('what a key has made is not another key’s', async () => {
   const keyOf = async (more: JsonObject) =>
     String((await (await gateway.post('/key/generate', more)).json()).key)
@@ -893,6 +984,63 @@ test('what a key has made is not another key’s', async () => {
   const listed = async (token: string) =>
     (await (await gateway.get('/v1/batches?model=nova', as(token))).json()).data.length
   deepEqual([await listed(mine), await listed(theirs)], [1, 0])
+  const files = async (token: string) =>
+    (await (await gateway.get('/v1/files?model=nova', as(token))).json()).data.map(
+      (one: JsonObject) => one['id'],
+    )
+  deepEqual([await files(mine), await files(theirs)], [[file['id']], []])
+})
+
+test('fine-tuning at Vertex AI: from the upload to what is paid, and whose it is', async () => {
+  const client = new OpenAI({ apiKey: key, baseURL: `${gateway.url}/v1`, maxRetries: 0 })
+  const example = { messages: [...user('Hi'), { role: 'assistant', content: 'Hello' }] }
+  const file = await client.files.create(
+    { file: await toFile(Buffer.from(JSON.stringify(example)), 'x.jsonl'), purpose: 'fine-tune' },
+    { headers: { 'x-litellm-model': 'gemini-2.5-flash' } },
+  )
+  const named = {
+    name: 'projects/1/locations/l/tuningJobs/500',
+    createTime: '2026-11-20T10:00:00Z',
+  }
+  begun = () => ({ ...asked, ...named, state: 'JOB_STATE_PENDING' })
+  const made = await client.fineTuning.jobs.create({
+    model: 'gemini-2.5-flash',
+    training_file: file.id,
+    hyperparameters: { n_epochs: 2 },
+    suffix: 'mine',
+  })
+  deepEqual([made.status, made.training_file], ['queued', file.id])
+  const { trainingDatasetUri } = object(asked['supervisedTuningSpec'])
+  deepEqual(linesOf(objects.get(String(trainingDatasetUri))), [
+    {
+      contents: [
+        { role: 'user', parts: [{ text: 'Hi' }] },
+        { role: 'model', parts: [{ text: 'Hello' }] },
+      ],
+    },
+  ])
+  const other = String((await (await gateway.post('/key/generate', {})).json()).key)
+  const theirs = await gateway.get(`/v1/fine_tuning/jobs/${made.id}`, {
+    authorization: `Bearer ${other}`,
+  })
+  equal(theirs.status, 404)
+  job = {
+    ...job,
+    state: 'JOB_STATE_SUCCEEDED',
+    tunedModel: { endpoint: 'projects/1/locations/l/endpoints/9' },
+    tuningDataStats: { supervisedTuningDataStats: { totalBillableTokenCount: '500' } },
+  }
+  const done = await client.fineTuning.jobs.retrieve(made.id)
+  deepEqual(
+    [done.status, done.fine_tuned_model, done.trained_tokens],
+    ['succeeded', 'projects/1/locations/l/endpoints/9', 1000],
+  )
+  await eventually(() => entries.some(({ operation }) => operation === 'acreate_fine_tuning_job'))
+  const paidFor = entries.filter(({ operation }) => operation === 'acreate_fine_tuning_job')
+  deepEqual(
+    paidFor.map(({ nanoDollars, usage }) => [nanoDollars, usage.input]),
+    [[3_000_000, 1000]],
+  )
 })
 
 test('OpenAI’s own client finds everything where it looks', async () => {

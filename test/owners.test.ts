@@ -204,6 +204,39 @@ describe('what is named in a body', () => {
       }
     })
 
+  test('a batch whose requests name another’s file is of no use to who uploads it', async () => {
+    const id = await upload('ann')
+    const content = [{ type: 'file', file: { file_id: id } }]
+    const body = { model: 'mini', messages: [{ role: 'user', content }] }
+    const line = { custom_id: 'a', method: 'POST', url: '/v1/chat/completions', body }
+    const send = async (who: string, more: Record<string, string>) => {
+      const form = new FormData()
+      form.append('purpose', 'batch')
+      form.append('file', new Blob([`${JSON.stringify(line)}\n`]), 'lines.jsonl')
+      const headers = { authorization: `Bearer ${keys[who]}`, ...more }
+      const response = await fetch(`${gateway.url}/v1/files`, {
+        method: 'POST',
+        body: form,
+        headers,
+      })
+      return { status: response.status, file: object(await response.json()) }
+    }
+    for (const more of [{ 'x-litellm-model': 'mini' }, {}] as Record<string, string>[]) {
+      const refused = await send('bob', more)
+      deepEqual(
+        [refused.status, object(refused.file['error'])['type']],
+        [404, 'invalid_request_error'],
+      )
+      const orphan = `file-${kept.length}`
+      equal((await asked('bob', 'GET', `/v1/files/${orphan}`)).status, 404)
+      const own = await send('ann', more)
+      equal(own.status, 200)
+      // As the provider calls it.
+      match(provider.last().text, new RegExp(`"file_id":"${readKept(id)?.id}"`))
+      equal((await asked('ann', 'GET', `/v1/files/${own.file['id']}`)).status, 200)
+    }
+  })
+
   test('metadata names nothing', async () => {
     const said = { metadata: { file_id: 'whatever' } }
     equal((await asked('bob', 'POST', '/v1/vector_stores', said)).status, 200)
@@ -334,6 +367,26 @@ describe('a provider’s own API knows the same owners', () => {
     const said = { file_ids: [id], name: 'ü' }
     equal((await asked('bob', 'POST', '/openai/v1/vector_stores', said)).status, 404)
     equal((await asked('ann', 'POST', '/openai/v1/vector_stores', said)).status, 200)
+    equal(provider.last().text, JSON.stringify(said))
+  })
+
+  test('a conversation that names another’s file is refused there too', async () => {
+    const form = new FormData()
+    form.append('purpose', 'user_data')
+    form.append('file', new Blob(['x']), 'x.txt')
+    const headers = { authorization: `Bearer ${keys['ann']}` }
+    const made = await fetch(`${gateway.url}/openai/v1/files`, {
+      method: 'POST',
+      body: form,
+      headers,
+    })
+    const { id } = object(await made.json())
+    const part = { type: 'file', file: { file_id: id } }
+    const said = { model: 'gpt-5', messages: [{ role: 'user', content: [part] }] }
+    const before = provider.asked.length
+    equal((await asked('bob', 'POST', '/openai/v1/chat/completions', said)).status, 404)
+    equal(provider.asked.length, before)
+    equal((await asked('ann', 'POST', '/openai/v1/chat/completions', said)).status, 200)
     equal(provider.last().text, JSON.stringify(said))
   })
 

@@ -1,5 +1,6 @@
 import { accessGroupRoutes } from './access-groups.ts'
 import { budgetRoutes } from './budgets.ts'
+import { captureRateRoutes } from './capture-rate.ts'
 import { configRoutes } from './config.ts'
 import { costRoutes } from './cost.ts'
 import { credentialRoutes } from './credentials.ts'
@@ -13,9 +14,9 @@ import { modelGroupRoutes } from './model-groups.ts'
 import { modelHubRoutes } from './model-hub.ts'
 import { modelPageRoutes } from './model-pages.ts'
 import { modelRoutes } from './models.ts'
-import { notOfferedRoutes } from './not-offered.ts'
 import { organizationMemberRoutes } from './organization-members.ts'
 import { organizationRoutes } from './organizations.ts'
+import { priceRoutes } from './prices.ts'
 import { projectRoutes } from './projects.ts'
 import { resealRoutes } from './reseal.ts'
 import type { AdminRoute } from './route.ts'
@@ -50,6 +51,8 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...spendReportRoutes,
   ...dailyActivityRoutes,
   ...costRoutes,
+  ...priceRoutes,
+  ...captureRateRoutes,
   ...budgetRoutes,
   ...teamRoutes,
   ...teamMemberRoutes,
@@ -70,6 +73,5 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...accessGroupRoutes,
   ...modelGroupRoutes,
   ...projectRoutes,
-  ...notOfferedRoutes,
   ...teamModelRoutes,
 ]

@@ -89,6 +89,13 @@ describe('settings changed while serving', () => {
       ],
     )
     assert.deepEqual(list(body['alerts']), [{ name: 'slack', variables: {} }])
+    const remove = (callback_name: string, who = 'admin') =>
+      office.ask(who, 'POST', '/config/callback/delete', { callback_name })
+    assert.equal((await remove('langfuse', 'vic')).status, 403)
+    assert.equal((await remove('nobody')).status, 404)
+    assert.deepEqual((await remove('Langfuse')).body['remaining_callbacks'], ['datadog'])
+    assert.deepEqual(office.rooms.live?.config.settings.success_callback, ['datadog'])
+    assert.deepEqual((await remove('datadog')).body['remaining_callbacks'], [])
   })
 
   const wrong: [name: string, body: JsonObject, said: RegExp][] = [

@@ -18,7 +18,16 @@ import {
   variablesName,
 } from './live-settings.ts'
 import { liveOf } from './live-visit.ts'
-import { type AdminRoute, badRequest, json, readBody, readQuery, storeOf } from './route.ts'
+import {
+  type AdminRoute,
+  badRequest,
+  iso,
+  json,
+  notFound,
+  readBody,
+  readQuery,
+  storeOf,
+} from './route.ts'
 
 const rowsOf: Readonly<Record<SectionName, Rows>> = {
   litellm_settings: litellmSettings,
@@ -65,20 +74,30 @@ async function updateConfig(visit: Visit): Promise<Outgoing> {
 export async function changeSections(
   visit: Visit,
   changes: ReadonlyMap<string, JsonObject>,
+  {
+    whole = false,
+  }: { /** Callbacks too are what is said, and nothing besides. */ whole?: boolean } = {},
 ): Promise<{ warnings?: string[]; restart_required?: string[] }> {
   const { sealer, write } = storeOf(visit)
   const live = liveOf(visit)
   for (const [key, said] of changes) refuseUnchangeable(key, said)
   const before = await sectionsSet(visit)
   const after = Object.fromEntries(
-    [...before, ...changes].map(([key]) => [key, merged(key, before.get(key), changes.get(key))]),
+    [...before, ...changes].map(([key]) => [
+      key,
+      merged(key, before.get(key), changes.get(key), whole),
+    ]),
   )
   const { errors, warnings } = live.check(after)
   if (errors.length > 0) throw badRequest(told(errors).slice(0, 5).join('; '), errors[0]?.path)
   await write(async (tx) => {
     for (const [key, said] of changes) {
       const was = await tx.setting.find(key)
-      const data = sealSection(key, merged(key, was && openSection(was, sealer), said), sealer)
+      const data = sealSection(
+        key,
+        merged(key, was && openSection(was, sealer), said, whole),
+        sealer,
+      )
       if (was) await tx.setting.update(key, (doc) => void (doc.data = data))
       else await tx.setting.insert({ id: key, data })
     }
@@ -105,7 +124,7 @@ const needsRestart = (key: SectionName, field: string): boolean =>
 
 /** Lines that say what is wrong; they hold no secret. */
 const told = (notices: readonly Notice[]): string[] =>
-  notices.map((one) => formatNotice(one).replace(/^✖ /, ''))
+  notices.map((one) => formatNotice(one).replace(/^\u2716 /, ''))
 
 function refuseUnchangeable(key: string, said: JsonObject): void {
   for (const field of Object.keys(said)) {
@@ -129,10 +148,11 @@ function merged(
   key: string,
   was: JsonObject | undefined,
   said: JsonObject | undefined,
+  whole: boolean,
 ): JsonObject {
   const both: JsonObject = { ...was, ...said }
   const callbacks = 'success_callback'
-  if (key === 'litellm_settings' && Array.isArray(said?.[callbacks]))
+  if (!whole && key === 'litellm_settings' && Array.isArray(said?.[callbacks]))
     both[callbacks] = [...new Set([...list(was?.[callbacks]), ...list(said[callbacks])])]
   return Object.fromEntries(Object.entries(both).filter(([, value]) => value !== null))
 }
@@ -290,6 +310,27 @@ async function callbacks(visit: Visit): Promise<Outgoing> {
   })
 }
 
+const callbackBody = z.looseObject({ callback_name: name }).meta({ id: 'ConfigCallbackDelete' })
+
+async function deleteCallback(visit: Visit): Promise<Outgoing> {
+  const { callback_name: said } = await readBody(visit, callbackBody)
+  const gone = said.toLowerCase()
+  const now = [object(liveOf(visit).config.raw['litellm_settings'])['success_callback']].flat()
+  const names = now.filter((one): one is string => typeof one === 'string')
+  if (!names.includes(gone))
+    throw notFound(`Callback '${gone.slice(0, 100)}' not found in active configuration`)
+  const left = names.filter((one) => one !== gone)
+  const changes = new Map([['litellm_settings', { success_callback: left }]])
+  const more = await changeSections(visit, changes, { whole: true })
+  return json({
+    message: `Successfully deleted callback: ${gone}`,
+    removed_callback: gone,
+    remaining_callbacks: left,
+    deleted_at: iso(visit.rooms.now()),
+    ...more,
+  })
+}
+
 async function reload(visit: Visit): Promise<Outgoing> {
   const { changed, errors, warnings } = await liveOf(visit).reload()
   if (errors.length > 0)
@@ -320,5 +361,13 @@ export const configRoutes: readonly AdminRoute[] = [
   row('GET', '/config/field/info', 'view', 'One setting', fieldInfo),
   row('POST', '/config/field/update', 'admin', 'Change one setting', updateField, fieldBody),
   row('POST', '/config/field/delete', 'admin', 'Take back a change', deleteField, fieldNameBody),
+  row(
+    'POST',
+    '/config/callback/delete',
+    'admin',
+    'Take a callback out',
+    deleteCallback,
+    callbackBody,
+  ),
   row('GET', '/get/config/callbacks', 'view', 'Who hears of requests', callbacks),
 ]

@@ -1,11 +1,11 @@
 import * as z from 'zod'
 import { publicParams } from '../gateway/models.ts'
+import { notOfferedHere } from '../gateway/not-offered.ts'
 import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
 import { type JsonObject, object, text } from '../json/json.ts'
 import { isSecretKey } from '../provider/secrets.ts'
 import { name } from './fields.ts'
-import { notOffered } from './later.ts'
 import { openEntry, openValues, sealValues } from './live-rows.ts'
 import { liveOf } from './live-visit.ts'
 import { type AdminRoute, badRequest, json, notFound, readBody, storeOf } from './route.ts'
@@ -184,7 +184,10 @@ export const credentialRoutes: readonly AdminRoute[] = [
   row('GET', '/credentials', 'Credentials by name, without their secrets', listCredentials),
   row('GET', '/credentials/by_name/{credential_name+}', 'One credential', oneCredential),
   row('GET', '/credentials/by_model/{model_id}', 'What a model is called with', credentialOfModel),
-  notOffered('GET', `${one}/jwks`),
+  // Before the name that may have slashes in it.
+  row('GET', `${one}/jwks`, 'Not offered by this gateway', ({ incoming }) => {
+    throw notOfferedHere(`${incoming.method} ${one}/jwks`)
+  }),
   row('GET', one, 'One credential', oneCredential),
   row('PATCH', one, 'Change a credential', changeCredential, changedCredential),
   row('DELETE', one, 'Forget a credential', removeCredential),

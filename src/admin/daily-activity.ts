@@ -13,7 +13,6 @@ import {
 } from '../store/spend-sums.ts'
 import type { Store } from '../store/store.ts'
 import { name } from './fields.ts'
-import { notOffered } from './later.ts'
 import {
   type AdminRoute,
   booksOf,
@@ -23,7 +22,7 @@ import {
   numberIn,
   readQuery,
 } from './route.ts'
-import { commaList, dateOf, dates, keyIdOf, neededDays, ownKeys } from './spend-sight.ts'
+import { commaList, dateOf, dates, dayMs, keyIdOf, neededDays, ownKeys } from './spend-sight.ts'
 import { administeredBy, standingOf } from './standing.ts'
 
 const query = z.object({
@@ -195,7 +194,6 @@ async function activityShown(
     },
   }
 }
-const dayMs = 86_400_000
 const dimensions = ['model', 'group', 'provider', 'operation'] as const satisfies SumsBy[]
 /** LiteLLM says `total_spend` and `total_response_time_ms`. */
 const totals = (metric: string): string =>
@@ -260,6 +258,7 @@ function sumOf(rows: readonly Sums[]): Sums {
     cacheWrite: 0,
     requests: 0,
     failures: 0,
+    duration: 0,
   }
   for (const row of rows)
     for (const field of [
@@ -270,6 +269,7 @@ function sumOf(rows: readonly Sums[]): Sums {
       'cacheWrite',
       'requests',
       'failures',
+      'duration',
     ] as const)
       sum[field] += row[field]
   return sum
@@ -286,9 +286,9 @@ const metricsOf = (sums: Sums): JsonObject => ({
   successful_requests: sums.requests - sums.failures,
   failed_requests: sums.failures,
   api_requests: sums.requests,
-  // Sums know nothing of durations: none of the requests was timed.
-  total_response_time_ms: 0,
-  timed_requests: 0,
+  // How long a request took that failed says nothing of models.
+  total_response_time_ms: sums.duration,
+  timed_requests: sums.requests - sums.failures,
 })
 
 const unknownKey: JsonObject = {
@@ -378,9 +378,6 @@ export const dailyActivityRoutes: readonly AdminRoute[] = entities.flatMap(
         summary: `Spend, tokens and requests of all days: ${about}`,
         run: activity(narrow, false),
       },
-      ...['aggregated/keys', 'aggregated/search', 'aggregated/model_top_keys', 'export'].map(
-        (tail) => notOffered('GET', `${path}/daily/activity/${tail}`),
-      ),
     ]
   },
 )

@@ -47,7 +47,7 @@ export function rowsOf(
     variable: (path) => variableAt(entry, path),
   })
   const rows = readModel({ ...entry, litellm_params: params }, credentials, report)
-  return { rows, errors: report.errors.map((one) => formatNotice(one).replace(/^✖ /, '')) }
+  return { rows, errors: report.errors.map((one) => formatNotice(one).replace(/^\u2716 /, '')) }
 }
 
 export function credentialOf({ data }: Doc<'credential'>, sealer: Sealer, env: Env): Credential {

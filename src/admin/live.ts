@@ -62,6 +62,7 @@ export function createLive({
   /** Variables set over the API. */
   let variables = new Map<string, string>()
   let seen = first
+  let catalogue = deps.catalogue.current
   /** Credentials may come from variables: with others, every deployment is made anew. */
   let anew = false
   const env: Env = (name) => variables.get(name) ?? deps.env(name)
@@ -107,7 +108,8 @@ export function createLive({
       models: [...relinked(file, credentials.length > 0 ? known : undefined), ...rows],
     }
     const kept = !anew && same(before, variables)
-    const was = kept ? { config: served, router: rooms.router } : undefined
+    const was = kept ? { config: served, router: rooms.router, catalogue } : undefined
+    catalogue = deps.catalogue.current
     const routing: Routing = openRouting(next, liveDeps, was)
     Object.assign(rooms, routing)
     served = next
@@ -163,6 +165,7 @@ export function createLive({
     get file() {
       return file
     },
+    variable: env,
     refresh,
     async reload(): Promise<Reloaded> {
       if (!read)

@@ -6,7 +6,6 @@ import type { Deployment } from '../provider/deployment.ts'
 import type { Doc } from '../store/docs.ts'
 import { endGroup, insertGroup, missing } from './access-groups.ts'
 import { ids, name, names } from './fields.ts'
-import { notOffered } from './later.ts'
 import { refuseUnknownModels } from './model-names.ts'
 import { type AdminRoute, badRequest, json, readBody, storeOf } from './route.ts'
 import { updated } from './written.ts'
@@ -177,7 +176,4 @@ export const modelGroupRoutes: readonly AdminRoute[] = [
     summary: 'Delete a group of models',
     run: remove,
   },
-  ...(['GET', 'PUT', 'DELETE'] as const).map((method) =>
-    notOffered(method, '/access_group/{access_group}/budget'),
-  ),
 ]

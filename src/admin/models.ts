@@ -8,7 +8,6 @@ import type { Deployment } from '../provider/deployment.ts'
 import type { Doc } from '../store/docs.ts'
 import type { Tx } from '../store/store.ts'
 import { name } from './fields.ts'
-import { notOffered } from './later.ts'
 import { type Entry, namesVariable, openEntry, sealedEntry } from './live-rows.ts'
 import { liveOf } from './live-visit.ts'
 import {
@@ -350,11 +349,4 @@ export const modelRoutes: readonly AdminRoute[] = [
   row('POST', '/model/delete', 'self_write', 'Take a deployment out', removeModel, idBody),
   row('POST', '/model/block', 'admin', 'Stop using a deployment', block(true), blockBody, modelRow),
   row('POST', '/model/unblock', 'admin', 'Use it again', block(false), blockBody, modelRow),
-  ...['', '/slow_responses', '/exceptions'].map((tail) =>
-    notOffered('GET', `/model/metrics${tail}`),
-  ),
-  notOffered('GET', '/model/streaming_metrics'),
-  notOffered('GET', '/model/settings'),
-  notOffered('GET', '/auto_router/classifier/default_prompt'),
-  notOffered('POST', '/auto_router/classifier/default_prompt'),
 ]

@@ -5,7 +5,6 @@ import { isObject, type Json, type JsonObject } from '../json/json.ts'
 import type { Sealer } from '../store/seal.ts'
 import type { Store } from '../store/store.ts'
 import { type DocKind, docTables } from '../store/tables.ts'
-import { notOffered } from './later.ts'
 import { type AdminRoute, flag, json, readQuery, storeOf } from './route.ts'
 
 /** What lies sealed in the database, and by which key: after the key has changed, what is sealed by a former one is sealed anew. */
@@ -121,9 +120,4 @@ export const resealRoutes: readonly AdminRoute[] = [
     summary: 'What is still sealed by a former key',
     run: async (visit) => json({ status: 'success', report: await report(storeOf(visit), false) }),
   },
-  notOffered('POST', '/jwt/key/mapping/new'),
-  notOffered('POST', '/jwt/key/mapping/update'),
-  notOffered('POST', '/jwt/key/mapping/delete'),
-  notOffered('GET', '/jwt/key/mapping/list'),
-  notOffered('GET', '/jwt/key/mapping/info'),
 ]

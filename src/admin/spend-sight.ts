@@ -45,7 +45,7 @@ export const commaList = z
     [said].flat().flatMap((part) => part.split(',').flatMap((one) => one.trim() || [])),
   )
 
-const dayMs = 86_400_000
+export const dayMs = 86_400_000
 
 /** `YYYY-MM-DD`; the value is its midnight in UTC, milliseconds. */
 export const day = z

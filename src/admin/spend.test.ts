@@ -563,8 +563,8 @@ describe('daily activity', () => {
       successful_requests: 1,
       failed_requests: 1,
       api_requests: 2,
-      total_response_time_ms: 0,
-      timed_requests: 0,
+      total_response_time_ms: 100,
+      timed_requests: 1,
     }
     const key = {
       [office.store.sealer.digest('sk-red-0123456789')]: {

@@ -18,7 +18,6 @@ import {
 } from './budget-table.ts'
 import { closeAccounts } from './ending.ts'
 import { budgetFields, id, ids, longText, names } from './fields.ts'
-import { notOffered } from './later.ts'
 import {
   type AdminRoute,
   badRequest,
@@ -243,7 +242,4 @@ export const tagRoutes: readonly AdminRoute[] = [
     input: tagName,
     run: remove,
   },
-  ...['distinct', 'dau', 'wau', 'mau', 'summary', 'user-agent/per-user-analytics'].map((path) =>
-    notOffered('GET', `/tag/${path}`),
-  ),
 ]

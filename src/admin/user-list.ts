@@ -3,7 +3,6 @@ import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
 import { accountOf } from '../store/accounts.ts'
 import { findUsers, keyCounts, userSorts } from '../store/find-users.ts'
-import { notOffered } from './later.ts'
 import {
   type AdminRoute,
   booksOf,
@@ -149,5 +148,4 @@ export const userListRoutes: readonly AdminRoute[] = [
     summary: 'Find users by a part of their id or address',
     run: searchUsers,
   },
-  notOffered('GET', '/user/available_users'),
 ]

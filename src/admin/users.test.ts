@@ -370,7 +370,6 @@ describe('who may', () => {
     ['GET', '/user/info?user_id=nope', undefined, [404, 404, 403, 403, 403, 403, 401]],
     ['GET', '/user/filter/ui?search=ada', undefined, [200, 200, 403, 200, 403, 403, 401]],
     ['GET', '/user/available_roles', undefined, [200, 200, 200, 200, 200, 200, 401]],
-    ['GET', '/user/available_users', undefined, [501, 403, 403, 403, 403, 403, 401]],
     ['POST', '/user/new', { auto_create_key: false }, [200, 403, 403, 403, 403, 403, 401]],
     [
       'POST',

@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts'
-import { codingsOf, createDecoder, type Decoder } from './decompress.node.ts'
 import type { HeaderList } from '../http/fields.ts'
+import { codingsOf, createDecoder, type Decoder } from './decompress.node.ts'
 import { createInbox } from './inbox.ts'
 import type { Reply } from './transport.ts'
 

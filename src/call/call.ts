@@ -117,6 +117,7 @@ export async function call(
       : first
     if (reply.status >= 400 || reply.status < 200)
       throw await refusalOf(reply, at, at.wire.decodeError)
+    if (to.wire.readsHeaders) crossing.notes.header = (name) => reply.header(name)
     if (!said.stream) {
       const isStream = to.wire.streamOnly && !isJson(reply)
       const result = isStream

@@ -1,10 +1,11 @@
-import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
+import { deepEqual, equal, match, ok, rejects, throws } from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import type { ChatRequest, MediaPart, Part } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import type { Target } from '../wire/wire.ts'
 import { type WireId, wires } from '../wire/wires.ts'
-import { errandsOf, type FetchMedia, runErrands, withMedia } from './media.ts'
+import { errandsOf, type FetchMedia, refuseMalformed, runErrands, withMedia } from './media.ts'
 
 const media = (url: string, kind: MediaPart['media'] = 'image', mime?: string): MediaPart => ({
   type: 'media',
@@ -296,4 +297,37 @@ test('the time of the request bounds all fetches together', async () => {
     return true
   })
   clearTimeout(waiting)
+})
+
+test('bytes that are none are refused, with the field they stand in', () => {
+  const read = (base64: string, dialect: WireId = 'openai-chat'): void =>
+    refuseMalformed(
+      say({ type: 'media', media: 'image', source: { type: 'bytes', base64, mime: 'image/png' } }),
+      dialect,
+    )
+  const rows: [said: string, isFine: boolean][] = [
+    ['', true],
+    ['QUJD', true],
+    ['QUI=', true],
+    ['QUI', true],
+    ['QQ==\n', true],
+    ['-_8=', true],
+    ['QUJD\r\nQUJD', true],
+    ['Q', false],
+    ['!!!', false],
+    ['QU=JD', false],
+    ['QUJDé', false],
+    ['https://a.com/b.png', false],
+  ]
+  for (const [said, isFine] of rows)
+    if (isFine) read(said)
+    else
+      throws(() => read(said), {
+        kind: 'bad_request',
+        param: 'messages[0].content[0]',
+        message: /^messages\[0\]\.content\[0\]: the data of the image is not base64/,
+      })
+  throws(() => read('!', 'gemini'), { param: 'contents' })
+  throws(() => read('!', 'openai-responses'), { param: 'input' })
+  fc.assert(fc.property(fc.uint8Array(), (bytes) => read(Buffer.from(bytes).toString('base64'))))
 })

@@ -24,26 +24,60 @@ export type Errand = { part: MediaPart; url: string; field: string }
 
 /** The addresses of a request that this wire cannot send: each once, where it is named first. */
 export function errandsOf(
-  { messages, dialect }: ChatRequest,
+  request: ChatRequest,
   { takesUrl }: Pick<ProviderWire, 'takesUrl'>,
   to: Target,
 ): Errand[] {
   const found = new Map<string, Errand>()
   if (!takesUrl) return []
+  visitMedia(request.messages, request.dialect, (part, field) => {
+    if (part.source.type !== 'url' || !isWeb(part.source.url)) return
+    if (!takesUrl(part, to) && !found.has(keyOf(part)))
+      found.set(keyOf(part), { part, url: part.source.url, field })
+  })
+  return [...found.values()]
+}
+
+/** Throws `bad_request` for bytes that are none: a provider would say so in words of its own fields, or not at all. */
+export function refuseMalformed(request: ChatRequest, dialect: ChatRequest['dialect']): void {
+  visitMedia(request.messages, dialect, ({ media, source }, field) => {
+    if (source.type !== 'bytes' || isBase64(source.base64)) return
+    throw new GatewayError('bad_request', `${field}: the data of the ${media} is not base64.`, {
+      param: field,
+      type: 'invalid_request_error',
+    })
+  })
+}
+
+/** Of either alphabet, padded or not; mail programs break its lines. A sign that is none is looked for: 1 ms for a megabyte. */
+function isBase64(said: string): boolean {
+  const padding = /=*\s*$/.exec(said.slice(-64))?.[0].length ?? 0
+  const plain = said.slice(0, said.length - padding)
+  if (/[^A-Za-z0-9+/_\-\s]/.test(plain)) return false
+  return plain.length % 4 !== 1 || /\s/.test(plain)
+}
+
+/** Each picture, sound, film and file, and the field a client has it in. */
+function visitMedia(
+  messages: ChatRequest['messages'],
+  dialect: ChatRequest['dialect'],
+  see: (part: MediaPart, field: string) => void,
+): void {
   const visit = (parts: readonly Part[], field: string, numbered: boolean): void => {
     for (const [at, part] of parts.entries()) {
-      const here = numbered ? `${field}.content[${at}]` : field
       if (part.type === 'tool-result') visit(part.parts, field, dialect === 'openai-chat')
-      else if (part.type === 'media' && part.source.type === 'url' && isWeb(part.source.url))
-        if (!takesUrl(part, to) && !found.has(keyOf(part)))
-          found.set(keyOf(part), { part, url: part.source.url, field: here })
+      else if (part.type === 'media') see(part, numbered ? `${field}.content[${at}]` : field)
     }
   }
   // Only OpenAI's messages are numbered as the house's are, and an assistant's parts begin with its thoughts.
   for (const [at, { role, parts }] of messages.entries())
     if (dialect === 'openai-chat') visit(parts, `messages[${at}]`, role !== 'assistant')
-    else visit(parts, dialect === 'gemini' ? 'contents' : 'messages', false)
-  return [...found.values()]
+    else
+      visit(
+        parts,
+        dialect === 'gemini' ? 'contents' : dialect === 'openai-responses' ? 'input' : 'messages',
+        false,
+      )
 }
 
 /** Runs errands a few at a time; the first that fails ends the others. */

@@ -249,11 +249,12 @@ async function onShelf(said: NonNullable<Sent['shelf']>, { shelf }: CallDeps): P
   let found: string | undefined
   if ('save' in said) await shelf.save(said.save, (found = said.text))
   else if ('find' in said) found = await shelf.find(said.find)
+  else if ('names' in said) found = JSON.stringify((await shelf.names(said.names)).sort())
   else found = (await shelf.remove(said.remove)) ? '' : undefined
   return {
     status: found === undefined ? 404 : 200,
     header: () => undefined,
-    bytes: 'find' in said ? toUtf8(found ?? '') : new Uint8Array(0),
+    bytes: 'find' in said || 'names' in said ? toUtf8(found ?? '') : new Uint8Array(0),
     live: undefined,
   }
 }

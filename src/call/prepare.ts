@@ -10,7 +10,7 @@ import type { Crossing } from '../wire/relay.ts'
 import type { ClientContext, Native, Target } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
 import { markBody, markRequest } from './cache-points.ts'
-import { type Fetched, withMedia } from './media.ts'
+import { type Fetched, refuseMalformed, withMedia } from './media.ts'
 
 /** What the gateway says of a request besides the body: worked out once, used for every deployment that is tried. */
 export type Ask = {
@@ -227,6 +227,7 @@ function translated(
   fetched: Fetched | undefined,
 ): Prepared {
   const plain = requestFor(said, to, ask)
+  refuseMalformed(plain, said.wire.id)
   const meant = to.cachePoints.length > 0 ? markRequest(plain, to.cachePoints) : plain
   const request = {
     ...(fetched ? withMedia(meant, fetched) : meant),

@@ -1,7 +1,7 @@
 import { flushCompileCache } from 'node:module'
 import { formatNotice } from '../config/notice.ts'
 import { adminKeyPath, openDataDir } from '../start/data.node.ts'
-import { boundYoungGeneration, makeYoung } from '../start/heap.node.ts'
+import { boundOldGeneration, boundYoungGeneration, makeYoung } from '../start/heap.node.ts'
 import { createLog, type Level } from '../start/log.node.ts'
 import {
   accessOf,
@@ -33,6 +33,7 @@ export async function serve(options: Options, terminal: Terminal): Promise<numbe
   const running = await startServer(start)
   makeYoung()
   boundYoungGeneration()
+  boundOldGeneration()
   closeOnSignals(running, log)
   reloadOnSignal(running)
   process.on('unhandledRejection', (cause) =>

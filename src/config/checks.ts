@@ -152,7 +152,7 @@ const affinityChecks: ReadonlyMap<string, boolean> = new Map([
   ['session_affinity', true],
   // An answer's id says who gave it, so that it goes on there in any case.
   ['responses_api_deployment_check', true],
-  ['encrypted_content_affinity', false],
+  ['encrypted_content_affinity', true],
 ])
 const preCallChecks: ReadonlyMap<string, boolean> = new Map([
   ...affinityChecks,

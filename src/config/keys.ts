@@ -395,7 +395,8 @@ export const generalSettings = {
   key_management_system: acted(k.text, 'Where os.environ/NAME is looked up before the environment: aws_secret_manager, azure_key_vault, google_secret_manager, hashicorp_vault or local.'),
   key_management_settings: acted(k.map, 'How.', { inside: { rows: keyManagement } }),
   ...all(['use_google_kms', 'use_azure_key_vault', 'use_aws_kms'], acted(k.flag, 'Former spelling of key_management_system.', off)),
-  ...all(['vector_store_deny_by_default', 'search_tool_deny_by_default'], unmet(k.flag, 'Only what was granted.', off)),
+  vector_store_deny_by_default: acted(k.flag, 'Stores of vector_store_registry are for those only whose object_permission.vector_stores names them.', off),
+  search_tool_deny_by_default: unmet(k.flag, 'Only what was granted.', off),
   ...all(['mcp_internal_ip_ranges', 'mcp_trusted_proxy_ranges', 'mcp_xff_num_trusted_hops', 'mcp_client_id_header', 'mcp_required_fields', 'mcp_advertised_versions', 'mcp_prefer_client_id_metadata_document', 'mcp_client_side_auth_header_name', 'enable_mcp_registry', 'user_mcp_management_mode'], known(k.anything, 'MCP gateway.')),
   ...all(['mcp_allowed_clients', 'require_key_mcp_access_defined', 'require_end_user_mcp_access_defined'], unmet(k.anything, 'Who may use MCP.')),
   ...all(['disable_batch_input_file_rate_limiting', 'track_unmanaged_batch_cost'], known(k.flag, 'Batches.', off)),
@@ -446,7 +447,7 @@ export const routerSettings = {
   routing_strategy_args: acted(k.map, 'Tuning of the strategy: ttl (seconds), lowest_latency_buffer (a share), max_latency_list_size, ttft_percentile; of lar1 confidence_threshold_low, _medium, _high.'),
   routing_groups: known(k.list, 'Strategies of single groups.'),
   enable_pre_call_checks: acted(k.flag, 'Leave out deployments whose context window is too small, or whose rpm or tpm is used up.', off),
-  optional_pre_call_checks: acted(k.names, 'enforce_model_rate_limits: rpm and tpm of a deployment are limits. session_affinity, deployment_affinity: a session, or a key, stays at the deployment it was first given; prompt_caching: a prompt that is marked for the cache goes to who was given its beginning within five minutes. Each process remembers for itself.'),
+  optional_pre_call_checks: acted(k.names, 'enforce_model_rate_limits: rpm and tpm of a deployment are limits. session_affinity, deployment_affinity: a session, or a key, stays at the deployment it was first given; prompt_caching: a prompt that is marked for the cache goes to who was given its beginning within five minutes; encrypted_content_affinity: a conversation with thoughts that OpenAI encrypted stays at the deployment whose account can read them. Each process remembers for itself.'),
   deployment_affinity_ttl_seconds: acted(k.seconds, 'How long stickiness lasts after the last request.', { default: 3600, ...s }),
   model_group_affinity_config: acted(k.map, 'Stickiness of single groups, in place of the above: `{group: [session_affinity]}`.'),
   tag_routing_prefix: known(k.text, 'Only tags that begin so route.', { default: '' }),
@@ -634,6 +635,16 @@ const mcpServer = {
   ...all(['timeout', 'max_concurrent_requests', 'rpm'], known(k.amount, 'Bounds of it.')),
 } satisfies Rows
 
+const vectorStore = {
+  vector_store_name: known(k.text, 'Its name.'),
+  vector_store_description: known(k.text, 'Said about it.'),
+  vector_store_metadata: known(k.anything, 'Said about it.'),
+  litellm_params: acted(
+    k.map,
+    'vector_store_id, custom_llm_provider, its credentials and place, litellm_embedding_model.',
+  ),
+} satisfies Rows
+
 const searchTool = {
   search_tool_name: acted(k.text, 'Its name.'),
   litellm_params: acted(k.map, 'search_provider, api_key, api_base, timeout, max_retries.'),
@@ -653,7 +664,7 @@ export const topLevel = {
   guardrails: unmet(k.list, 'Guardrails.', { inside: { rows: guardrailEntry, each: 'item' } }),
   mcp_servers: known(k.map, 'MCP servers.', { inside: { rows: mcpServer, each: 'name' } }),
   mcp_tools: known(k.list, 'MCP tools of our own: name, description, input_schema, handler.'),
-  vector_store_registry: known(k.list, 'Vector stores: vector_store_name and litellm_params.'),
+  vector_store_registry: acted(k.list, 'Vector stores that keys may look into.', { inside: { rows: vectorStore, each: 'item' } }),
   search_tools: acted(k.list, 'Search tools.', { inside: { rows: searchTool, each: 'item' } }),
   callback_settings: known(k.map, 'Options of integrations.'),
   prompts: known(k.list, 'Prompts kept elsewhere.'),

@@ -71,13 +71,15 @@ function affinityOf(router: Config['router']): AffinitySettings | undefined {
   )
   const prompts = router.optional_pre_call_checks?.includes('prompt_caching') === true
   const all = [general, ...groups.values()]
-  if (!prompts && !all.some(({ callers, sessions }) => callers || sessions)) return undefined
+  const any = all.some(({ callers, sessions, threads }) => callers || sessions || threads)
+  if (!prompts && !any) return undefined
   return { ...general, prompts, groups, ttlSeconds: router.deployment_affinity_ttl_seconds ?? 3600 }
 }
 
 const stickinessOf = (checks: readonly unknown[] = []): Stickiness => ({
   callers: checks.includes('deployment_affinity'),
   sessions: checks.includes('session_affinity'),
+  threads: checks.includes('encrypted_content_affinity'),
 })
 
 /** `defaults` are router_settings.default_litellm_params: beneath what the row says. */

@@ -2,6 +2,7 @@ import { noUsage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming } from '../http/http.ts'
 import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
+import { parseObject } from '../json/parse.ts'
 import { plain } from '../ledger/words.ts'
 import type { Entering, Pass, Worst } from '../policy/admit.ts'
 import type { Caller } from '../policy/caller.ts'
@@ -69,7 +70,7 @@ export function admission(
     sessionId: sessionOf(incoming, said, metadata),
     ip: (rooms.settings.addressOf?.(incoming) ?? incoming.remoteAddress) || undefined,
     userAgent: incoming.header('user-agent')?.slice(0, 200),
-    metadata: kept(metadata),
+    metadata: kept(withSpendMetadata(metadata, incoming, caller)),
   })
   const enter = (pass: Pass): void => {
     receipt.pass = pass
@@ -261,6 +262,32 @@ export function sessionOf(
     from(incoming.header('x-claude-code-session-id')) ??
     from(incoming.header('session-id'))
   )
+}
+
+/** `spend_logs_metadata` of the request, in its body or its header, over what its key and its team say for all of theirs. */
+function withSpendMetadata(
+  metadata: JsonObject | undefined,
+  incoming: Incoming,
+  { grant }: Caller,
+): JsonObject | undefined {
+  const name = 'spend_logs_metadata'
+  const header = incoming.header('x-litellm-spend-logs-metadata')
+  const ofKey = grant && object(grant.key.data['metadata'])[name]
+  const ofTeam = grant?.team && object(grant.team.data['metadata'])[name]
+  if (header === undefined && ofKey === undefined && ofTeam === undefined) return metadata
+  const said = header === undefined ? undefined : readHeader(header)
+  const all = { ...object(ofTeam), ...object(ofKey), ...(said ?? object(metadata?.[name])) }
+  for (const _ in all) return { ...metadata, [name]: all }
+  return metadata
+}
+
+/** A header that is no JSON says nothing, as with LiteLLM. */
+function readHeader(header: string): JsonObject | undefined {
+  try {
+    return parseObject(header, { maxDepth: 20 })
+  } catch {
+    return undefined
+  }
 }
 
 /** Metadata is kept with the row while it is small: a row is not the place for a megabyte. */

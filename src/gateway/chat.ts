@@ -25,6 +25,7 @@ import {
   forwarded,
 } from './headers.ts'
 import { hintsOf } from './hints.ts'
+import { mayNameThings, namedThings } from './named-things.ts'
 import { atOwnPrices } from './own-price.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
@@ -45,7 +46,9 @@ export async function serveChat(
   let begun: Begun | undefined
   try {
     refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
-    const heard = listen(await incoming.body(), wire, path, rooms.settings.jsonDepth)
+    let heard = listen(await incoming.body(), wire, path, rooms.settings.jsonDepth)
+    const things = mayNameThings(heard) ? namedThings(heard, caller, rooms) : undefined
+    if (things?.bytes) heard = listen(things.bytes, wire, path, rooms.settings.jsonDepth)
     const recalled = recall && (await recall(heard, receipt.requestId))
     if (recalled?.answer) return recalled.answer
     const said = recalled?.said ?? heard
@@ -63,6 +66,7 @@ export async function serveChat(
       const admitted = admission(incoming, said, controls, group, caller, receipt, rooms)
       if (admitted) await admitted
     }
+    if (things) await things.check()
 
     const context = contextOf(said, receipt, rooms)
     const ask: Ask = {
@@ -92,7 +96,7 @@ export async function serveChat(
       contextWindowFallbacks: controls.contextWindowFallbacks,
       contentPolicyFallbacks: controls.contentPolicyFallbacks,
       disableFallbacks: controls.disableFallbacks,
-      only: recalled?.only,
+      only: recalled?.only ?? things?.only,
       stream: said.stream,
       inputTokens: () => countInput(said, model, rooms),
       hints: hintsOf(incoming, said, caller, rooms),

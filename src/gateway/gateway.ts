@@ -4,6 +4,7 @@ import type { Wire } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
 import { refusal } from './chat.ts'
 import { callIdOf } from './headers.ts'
+import { nameOfNotOffered, notOfferedHere } from './not-offered.ts'
 import { endpointRoutes } from './passthrough.ts'
 import type { Rooms } from './rooms.ts'
 import { compile, type Route, routes, type Table } from './routes.ts'
@@ -63,6 +64,8 @@ export function createGateway(
 }
 
 function notServed({ method, path }: Incoming, allowed: readonly string[]): GatewayError {
+  const known = nameOfNotOffered(method, path)
+  if (known !== undefined) return notOfferedHere(known)
   return allowed.length > 0
     ? new GatewayError(
         'bad_request',
@@ -101,11 +104,7 @@ function withCors(out: Outgoing, incoming: Incoming, route: Route, rooms: Rooms)
   }
 }
 
-async function preflight(
-  incoming: Incoming,
-  rooms: Rooms,
-  table: ReturnType<typeof compile>,
-): Promise<Outgoing> {
+async function preflight(incoming: Incoming, rooms: Rooms, table: Table): Promise<Outgoing> {
   const asked = incoming.header('access-control-request-method') ?? 'GET'
   const found = table.match(asked, incoming.path)
   if ('allowed' in found) throw notServed(incoming, found.allowed)

@@ -19,8 +19,14 @@ export function answerHeaders(
   headers['x-litellm-version'] = litellmVersion
   headers['x-litellm-attempted-retries'] = String(receipt.retries)
   headers['x-litellm-attempted-fallbacks'] = String(receipt.fallbacks)
-  if (receipt.pass)
-    for (const name in receipt.pass.headers) headers[name] = receipt.pass.headers[name] ?? ''
+  const { pass } = receipt
+  if (pass) {
+    for (const name in pass.headers) headers[name] = pass.headers[name] ?? ''
+    const spent = pass.keySpend?.()
+    // With what this answer cost, as far as that is known by now.
+    if (spent !== undefined)
+      headers['x-litellm-key-spend'] = dollars(spent + receipt.cost().nanoDollars)
+  }
   if (answer.dropped.length > 0)
     headers['x-throughway-dropped'] = headerText(answer.dropped.join(','))
   return headers

@@ -24,6 +24,8 @@ export function readiness(rooms: Rooms): Outgoing {
     litellm_version: litellmVersion,
     throughway_version: version,
     uptime_seconds: Math.round((rooms.now() - rooms.startedAt) / 1000),
+    // What was answered and counts as free because nobody knows its price (`unpriced_models`).
+    unpriced_requests: rooms.ledger.totals().unpriced,
   })
 }
 

@@ -9,6 +9,8 @@ export interface Live {
   readonly config: Config
   /** The file's alone. */
   readonly file: Config
+  /** A variable as it holds now: the environment's, or what was set over the API in its place. */
+  variable(name: string): string | undefined
   /** Serves what the database says now: whoever asks after this has resolved meets it. */
   refresh(): Promise<void>
   /** Reads the files again. With errors everything stays as it is. */

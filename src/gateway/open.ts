@@ -28,6 +28,7 @@ import { openShelf } from '../store/shelf.ts'
 import type { Enforced } from './enforced.ts'
 import { createMemory, type MemoryOptions } from './memory.ts'
 import type { GatewaySettings, Rooms, Tokens } from './rooms.ts'
+import { openStores } from './vector-stores.ts'
 
 /** What the environment gives that no config file can say. */
 export type OpenDeps = {
@@ -98,14 +99,15 @@ export function openRooms(config: Config, deps: OpenDeps): Rooms {
 }
 
 /** The part of the rooms that a config decides while they serve. */
-export type Routing = Pick<Rooms, 'router' | 'override' | 'provider' | 'searchTools' | 'settings'>
+export type Routing = Pick<
+  Rooms,
+  'router' | 'override' | 'provider' | 'searchTools' | 'vectorStores' | 'settings'
+>
 
-/** `was`: the config that is served now and its router. Deployments that stay as they were are taken over, with what is known of them. */
-export function openRouting(
-  config: Config,
-  deps: OpenDeps,
-  was?: { config: Config; router: Router },
-): Routing {
+/** What is served now. Deployments that stay as they were are taken over, with what is known of them. */
+export type Served = { config: Config; router: Router; catalogue: Catalogue }
+
+export function openRouting(config: Config, deps: OpenDeps, was?: Served): Routing {
   const opened = openRouter(config, deps, was)
   return { ...opened, settings: settingsOf(config, deps, opened.router) }
 }
@@ -117,8 +119,8 @@ const sharedOf = ({ settings, general }: Config): string =>
 function openRouter(
   config: Config,
   deps: OpenDeps,
-  was: { config: Config; router: Router } | undefined,
-): Pick<Rooms, 'router' | 'override' | 'provider' | 'searchTools'> {
+  was: Served | undefined,
+): Pick<Rooms, 'router' | 'override' | 'provider' | 'searchTools' | 'vectorStores'> {
   const priceAs = object(config.general.unpriced_models)['price_as']
   const deploymentDeps: DeploymentDeps = {
     env: deps.env,
@@ -150,7 +152,8 @@ function openRouter(
     if (!before || JSON.stringify(before.row) !== JSON.stringify(row)) return make(row, id)
     const state = was?.router.health.memory.get(id)
     if (state) memory.set(id, state)
-    return before
+    // Prices and limits of another list: made anew, and as healthy as it was.
+    return was?.catalogue === deps.catalogue.current ? before : make(row, id)
   })
   const router = createRouter({
     deployments,
@@ -175,9 +178,16 @@ function openRouter(
   })
   const providers = new Map<string, Deployment | undefined>()
   const openProvider = (name: string, operation: string): Deployment | undefined => {
-    if (!specOf(name)) return undefined
+    const spec = specOf(name)
+    if (!spec) return undefined
     const params = providerSettings(config, name, operation)
-    const row = { params: { ...params, model: `${name}/*` }, defaults: {}, prices: {}, info: {} }
+    const model = (operation === 'vector_stores' && spec.storeModel) || '*'
+    const row = {
+      params: { ...params, model: `${name}/${model}` },
+      defaults: {},
+      prices: {},
+      info: {},
+    }
     return make({ ...row, modelName: name, unset: {} }, `provider:${name}`)
   }
   return {
@@ -199,6 +209,7 @@ function openRouter(
         return [[name, make({ ...own, modelName: name }, `search:${name}`)]]
       }),
     ),
+    vectorStores: openStores(config, make),
     override: ({ row, clientSide, id }, brought) => {
       const theirs = allowed(clientSide, brought, config)
       const ours = leadsElsewhere(clientSide, theirs) ? withoutSecrets(row.params) : row.params

@@ -1,5 +1,7 @@
 import { GatewayError } from '../errors.ts'
 import type { Outgoing } from '../http/http.ts'
+import { list, object } from '../json/json.ts'
+import type { Caller } from '../policy/caller.ts'
 import { embeddings } from '../wire/media/embeddings.ts'
 import { batchEmbedContents, embedContent } from '../wire/media/gemini-embeddings.ts'
 import { imageEdit, imageGeneration, imageVariation } from '../wire/media/images.ts'
@@ -55,12 +57,25 @@ const text = ({ incoming, rooms, caller, params }: Visit) =>
     params['model'] === undefined ? {} : { model: params['model'] },
   )
 
+/** A list of `object_permission.search_tools` that is not empty leaves out what it does not name. */
+const maySearch = ({ grant }: Caller, tool: string): boolean =>
+  [grant?.key, grant?.team].every((doc) => {
+    const allowed = list(object(doc?.data['object_permission'])['search_tools'])
+    return allowed.length === 0 || allowed.includes(tool)
+  })
+
 /** A search tool of the config by its name; the only one where none is named. */
 async function searching({ incoming, rooms, caller, params }: Visit): Promise<Outgoing> {
   const { searchTools } = rooms
   const find = (): ReturnType<typeof searchTools.get> => {
     const [only] = searchTools.size === 1 ? searchTools.values() : []
     const found = params['tool'] === undefined ? only : searchTools.get(params['tool'])
+    if (found && !maySearch(caller, found.group))
+      throw new GatewayError(
+        'permission',
+        `this key may not use the search tool '${found.group.slice(0, 100)}': its object_permission.search_tools, or its team's, must name it`,
+        { type: 'key_model_access_denied', param: 'search_tool_name', code: '403' },
+      )
     if (found) return found
     throw new GatewayError(
       'not_found',
@@ -117,13 +132,12 @@ export const operationRoutes: readonly Route[] = [
       path: `${path}/tools`,
       permission: 'info',
       summary: 'Search tools',
-      run: ({ rooms }) =>
+      run: ({ rooms, caller }) =>
         json({
           object: 'list',
-          data: [...rooms.searchTools.values()].map(({ group, provider }) => ({
-            search_tool_name: group,
-            search_provider: provider,
-          })),
+          data: [...rooms.searchTools.values()]
+            .filter(({ group }) => maySearch(caller, group))
+            .map(({ group, provider }) => ({ search_tool_name: group, search_provider: provider })),
         }),
     },
     { method: 'POST', path, permission: 'llm', summary: 'Web search', run: searching },

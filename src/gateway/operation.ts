@@ -58,13 +58,13 @@ export async function serveOperation(
     const model = rooms.settings.operationModels[operation.id] ?? said.model
     receipt.model = said.model
     receipt.stream = said.stream
-    const meant = model === unnamed ? '' : meantBy(model, path.through, caller, rooms)
+    const meant = model === unnamed ? '' : meantBy(model, path, caller, rooms)
     const known = meant !== '' && rooms.router.knows(meant)
     // What a provider keeps for us need not belong to any model.
     const keeping = known ? undefined : path.keptBy?.(said)
     if (!known && !keeping) throw noSuchModel(incoming.path, model)
     // Kept by a provider for nobody's model: it could be any.
-    if (keeping) rooms.access?.refuseBound(caller)
+    if (keeping && !path.granted) rooms.access?.refuseBound(caller)
     const group = keeping?.group ?? meant
     if (model === unnamed) receipt.model = group
     const worst = await worstOf(operation, { said, upload }, incoming, group, rooms)
@@ -169,6 +169,8 @@ export type OperationPath = Said & {
   alone?: boolean
   /** The model whose right counts, where `model` is the deployment that keeps something made by that name. */
   through?: string
+  /** The operator has chosen what is asked: no right to a model counts. */
+  granted?: true
   /** Whose what is kept for a client is, where that is not the caller's key. */
   owner?: string
   /** Asked once it is let in, before anything is sent; throws. */
@@ -179,7 +181,13 @@ export type OperationPath = Said & {
   heard?: (answer: OperationAnswer, receipt: Receipt) => Promise<OperationAnswer>
 }
 
-function meantBy(model: string, through: string | undefined, caller: Caller, rooms: Rooms): string {
+function meantBy(
+  model: string,
+  { through, granted }: OperationPath,
+  caller: Caller,
+  rooms: Rooms,
+): string {
+  if (granted) return rooms.router.groups.nameOf(model)
   if (through === undefined) return groupFor(model, caller, rooms)
   rooms.access?.refuse(caller, through, through)
   return rooms.router.groups.nameOf(model)
@@ -194,7 +202,7 @@ async function asked(
 }
 
 /** Where nobody names a model, and nobody need. */
-const unnamed = '(none)'
+export const unnamed = '(none)'
 
 /** The body, or the beginning of a form. The header `x-litellm-model` names the model where a form does it too late, or not at all. */
 async function hear(

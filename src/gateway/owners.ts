@@ -21,6 +21,8 @@ export type Owners = {
   mine(ids: readonly string[], keeper?: string): Promise<ReadonlyMap<string, OwnedRow | undefined>>
   /** Throws 404 for a body that names another's thing, 403 for one whose model the caller may not use. */
   check(body: JsonObject, at?: At): Promise<void>
+  /** The same for ids alone: whatever model a thing was sent for. */
+  checkIds(ids: readonly string[], at?: At): Promise<void>
   /** These were made. */
   note(things: readonly Thing[], made: Made): Promise<void>
   forget(row: OwnedRow): Promise<void>
@@ -91,6 +93,11 @@ function createOwners(caller: Caller, owned: Owned, { access }: Rooms): Owners {
         if (row?.model === '') access?.refuseBound(caller)
         else if (row) access?.refuse(caller, row.model, row.model)
       }
+    },
+    async checkIds(ids, { keeper, lenient = false } = {}) {
+      if (isAdmin(caller) || ids.length === 0) return
+      const rows = await rowsOf(ids, keeper)
+      for (const id of ids) if (!fit(rows.get(id), open || lenient)) throw notThere(id)
     },
     async note(things, made) {
       const known = new Map(things.map((one) => [one.id, one]))

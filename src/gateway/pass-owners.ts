@@ -1,11 +1,12 @@
 import type { Reply } from '../call/transport.ts'
 import type { Incoming } from '../http/http.ts'
 import { isObject, type Json, type JsonObject, object, text } from '../json/json.ts'
-import { toUtf8, utf8 } from '../json/latin1.ts'
+import { latin1, toUtf8, utf8 } from '../json/latin1.ts'
 import { parseObject } from '../json/parse.ts'
 import { requestBounds } from '../json/peek.ts'
 import type { Caller } from '../policy/caller.ts'
 import type { Deployment } from '../provider/deployment.ts'
+import { mentions, namedIn } from '../wire/named.ts'
 import { isNaming, type Owners, ownersFor } from './owners.ts'
 import type { Rooms } from './rooms.ts'
 
@@ -35,10 +36,14 @@ export async function passedThings(
 ): Promise<PassedThings | undefined> {
   const owners = ownersFor(caller, rooms)
   const found = thingIn(incoming.path)
-  if (!owners || !found) return undefined
-  const { id } = found
+  if (!owners) return undefined
   const at = { keeper: to.id, lenient: unheard.has(to.provider) }
   const looks = incoming.method === 'GET' || incoming.method === 'HEAD'
+  if (!found) {
+    if (!looks) await checkConversation(incoming, owners, at, rooms)
+    return undefined
+  }
+  const { id } = found
   const row = id === undefined ? undefined : await owners.open(id, !looks, at)
   if (!looks && /json/i.test(incoming.header('content-type') ?? '')) {
     const body = await incoming.body()
@@ -73,6 +78,25 @@ export async function passedThings(
       return withBody(reply, bytes)
     },
   }
+}
+
+/** What is handed to a model is looked at as in conversations of the gateway's own. */
+async function checkConversation(
+  incoming: Incoming,
+  owners: Owners,
+  at: { keeper: string; lenient: boolean },
+  rooms: Rooms,
+): Promise<void> {
+  if (!/json/i.test(incoming.header('content-type') ?? '')) return
+  const body = await incoming.body()
+  const said = latin1(body)
+  if (!mentions(said) && !said.includes('"container"')) return
+  const { things, containers } = namedIn(parsed(body, rooms))
+  await owners.checkIds(
+    [...things].filter((one) => !one.includes('://')),
+    at,
+  )
+  await owners.checkIds([...containers], { ...at, lenient: true })
 }
 
 /** The first thing a path names: its id, if it has one, and whether it ends there. */
@@ -131,7 +155,10 @@ async function ownIn(
 
 const namesAny = (bytes: Uint8Array): boolean => {
   const said = utf8(bytes)
-  return [...said.matchAll(/"(\w{5,20})"\s*:/g)].some(([, name = '']) => isNaming(name))
+  return (
+    mentions(said) ||
+    [...said.matchAll(/"(\w{5,20})"\s*:/g)].some(([, name = '']) => isNaming(name))
+  )
 }
 
 function parsed(bytes: Uint8Array, { settings }: Rooms): JsonObject {

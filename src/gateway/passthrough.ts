@@ -5,6 +5,7 @@ import { noUsage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming, Outgoing } from '../http/http.ts'
 import { type JsonObject, list, number, object, text } from '../json/json.ts'
+import { refusePass } from '../policy/lanes.ts'
 import { priceOf } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { specOf } from '../provider/resolve.ts'
@@ -322,10 +323,11 @@ export const passTo = (
   servePassthrough(visit, () => providerTarget(visit, prefix, provider), dialect)
 
 function providerTarget(
-  { incoming, rooms }: Visit,
+  { incoming, rooms, caller }: Visit,
   prefix: string | undefined,
   provider: string,
 ): PassTarget {
+  refusePass(caller, incoming.path, false)
   const to = rooms.provider(provider, 'passthrough')
   const problem = to?.problem
   if (!to || problem || to.place.base === '')
@@ -393,11 +395,12 @@ export function endpointRoutes({ settings }: Rooms): Route[] {
 }
 
 function endpointTarget(
-  { incoming, rooms }: Visit,
+  { incoming, rooms, caller }: Visit,
   row: JsonObject,
   path: string,
   target: string,
 ): PassTarget {
+  refusePass(caller, incoming.path, true)
   const url = new URL(target)
   const below = pathBelow(incoming.path, path.slice(1))
   url.pathname = url.pathname.replace(/\/$/, '') + below

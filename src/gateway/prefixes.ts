@@ -52,6 +52,12 @@ function blockOf(head: string, value: Json): Block {
   return { text: head + JSON.stringify(rest), marked: isObject(mark) }
 }
 
+/** Of texts in order: where one ends and the next begins counts. */
+export function hashOf(texts: readonly string[]): string {
+  const [a, b] = texts.reduce((hash, text) => goOn(goOn(hash, text), '\0'), start)
+  return `${a.toString(36)}.${b.toString(36)}`
+}
+
 /** Two lanes of FNV-1a. Whoever makes prompts collide finds out nothing: they go to the same deployment. */
 type Hash = readonly [number, number]
 const start: Hash = [0x811c9dc5, 0x9747b28c]

@@ -5,15 +5,17 @@ import { type Json, object, text } from '../json/json.ts'
 import { type Glance, peek, value } from '../json/peek.ts'
 import type { OwnedRow } from '../store/owned.ts'
 import { createResource, readKept } from '../wire/media/resource.ts'
+import type { Named } from '../wire/named.ts'
 import { wires } from '../wire/wires.ts'
 import { batchHeard } from './batches.ts'
 import { callIdOf } from './headers.ts'
 import { jobHeard, refuseUnpricedTraining, settleFirst } from './jobs.ts'
-import { heardOf, serveOperation } from './operation.ts'
+import { heardOf, serveOperation, unnamed } from './operation.ts'
 import { type Heard, heardOfKept, isNaming, type Owners, ownersFor } from './owners.ts'
 import { passTo } from './passthrough.ts'
 import type { Route, Visit } from './routes.ts'
 import { limitsOf } from './stored.ts'
+import { type RegisteredStore, refusalOfStore, registeredStore, vectorOf } from './vector-stores.ts'
 
 /**
  * Files, batches and whatever else a provider keeps: passed to the deployment that keeps it. Which one is said by the id,
@@ -104,6 +106,8 @@ async function serveResource(
   const method = methods[incoming.method] ?? 'GET'
   const owners = ownersFor(caller, rooms)
   const first = firstId(pattern, params)
+  const registered = id === 'vector_stores' ? registeredStore(first, rooms) : undefined
+  if (registered) return serveRegistered(visit, registered, pattern)
   const opened = await openOwned(owners, first, method !== 'GET' && !pattern.endsWith('/search'))
   const { row } = opened
   // An id of the provider's own is looked for where its maker has it.
@@ -158,9 +162,46 @@ async function serveResource(
         await settleFirst(id, keeper, readKept(first ?? '')?.id ?? first ?? '', rooms)
     },
     async heard(answer, receipt) {
+      if (answer.told.type === 'whole' && answer.told.named)
+        await checkNamed(answer.told.named, owners)
       if (id === 'batch') await batchHeard(answer, receipt, rooms)
       const told = await jobHeard(answer, receipt, id, rooms)
       return owners ? heardOfKept(told, receipt, heard, owners, rooms) : told
+    },
+  })
+}
+
+/** Of a batch that runs over another's file nothing is noted: nobody but administrators can use what was uploaded. */
+async function checkNamed({ things, containers }: Named, owners: Owners | undefined) {
+  await owners?.checkIds([...things].filter((id) => !id.includes('://')))
+  await owners?.checkIds([...containers], { lenient: true })
+}
+
+/** A store of the config: the operator's, whoever asks. */
+async function serveRegistered(
+  { incoming, rooms, caller, params }: Visit,
+  store: RegisteredStore,
+  pattern: string,
+): Promise<Outgoing> {
+  const method = methods[incoming.method] ?? 'GET'
+  const searches = pattern.endsWith('/search')
+  const refusal = refusalOfStore(store, method !== 'GET' && !searches, caller, rooms)
+  const made = searches && !refusal ? await vectorOf(store, incoming, caller, rooms) : undefined
+  if (made && 'refusal' in made) return made.refusal
+  const path = pattern.replace(/\{(\w+)\}/g, (_, name: string) =>
+    step(name === 'id' ? store.id : (readKept(params[name] ?? '')?.id ?? params[name] ?? '')),
+  )
+  const query = new URLSearchParams(incoming.query)
+  for (const name of ours) query.delete(name)
+  const live = path.endsWith('/content')
+  const ask = { id: 'vector_stores', method, path, query: query.toString(), live, model: false }
+  const operation = createResource({ ...ask, ...(made && { vector: made.vector }) })
+  return serveOperation(incoming, operation, rooms, caller, {
+    model: unnamed,
+    granted: true,
+    keptBy: () => store.to,
+    async before() {
+      if (refusal) throw refusal
     },
   })
 }

@@ -16,6 +16,8 @@ import type { FieldRules } from './fields.ts'
 import type { Live } from './live.ts'
 import type { Memory } from './memory.ts'
 import type { StorePrompts } from './payload.ts'
+import type { Prices } from './prices.ts'
+import type { RegisteredStore } from './vector-stores.ts'
 
 /** Everything a request meets on its way. `router` and `settings` are replaced as a whole when the config changes. */
 export type Rooms = {
@@ -35,12 +37,16 @@ export type Rooms = {
   /** Answers given before, for clients that speak of them by an id. */
   memory: Memory
   catalogue: () => Promise<Catalogue>
+  /** How the catalogue is fetched anew; absent where it cannot. */
+  prices?: Prices
   tokens: Tokens
   now(): number
   /** A provider by its name, for what belongs to no model: with the credentials of `files_settings` and the like, of the environment otherwise. */
   provider(name: string, operation: string): Deployment | undefined
   /** `search_tools`, by name. */
   searchTools: ReadonlyMap<string, Deployment>
+  /** `vector_store_registry`, by the id of the store. */
+  vectorStores: ReadonlyMap<string, RegisteredStore>
   /** The same deployment with credentials a client was allowed to bring. */
   override(deployment: Deployment, brought: Record<string, Json>): Deployment
   log(

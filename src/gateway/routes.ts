@@ -330,21 +330,23 @@ function noDocs(): never {
 }
 
 const none: Readonly<Record<string, string>> = {}
-type Compiled = { route: Route; pattern: RegExp; names: string[] }
-export type Table = {
+type Compiled<Row> = { route: Row; pattern: RegExp; names: string[] }
+export type Table<Row = Route> = {
   match(
     method: string,
     path: string,
-  ): { route: Route; params: Readonly<Record<string, string>> } | { allowed: string[] }
+  ): { route: Row; params: Readonly<Record<string, string>> } | { allowed: string[] }
 }
 
 /** Plain paths by a map, the others by pattern, most specific first. */
-export function compile(all: readonly Route[]): Table {
-  const plain = new Map<string, Map<string, Route>>()
-  const patterns: Compiled[] = []
+export function compile<Row extends Pick<Route, 'method' | 'path'>>(
+  all: readonly Row[],
+): Table<Row> {
+  const plain = new Map<string, Map<string, Row>>()
+  const patterns: Compiled<Row>[] = []
   for (const one of all) {
     if (!one.path.includes('{')) {
-      const methods = plain.get(one.path) ?? new Map<string, Route>()
+      const methods = plain.get(one.path) ?? new Map<string, Row>()
       methods.set(one.method, one)
       plain.set(one.path, methods)
       continue

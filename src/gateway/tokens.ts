@@ -16,6 +16,7 @@ import { groupFor, paced } from './admission.ts'
 import { type Controls, readControls, refuseUpstreamElsewhere } from './fields.ts'
 import { callIdOf, dialectHeaders, forwarded } from './headers.ts'
 import { json } from './models.ts'
+import { mayNameThings, type NamedThings, namedThings } from './named-things.ts'
 import type { Rooms } from './rooms.ts'
 import type { Visit } from './routes.ts'
 import { limitsOf } from './stored.ts'
@@ -43,13 +44,17 @@ async function counted(bytes: Uint8Array, path: Said, wire: Wire, visit: Visit):
   const { incoming, rooms, caller } = visit
   refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
   const { settings, router } = rooms
-  const said = listen(bytes, wire, { stream: false, ...path }, settings.jsonDepth)
+  const asked = { stream: false, ...path }
+  let said = listen(bytes, wire, asked, settings.jsonDepth)
+  const things = mayNameThings(said) ? namedThings(said, caller, rooms) : undefined
+  if (things?.bytes) said = listen(things.bytes, wire, asked, settings.jsonDepth)
   const controls = readControls(said, settings.fields, (name) => incoming.header(name))
   const group = groupFor(settings.completionModel ?? said.model, caller, rooms)
   if (!router.knows(group)) throw unknownModel(said.model)
   const end = await paced(incoming, said, group, caller, rooms)
   try {
-    return await count(said, controls, group, visit)
+    if (things) await things.check()
+    return await count(said, controls, group, visit, things?.only)
   } finally {
     end()
   }
@@ -60,10 +65,12 @@ async function count(
   controls: Controls,
   group: string,
   { incoming, rooms }: Visit,
+  only: NamedThings['only'],
 ): Promise<Outgoing> {
   const { settings, router } = rooms
   const { wire } = said
-  const all = router.groups.find(group)
+  const found = router.groups.find(group)
+  const all = only ? found.filter(only) : found
   const [first] = all
   if (!first) throw unknownModel(said.model)
   const headers = { 'x-litellm-call-id': callIdOf(incoming.header('x-litellm-call-id')) }

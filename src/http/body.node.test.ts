@@ -185,7 +185,7 @@ test('a body that says it is too large is refused before it is read', async (t) 
 test('a chunked body is counted', async (t) => {
   const { port } = await openDoor(t, echo, { limits: { bodyBytes: 1000 } })
   const pieces = Array<Buffer>(11).fill(Buffer.alloc(100))
-  assert.equal(statusOf(await exchange(port, chunked(pieces))), 413)
+  assert.equal(statusOf(await exchange(port, chunked(pieces, close))), 413)
   assert.equal(statusOf(await exchange(port, chunked(pieces.slice(1), close))), 200)
 })
 

@@ -11,9 +11,9 @@ import type { Entry, Payer } from './ledger.ts'
 
 /**
  * What the books promise on any database. `openDb` opens one by name: the same name is the same database, as another
- * process would open it.
+ * process would open it. `many`: how many processes share one budget.
  */
-export function booksContract(openDb: (name: string) => Promise<Db>): void {
+export function booksContract(openDb: (name: string) => Promise<Db>, many = 4): void {
   const open: Books[] = []
   after(async () => {
     for (const books of open) await books.close()
@@ -92,6 +92,20 @@ export function booksContract(openDb: (name: string) => Promise<Db>): void {
     third.release()
   })
 
+  test('what cost more than was set aside keeps nobody from what is left', async () => {
+    const books = await process('one.db', 'more')
+    for (let i = 0; i < 4; i++) {
+      const reserved = await books.purses.reserve(ask('key:more', 60), refuse(14))
+      assert.ok(reserved.ok, `${60 - 15 * i} of 60 are left`)
+      books.record(entry(15, ['key:more']))
+      reserved.release()
+    }
+    const refused = await books.purses.reserve(ask('key:more', 60), refuse(1))
+    assert.deepEqual(refused, { ok: false, account: 'key:more', max: 60, spend: 60, left: 0 })
+    await books.flush()
+    assert.equal(await spendOf(books, 'key:more'), 60)
+  })
+
   test('all accounts or none', async () => {
     const books = await process('one.db', 'c')
     const both = [...ask('key:3', 100), ...ask('team:3', 15)]
@@ -156,10 +170,9 @@ export function booksContract(openDb: (name: string) => Promise<Db>): void {
     assert.equal(account?.resetsAt, Date.parse('2026-01-01T12:00:00Z'))
   })
 
-  test('four processes on one budget never pass it, and use it up', async () => {
-    const names = ['p1', 'p2', 'p3', 'p4']
+  test(`${many} processes on one budget never pass it, and use it up`, async () => {
     const all: Books[] = []
-    for (const name of names) all.push(await process('four.db', name))
+    for (let nth = 0; nth < many; nth++) all.push(await process('many.db', `p${nth}`))
     const max = 10_000
     let through = 0
     const client = async (index: number): Promise<void> => {
@@ -181,7 +194,7 @@ export function booksContract(openDb: (name: string) => Promise<Db>): void {
     }
     await Promise.all(Array.from({ length: 24 }, (_, index) => client(index)))
     // Who was refused while others still ran comes back once more.
-    await Promise.all(Array.from({ length: 4 }, (_, index) => client(index)))
+    await Promise.all(all.map((_, index) => client(index)))
     for (const books of all) await books.flush()
     const [first] = all
     assert.ok(first)

@@ -133,7 +133,7 @@ export function createPurses(options: PurseOptions): Purses {
   const exhausted = (purse: Purse, { amount, short }: Need): boolean =>
     purse.seen !== undefined &&
     purse.seen.leased <= purse.lease &&
-    Math.max(0, idle(purse)) + free(purse) < (short === 'clip' ? 1 : amount)
+    idle(purse) + free(purse) < (short === 'clip' ? 1 : amount)
 
   function take(of: readonly Purse[], need: Need): Reserved {
     const held = of.map((purse) => {
@@ -195,7 +195,7 @@ export function createPurses(options: PurseOptions): Purses {
       account: id,
       max,
       spend,
-      left: Math.max(0, Math.min(Math.max(0, idle(purse)) + free(purse), max - spend)),
+      left: Math.max(0, Math.min(idle(purse) + free(purse), max - spend)),
     }
   }
 
@@ -233,7 +233,8 @@ export function createPurses(options: PurseOptions): Purses {
     // Nobody may give out meanwhile what goes back.
     if (purse.stale) purse.lease = purse.reserved + purse.spent
     const base = Math.max(0, purse.lease)
-    const need = Math.max(0, amount - Math.max(0, base - purse.reserved - purse.spent))
+    // Where more was spent than was set aside, the lease has to grow by that too.
+    const need = Math.max(0, amount - (base - purse.reserved - purse.spent))
     // What is written from now on must be looked at again.
     purse.stale = false
     const duration = purse.duration ?? null

@@ -104,6 +104,7 @@ const hourSums = [
   'cache_write',
   'requests',
   'failures',
+  'duration',
 ] as const
 const hourColumns = {
   ...hourKeys,
@@ -297,11 +298,13 @@ function hourRows(entries: readonly Entry[], wordOf: Lookup): (string | number)[
       cacheWrites(entry),
       1,
       entry.fault === undefined ? 0 : 1,
+      entry.fault === undefined ? span(entry.startedAt, entry.endedAt) : 0,
     ]
     const what = [
       word(entry.keyId),
       word(entry.group || entry.model),
-      word(entry.upstreamModel),
+      // Who was refused asked for a model all the same.
+      word(entry.upstreamModel || entry.group || entry.model),
       word(entry.provider),
       word(entry.operation),
     ]

@@ -1,7 +1,7 @@
 import { inputTokens, noUsage, outputTokens, type Usage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import type { Json, JsonObject } from '../json/json.ts'
-import { list, text } from '../json/json.ts'
+import { list, number, object, text } from '../json/json.ts'
 import type { Books } from '../ledger/books.ts'
 import type { Payer } from '../ledger/ledger.ts'
 import type { Ask, Refused, Reserved } from '../ledger/purse.ts'
@@ -76,6 +76,8 @@ export type Pass = {
   payer(): Payer
   /** `x-ratelimit-*` and the key's own figures. */
   headers: Readonly<Record<string, string>>
+  /** Nano-dollars the key has spent of its own budget, before this request; undefined: it has none that this one counts against. */
+  keySpend?(): number | undefined
   /** What the input alone costs, for a process that does not live to settle it; nano-dollars. */
   inputCost: number
   /** May it go on with another group? Absent: as far as its customer is concerned, with any. */
@@ -136,10 +138,40 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
     books.refuseWhenFull()
     const holders = holdersOf(entering, customer)
     const asks = limitsOf(holders, entering, settings)
+    const sides = entering.looks ? [] : sidesOf(holders, entering)
+    if (sides.length > 0) return enterBySides(entering, holders, asks, sides)
     const taken = limits.take(entering.looks ? asks.filter(isOfRequests) : asks)
     return taken instanceof Promise
       ? taken.then((one) => pay(entering, holders, one))
       : pay(entering, holders, taken)
+  }
+
+  /** The same where one side's tokens are limited by themselves. */
+  async function enterBySides(
+    entering: Entering,
+    holders: readonly Holder[],
+    asks: readonly LimitAsk[],
+    sides: readonly Side[],
+  ): Promise<Pass> {
+    const taken: Taken[] = []
+    try {
+      for (const { ask } of sides) {
+        const one = await limits.take([ask])
+        if (!one.ok) throw limitRefusal(one.ask, one.retryAfterMs, now())
+        taken.push(one)
+      }
+      const pass = await pay(entering, holders, await limits.take(asks))
+      const { release } = pass
+      pass.release = (usage, fault) => {
+        release(usage, fault)
+        for (const [nth, { side }] of sides.entries())
+          taken[nth]?.release(side === 'input' ? inputTokens(usage) : outputTokens(usage))
+      }
+      return pass
+    } catch (cause) {
+      for (const one of taken) one.release(undefined)
+      throw cause
+    }
   }
 
   function pay(
@@ -308,6 +340,11 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
     return {
       payer: () => payerOf(answering, holders, settings),
       headers: headersOf(taken, caller),
+      keySpend() {
+        const own = keyTerms(caller)?.budget
+        const held = own && reserved?.held.find(({ purse }) => purse.id === own.account)
+        return held && (held.purse.seen?.spend ?? 0) + held.purse.spent
+      },
       inputCost: reserved
         ? mostOf(dearest(entering.prices, 0), Math.ceil(worst.input() / 4), 0, {})
         : 0,
@@ -379,7 +416,7 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
   function admit(entering: Entering): Pass | Promise<Pass> {
     const { customerId } = entering
     if (customerId === undefined) return enter(entering, undefined)
-    const known = parties.customer(customerId)
+    const known = parties.customer(customerId, customerBudgetOf(entering.caller))
     const go = (one: Awaited<typeof known>): Pass | Promise<Pass> => {
       if (one?.doc.data['blocked'] === true)
         throw new GatewayError(
@@ -644,13 +681,17 @@ const headersFor = (ask: LimitAsk): NonNullable<LimitAsk['headers']> =>
 
 function limitsOf(
   holders: readonly Holder[],
-  { group, asked, worst, keyLimits }: Entering,
+  { caller, group, asked, worst, keyLimits, tags }: Entering,
   settings: AdmitSettings,
 ): LimitAsk[] {
   const asks: LimitAsk[] = []
   let tokens: number | undefined
   const estimate = (): number =>
-    (tokens ??= tokensOf(Math.ceil(worst.input() / 4), worst.output() ?? 0, settings))
+    (tokens ??= tokensOf(
+      Math.ceil(worst.input() / 4),
+      worst.output() ?? usualOutput(caller, group),
+      settings,
+    ))
   for (const holder of holders) {
     const { terms, account, scope } = holder
     for (const ask of ownLimits(holder))
@@ -678,6 +719,20 @@ function limitsOf(
         descriptor: `model_per_${scope}`,
         name: group,
       })
+    if (terms.tagRpm.size === 0) continue
+    for (const tag of tags) {
+      const limit = terms.tagRpm.get(tag)
+      if (limit !== undefined)
+        asks.push({
+          id: `${account}|tag:${tag}`,
+          kind: 'requests',
+          limit,
+          amount: 1,
+          windowMs: minute,
+          descriptor: `tag_per_${scope}`,
+          name: tag,
+        })
+    }
   }
   if (settings.parallel !== undefined)
     asks.push({
@@ -690,6 +745,51 @@ function limitsOf(
       name: 'this gateway',
     })
   return asks
+}
+
+/** What an answer is reckoned to be that nothing bounds, where its key or its team says so. */
+function usualOutput({ grant }: Caller, group: string): number {
+  for (const doc of [grant?.key, grant?.team]) {
+    const own = object(doc?.data['metadata'])
+    const tokens =
+      number(object(own['default_estimated_output_tokens_per_model'])[group]) ??
+      number(own['default_estimated_output_tokens'])
+    if (tokens !== undefined && tokens > 0) return tokens
+  }
+  return 0
+}
+
+type Side = { side: 'input' | 'output'; ask: LimitAsk }
+const bothSides = ['input', 'output'] as const
+const noSides: readonly Side[] = []
+
+/** Limits of the tokens that are read, and of those that are written. Few keys have any. */
+function sidesOf(
+  holders: readonly Holder[],
+  { caller, group, asked, worst }: Entering,
+): readonly Side[] {
+  let sides: Side[] | undefined
+  for (const { terms, account, scope } of holders)
+    for (const side of bothSides) {
+      const of = terms.modelSides[side]
+      if (of.size === 0) continue
+      const limit = of.get(group) ?? of.get(asked)
+      if (limit === undefined) continue
+      const ask: LimitAsk = {
+        id: `${account}|model:${group}|${side}`,
+        kind: 'tokens',
+        limit,
+        amount:
+          side === 'input'
+            ? Math.ceil(worst.input() / 4)
+            : (worst.output() ?? usualOutput(caller, group)),
+        windowMs: minute,
+        descriptor: `model_per_${scope}`,
+        name: `${group} (${side})`,
+      }
+      ;(sides ??= []).push({ side, ask })
+    }
+  return sides ?? noSides
 }
 
 const isOfRequests = ({ kind }: LimitAsk): boolean => kind === 'requests'
@@ -707,12 +807,23 @@ function headersOf(taken: Taken, caller: Caller): Readonly<Record<string, string
     headers[names.limit] = names.bound
     headers[names.left] = String(left)
   }
-  const own = caller.grant.holders.find(({ scope }) => scope === 'key')?.terms
+  const own = keyTerms(caller)
   if (own?.rpm !== undefined) headers['x-litellm-key-rpm-limit'] = String(own.rpm)
   if (own?.tpm !== undefined) headers['x-litellm-key-tpm-limit'] = String(own.tpm)
   if (own?.budget) headers['x-litellm-key-max-budget'] = String(own.budget.max / 1e9)
   return headers
 }
+
+/** `end_user_budget_id`: of customers who have no budget of their own. */
+const customerBudgetOf = ({ grant }: Caller): string | undefined =>
+  grant &&
+  text(
+    grant.key.data['end_user_budget_id'] ??
+      object(grant.key.data['metadata'])['end_user_budget_id'],
+  )
+
+const keyTerms = ({ grant }: Caller): Holder['terms'] | undefined =>
+  grant?.holders.find(({ scope }) => scope === 'key')?.terms
 
 const whoOf = ({ descriptor, name }: LimitAsk): string =>
   descriptor === 'api_key' ? 'api_key: this key' : `${descriptor}: ${name.slice(0, 200)}`
@@ -755,7 +866,7 @@ function budgetRefusal(
         ? `ExceededBudget: End User=${account.slice(9, 209)} over budget. Spend=${money(spend)}, Budget=${money(max)}`
         : `Budget has been exceeded! ${figures}`
     if (budget?.model)
-      return `LiteLLM Virtual Key: ${name}, exceeded budget for model=${group.slice(0, 200)}. ${figures}`
+      return `LiteLLM ${modelBudgetOf[holder.scope] ?? 'Virtual Key'}: ${name}, exceeded budget for model=${group.slice(0, 200)}. ${figures}`
     switch (holder.scope) {
       case 'key':
         return `Budget has been exceeded! Key=${name} ${figures}`
@@ -782,6 +893,17 @@ function budgetRefusal(
     `${said()}. Left: ${money(left)}; this request may cost up to ${money(cost)}.${hint(price, input, left, worst)}`,
     { status: budgetStatus, type: 'budget_exceeded', code: String(budgetStatus) },
   )
+}
+
+const modelBudgetOf: Readonly<Partial<Record<Holder['scope'], string>>> = {
+  user: 'User',
+  team: 'Team',
+  member: 'Team Member',
+  organization: 'Organization',
+  organization_member: 'Organization Member',
+  project: 'Project',
+  customer: 'End User',
+  tag: 'Tag',
 }
 
 /** The output bound with which the request would fit what is left. */

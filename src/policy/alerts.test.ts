@@ -22,6 +22,8 @@ const holder = (scope: HolderScope, id: string, soft = 5e9): Holder => ({
     parallel: undefined,
     modelRpm: new Map(),
     modelTpm: new Map(),
+    modelSides: { input: new Map(), output: new Map() },
+    tagRpm: new Map(),
   },
 })
 const caller = { ...nobody, role: 'none' as const, keyId: 'hash', userId: 'u', teamId: 't' }

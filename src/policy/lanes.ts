@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts'
-import { list } from '../json/json.ts'
+import { type JsonObject, list, object } from '../json/json.ts'
 import type { Caller, Permission } from './caller.ts'
 
 /**
@@ -27,6 +27,63 @@ export function refuseOtherLane(
     `Virtual key is not allowed to call this route. Only allowed to call routes: [${lanes.join(', ').slice(0, 500)}]. Tried to call route: ${path.slice(0, 200)}`,
     { type: 'auth_error', param: 'None', code: '403' },
   )
+}
+
+/**
+ * Paths that are passed on to a provider or to another server: none that `denied_passthrough_routes` of the key or its team
+ * names, and of the operator's own ones (`own`) only those of `allowed_passthrough_routes`, where the key has such a list, or
+ * else its team.
+ */
+export function refusePass({ grant }: Caller, path: string, own: boolean): void {
+  if (!grant) return
+  const sources = [grant.key, grant.team].map((doc) => doc?.data ?? {})
+  const read = (data: JsonObject, name: string): readonly string[] =>
+    [...list(data[name]), ...list(object(data['metadata'])[name])].filter(
+      (route) => typeof route === 'string',
+    )
+  const names = namesOf(path)
+  const denied = sources
+    .flatMap((data) => read(data, 'denied_passthrough_routes'))
+    .find((route) => names.some((name) => isUnder(route, name)))
+  if (denied !== undefined)
+    throw new GatewayError(
+      'permission',
+      `Key/team denied access to passthrough route ${path.slice(0, 200)}. Matched \`${denied.slice(0, 200)}\` in \`denied_passthrough_routes\`.`,
+      { type: 'auth_error', param: 'None', code: '403' },
+    )
+  if (!own) return
+  const [allowed] = sources
+    .map((data) => read(data, 'allowed_passthrough_routes'))
+    .filter((routes) => routes.length > 0)
+  if (!allowed || allowed.some((route) => isUnder(route, path))) return
+  throw new GatewayError(
+    'permission',
+    `Key/team not allowed to access passthrough route ${path.slice(0, 200)}. Configure \`allowed_passthrough_routes\` on the team or key.`,
+    { type: 'auth_error', param: 'None', code: '403' },
+  )
+}
+
+/** A path as it was sent, and as a server may read it: nobody gets past a denial by spelling it in another way. */
+function namesOf(path: string): readonly string[] {
+  const names = new Set([path])
+  let last = path
+  // Servers behind servers decode more than once.
+  for (let times = 0; times < 3; times++) {
+    try {
+      last = decodeURIComponent(last)
+    } catch {
+      break
+    }
+    names.add(last)
+  }
+  for (const name of [...names]) names.add(name.replace(/\/{2,}/g, '/').replace(/;[^/]*/g, ''))
+  return [...names]
+}
+
+/** The path itself and everything below; `/` is all of them. */
+function isUnder(route: string, path: string): boolean {
+  const root = route.replace(/\/+$/, '')
+  return path === root || path.startsWith(`${root}/`) || fits(route, path)
 }
 
 /** `default` is no lane. */

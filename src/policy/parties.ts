@@ -6,8 +6,11 @@ import { type Holder, holderOf } from './terms.ts'
 
 /** What a request names besides its key: customers, tags, groups of models. */
 export type Parties = {
-  /** A customer somebody made; undefined: a walk-in. At once when it was seen lately. */
-  customer(id: string): Known | undefined | Promise<Known | undefined>
+  /**
+   * A customer somebody made; undefined: a walk-in. At once when it was seen lately. `budgetId`: what bounds whoever has no
+   * budget of their own, where the key that asks says so (`end_user_budget_id`).
+   */
+  customer(id: string, budgetId?: string): Known | undefined | Promise<Known | undefined>
   /** A tag somebody made. */
   tag(name: string): Holder | undefined
   /** Models of an access group that was made by itself (others are named by `model_info.access_groups`). */
@@ -30,6 +33,8 @@ export async function createParties(
   let tags = new Map<string, Holder>()
   let groups = new Map<string, readonly string[]>()
   const customers = new Map<string, Known | undefined>()
+  /** The same by the budget of the key that asked, a line end, and their id. */
+  const byBudget = new Map<string, Known | undefined>()
   let anyCustomer = true
   let writes = 0
   let reading: Promise<void> | undefined
@@ -77,10 +82,14 @@ export async function createParties(
     writes++
     if (kind === 'customer') {
       customers.delete(id)
+      byBudget.clear()
       anyCustomer = true
       return
     }
-    if (kind === 'budget' || id === '') customers.clear()
+    if (kind === 'budget' || id === '') {
+      customers.clear()
+      byBudget.clear()
+    }
     reading ??= read()
       .catch(() => {})
       .finally(() => {
@@ -89,30 +98,31 @@ export async function createParties(
   })
   await read()
 
-  async function find(id: string): Promise<Known | undefined> {
-    const looking = look(id)
+  async function find(id: string, ofKey: string | undefined): Promise<Known | undefined> {
+    const looking = look(id, ofKey)
     await within(looking)
     return looking
   }
 
-  async function look(id: string): Promise<Known | undefined> {
+  async function look(id: string, ofKey: string | undefined): Promise<Known | undefined> {
     const before = writes
     const doc = await store.docs.customer.find(id)
-    const known = doc && {
-      doc,
-      holder: holderOf(doc, await budgetOf(doc.columns.budget_id ?? defaultBudget)),
-    }
-    const walkIn = known ?? (defaultBudget === undefined ? undefined : await walkedIn(id))
+    const own = doc?.columns.budget_id
+    // A budget that the key names and nobody has any more bounds nobody: what is set for everybody does.
+    const shared = own
+      ? await budgetOf(own)
+      : ((await budgetOf(ofKey)) ?? (await budgetOf(defaultBudget)))
+    const known = doc ? { doc, holder: holderOf(doc, shared) } : walkedIn(id, shared)
     if (before === writes) {
-      if (customers.size >= customersMax) customers.delete(customers.keys().next().value ?? '')
-      customers.set(id, walkIn)
+      const held = ofKey === undefined ? customers : byBudget
+      if (held.size >= customersMax) held.delete(held.keys().next().value ?? '')
+      held.set(ofKey === undefined ? id : `${ofKey}\n${id}`, known)
     }
-    return walkIn
+    return known
   }
 
   /** Whoever nobody made has the budget that is set for everybody. */
-  async function walkedIn(id: string): Promise<Known | undefined> {
-    const budget = await budgetOf(defaultBudget)
+  function walkedIn(id: string, budget: Doc<'budget'> | undefined): Known | undefined {
     if (!budget) return undefined
     const doc: Doc<'customer'> = {
       kind: 'customer',
@@ -127,9 +137,13 @@ export async function createParties(
   }
 
   return {
-    customer(id) {
+    customer(id, budgetId) {
+      if (budgetId !== undefined) {
+        const name = `${budgetId}\n${id}`
+        return byBudget.has(name) ? byBudget.get(name) : find(id, budgetId)
+      }
       if (!anyCustomer && defaultBudget === undefined) return undefined
-      return customers.has(id) ? customers.get(id) : find(id)
+      return customers.has(id) ? customers.get(id) : find(id, undefined)
     },
     tag: (name) => tags.get(name),
     group: (name) => groups.get(name),
@@ -138,6 +152,7 @@ export async function createParties(
       writes++
       defaultBudget = id
       customers.clear()
+      byBudget.clear()
     },
   }
 }

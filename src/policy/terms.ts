@@ -34,6 +34,10 @@ export type Terms = {
   parallel: number | undefined
   modelRpm: ReadonlyMap<string, number>
   modelTpm: ReadonlyMap<string, number>
+  /** Tokens a minute of one side (`model_itpm_limit`, `model_otpm_limit`). */
+  modelSides: Readonly<Record<'input' | 'output', ReadonlyMap<string, number>>>
+  /** Requests a minute that carry a tag (`tag_rpm_limit`). */
+  tagRpm: ReadonlyMap<string, number>
 }
 
 export type HolderScope =
@@ -156,6 +160,11 @@ export function termsOf(data: JsonObject, { own, model, window }: Accounts): Ter
     parallel: limit(data['max_parallel_requests']),
     modelRpm: limits(data['model_rpm_limit'] ?? metadata['model_rpm_limit']),
     modelTpm: limits(data['model_tpm_limit'] ?? metadata['model_tpm_limit']),
+    modelSides: {
+      input: limits(data['model_itpm_limit'] ?? metadata['model_itpm_limit']),
+      output: limits(data['model_otpm_limit'] ?? metadata['model_otpm_limit']),
+    },
+    tagRpm: limits(data['tag_rpm_limit'] ?? metadata['tag_rpm_limit']),
   }
 }
 

@@ -93,8 +93,11 @@ export function shippedFolder(): string {
   }
 }
 
+type Origin = { url: string | undefined; etag: string | undefined }
 /** Where a catalogue was fetched, so that the server can say it has nothing newer than that one. */
-const origins = new WeakMap<Catalogue, { url: string | undefined; etag: string | undefined }>()
+const origins = new WeakMap<Catalogue, Origin>()
+/** Undefined: it came with the gateway. */
+export const originOf = (catalogue: Catalogue): Origin | undefined => origins.get(catalogue)
 
 export type RefreshOptions = {
   url: string
@@ -114,27 +117,22 @@ const attempts = 3
 const attemptMs = 30_000
 const bytesMax = 50 * 1024 * 1024
 
-/** A newer catalogue, or nothing when there is none or it cannot be had. Never throws: prices of yesterday are better than no gateway. */
+/** A newer catalogue, or nothing where there is none. Throws where it cannot be had: then the present one is better than none. */
 export async function refreshCatalogue(options: RefreshOptions): Promise<Catalogue | undefined> {
   const { url, dataDir, current, log, now = Date.now } = options
-  try {
-    const shipped = await readShipped()
-    const origin = origins.get(current)
-    const got = await fetchTries(options, origin?.url === url ? origin.etag : undefined)
-    if (!got) {
-      log?.('info', 'model catalogue: nothing newer')
-      return undefined
-    }
-    const models = checkCatalogue(got.body, current.size)
-    const next = createCatalogue(adopt(models, shipped.data))
-    origins.set(next, { url, etag: got.etag })
-    if (dataDir !== undefined) await keep(dataDir, got, url, new Date(now()).toISOString(), log)
-    log?.('info', `model catalogue: refreshed, ${next.size} models`)
-    return next
-  } catch (cause) {
-    log?.('warn', `model catalogue: not refreshed, the present one stays: ${reason(cause)}`)
+  const shipped = await readShipped()
+  const origin = origins.get(current)
+  const got = await fetchTries(options, origin?.url === url ? origin.etag : undefined)
+  if (!got) {
+    log?.('info', 'model catalogue: nothing newer')
     return undefined
   }
+  const models = checkCatalogue(got.body, current.size)
+  const next = createCatalogue(adopt(models, shipped.data))
+  origins.set(next, { url, etag: got.etag })
+  if (dataDir !== undefined) await keep(dataDir, got, url, new Date(now()).toISOString(), log)
+  log?.('info', `model catalogue: refreshed, ${next.size} models`)
+  return next
 }
 
 /** A regular expression from the network can hang the process, so the general rules are always those that were shipped. */

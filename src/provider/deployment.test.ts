@@ -183,12 +183,19 @@ for (const [name, params, unset, env, authorization, problem] of keys)
     if (problem) assert.equal(made.problem?.kind, 'authentication')
   })
 
-const addresses: [
+type Address = [
   name: string,
   params: JsonObject,
   env: Record<string, string>,
   url: string | undefined,
-][] = [
+]
+const addresses: Address[] = [
+  [
+    'an agent’s own host',
+    { model: 'gradient_ai/m', api_key: 'k' },
+    { GRADIENT_AI_AGENT_ENDPOINT: 'https://a.agents.do-ai.run' },
+    'https://a.agents.do-ai.run/api/v1/chat/completions',
+  ],
   ["the provider's", {}, {}, 'https://api.openai.com/v1/chat/completions'],
   [
     'of the environment',
@@ -216,6 +223,28 @@ for (const [name, params, env, url] of addresses)
     if (url === undefined) assert.match(made.problem?.message ?? '', /no address\. Set api_base/)
     else assert.deepEqual([made.url.whole, made.problem], [url, undefined])
   })
+
+const azure: [params: JsonObject, env: Record<string, string>, url: string][] = [
+  [{ api_version: 'v1' }, {}, '/openai/v1/chat/completions'],
+  [
+    { api_version: 'latest', api_base: 'https://x.example/openai/' },
+    {},
+    '/openai/v1/chat/completions',
+  ],
+  [{}, { AZURE_API_VERSION: 'preview' }, '/openai/v1/chat/completions'],
+  [{ api_base: 'https://x.example/openai/v1' }, {}, '/openai/v1/chat/completions'],
+  [
+    { api_version: '2024-10-21' },
+    { AZURE_API_VERSION: 'preview' },
+    '/openai/deployments/d/chat/completions?api-version=2024-10-21',
+  ],
+]
+test("Azure's v1 API is known by its base, or by a version that is no date", () => {
+  for (const [params, env, url] of azure) {
+    const row = { model: 'azure/d', api_key: 'k', api_base: 'https://x.example', ...params }
+    assert.equal(deployment(row, {}, env).url.whole, `https://x.example${url}`)
+  }
+})
 
 const fields: [params: JsonObject, info: JsonObject, seen: Partial<Deployment>][] = [
   [

@@ -135,7 +135,11 @@ export function createDeployment(
     baseUrl: undefined,
   }
   const own = base ?? fromEnv(spec.baseUrlEnv, deps.env)
-  const filled = respelt(own ?? fillPlaces(baseUrl ?? spec.baseUrl, params, deps.env), spec)
+  const filled = respelt(
+    own ?? fillPlaces(baseUrl ?? spec.baseUrl, params, deps.env),
+    spec,
+    (value) => fillPlaces(value, params, deps.env) ?? '',
+  )
   const special = spec.bases?.find(({ match }) => new RegExp(match).test(filled ?? ''))
   const mock = mockOf(provider, params)
   const wire = mock ? wires['openai-chat'] : wires[special?.wire ?? wireId]
@@ -240,8 +244,16 @@ const baseOf = (params: JsonObject): string | undefined =>
     .map((name) => text(params[name]))
     .find((said) => said !== undefined)
 
-function respelt(base: string | undefined, { addresses }: ProviderSpec): string | undefined {
-  const rule = addresses?.find(({ match }) => new RegExp(match).test(base ?? ''))
+function respelt(
+  base: string | undefined,
+  { addresses }: ProviderSpec,
+  fill: (value: string) => string,
+): string | undefined {
+  const rule = addresses?.find(
+    ({ match, where }) =>
+      new RegExp(match).test(base ?? '') &&
+      (!where || new RegExp(where.is).test(fill(where.value))),
+  )
   return rule ? base?.replace(new RegExp(rule.match), rule.to) : base
 }
 
@@ -325,7 +337,10 @@ function valuesOf(
     const [, names = '', otherwise] = /^\{([\w|]+)(?:=([^}]*))?\}$/.exec(place) ?? []
     const all = names.split('|')
     const own = all.map((one) => params[one.toLowerCase()]).find((value) => value !== undefined)
-    const said = isObject(own) ? JSON.stringify(own) : text(own) || number(own)?.toString()
+    const said =
+      isObject(own) || Array.isArray(own)
+        ? JSON.stringify(own)
+        : text(own) || number(own)?.toString()
     const value = said ?? all.map(env).find((one) => one) ?? otherwise
     if (value !== undefined && value !== '') out[name] = value
   }

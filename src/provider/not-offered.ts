@@ -27,17 +27,32 @@ export const notOffered: Readonly<Record<string, string>> = {
   aws_textract:
     'its answers are blocks on a page and no text in reading order: use an OCR model, such as mistral/ or azure_ai/',
   azure_text: "LiteLLM's label for Azure's legacy completions: azure/ takes /v1/completions too",
-  milvus: 'a vector database is no provider of models: ask it directly',
-  mongodb: 'a vector database is no provider of models: ask it directly',
   nvidia_riva:
     'speech recognition over gRPC, which is not spoken here: its NIM over HTTP is nvidia_nim/',
-  pg_vector: 'a vector database is no provider of models: ask it directly',
   reducto:
     'documents are uploaded to it first and read with options of its own: use another OCR model',
-  s3_vectors: 'a vector database is no provider of models: ask it directly',
   transcribe:
     "Amazon's jobs read recordings from S3 and write there, which needs a bucket and rights the gateway has not: use another model for transcription",
-  valkey: 'a vector database is no provider of models: ask it directly',
+  valkey: 'it is asked over a protocol of its own, which is not spoken here: ask it directly',
+}
+
+/** Models of a provider on offer that are not: the beginning of the name, and why. */
+export const modelsNotOffered: Readonly<
+  Record<string, readonly { begins: string; why: string }[]>
+> = {
+  bedrock: [
+    { begins: 'agent/', why: 'an agent is no model: it is asked at /bedrock/agents/…' },
+    { begins: 'agentcore/', why: 'an agent is no model: agents are asked by their own protocol' },
+    {
+      begins: 'async_invoke/',
+      why: 'such jobs read and write S3: they are asked for at /bedrock/…',
+    },
+    {
+      begins: 'claude_platform/',
+      why: "Anthropic's own platform, sold by AWS: use anthropic/ with api_base and its API key",
+    },
+    { begins: 'mantle/', why: 'use bedrock_mantle/' },
+  ],
 }
 
 /** Sandboxes of LiteLLM's that run code; none is offered here. */
@@ -48,12 +63,10 @@ export const operationsNotOffered: Readonly<
   Record<string, Readonly<Partial<Record<Operation | 'rag', string>>>>
 > = {
   bedrock: {
-    vector_stores: 'knowledge bases are asked at /bedrock/…',
-    rag: 'knowledge bases are asked at /bedrock/…',
+    rag: "LiteLLM's own path: knowledge bases are filled in AWS, and searched at /v1/vector_stores",
   },
   gemini: {
-    vector_stores: 'file search stores are asked for at /gemini/…',
-    rag: 'file search stores are asked for at /gemini/…',
+    rag: "LiteLLM's own path: file search stores and their files are at /v1/vector_stores",
   },
   manus: { files: 'files are kept for its agents: they are sent with the conversation' },
   openai: {
@@ -63,8 +76,6 @@ export const operationsNotOffered: Readonly<
     ['transcription', 'speech', 'moderation', 'batch'].map((one) => [one, 'use openai/']),
   ),
   vertex_ai: {
-    fine_tuning: 'tuning jobs read Cloud Storage: ask for them at /vertex_ai/…',
-    vector_stores: 'RAG corpora are asked for at /vertex_ai/…',
-    rag: 'RAG corpora are asked for at /vertex_ai/…',
+    rag: "LiteLLM's own path: corpora are at /v1/vector_stores, and filled at /vertex_ai/…",
   },
 }

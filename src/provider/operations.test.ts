@@ -58,7 +58,7 @@ test('what is said not to be offered is not', () => {
       assert.equal(mediaWireOf(spec, operation), undefined, `${id}: ${operation}`)
   }
   for (const id of Object.keys(notOffered)) assert.ok(!Object.hasOwn(table, id), id)
-  assert.match(whyNot('vertex_ai', 'fine_tuning') ?? '', /Cloud Storage/)
+  assert.match(whyNot('manus', 'files') ?? '', /conversation/)
   assert.equal(whyNot('openai', 'batch'), undefined)
   assert.equal(whyNot('__proto__', 'batch'), undefined)
 })

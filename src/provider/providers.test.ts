@@ -171,7 +171,8 @@ test('law: a row without an address says where to get one, and names are spelt a
 
 test('law: patterns of every row compile, and name no group that is not there', () => {
   for (const [id, spec] of rows) {
-    for (const { match, to } of spec.models ?? []) assertGroups(id, match, to)
+    for (const { match, to } of [...(spec.models ?? []), ...(spec.places ?? [])])
+      assertGroups(id, match, to)
     for (const { match, baseUrl = '', quirks } of spec.variants ?? []) {
       assertGroups(id, match, baseUrl)
       assertGroups(id, match, quirks?.chatPath ?? '')
@@ -231,6 +232,35 @@ for (const [provider, model, wanted] of variants)
     for (const [name, value] of Object.entries(wanted)) assert.deepEqual(quirks[name], value, name)
     if (Object.keys(wanted).length === 0) assert.deepEqual(quirks, {})
   })
+
+const profile = 'arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-sonnet-4'
+const imported = 'arn:aws:bedrock:us-east-1:1:imported-model/abc'
+const eu = 'https://bedrock-runtime.eu-west-1.amazonaws.com'
+const us = 'https://bedrock-runtime.us-east-1.amazonaws.com'
+const unplaced = providers.bedrock.baseUrl
+const bedrock: [model: string, client: string | undefined, wire: string, base: string][] = [
+  ['anthropic.claude-x', undefined, 'bedrock-converse', unplaced],
+  ['anthropic.claude-x', 'anthropic', 'bedrock-invoke', unplaced],
+  ['us-east-1/anthropic.claude-x', undefined, 'bedrock-converse', us],
+  ['us-east-1/anthropic.claude-x', 'anthropic', 'bedrock-invoke', us],
+  ['invoke/us-east-1/anthropic.claude-x', undefined, 'bedrock-invoke', us],
+  [profile, undefined, 'bedrock-converse', eu],
+  [profile, 'anthropic', 'bedrock-invoke', eu],
+  [`converse/${profile}`, 'anthropic', 'bedrock-converse', eu],
+  [`invoke/${profile}`, undefined, 'bedrock-invoke', eu],
+  [`llama/${imported}`, undefined, 'bedrock-converse', us],
+  [`openai/${imported}`, undefined, 'bedrock-openai', us],
+  [`invoke/qwen2/${imported}`, undefined, 'bedrock-openai', us],
+  ['openai.gpt-oss-20b-1:0', undefined, 'bedrock-converse', unplaced],
+  ['chat_completions/openai.gpt-oss-20b-1:0', undefined, 'bedrock-chat', unplaced],
+  ['us.twelvelabs.pegasus-1-2-v1:0', undefined, 'bedrock-pegasus', unplaced],
+]
+test('where and how a model of Bedrock is asked', () => {
+  for (const [model, client, wire, base] of bedrock) {
+    const found = specFor('bedrock', model, client)
+    assert.deepEqual([found?.wire, found?.baseUrl], [wire, base], `${client} ${model}`)
+  }
+})
 
 test('a dedicated deployment of Baseten has a host of its own', () => {
   assert.equal(

@@ -103,6 +103,8 @@ const reasoningNames = [
  * stream_options, whose usage comes unasked. n and penalties are known to its SDK, other than LiteLLM has it (2026-11).
  */
 const mistralQuirks = {
+  filesAsDocuments: true,
+  nineCharCallIds: true,
   maxTokensField: 'max_tokens',
   systemRole: 'system',
   rename: { seed: 'random_seed' },
@@ -131,12 +133,16 @@ const vertexProject =
 const vertexHost = `https://${vertexRegion}-aiplatform.googleapis.com`
 const vertex = `${vertexHost}/v1/projects/${vertexProject}/locations/${vertexRegion}`
 
-/** Of batches. `STORAGE_EMULATOR_HOST` is what Google's own clients of Cloud Storage look for. */
+/** Of batches and vector stores. `STORAGE_EMULATOR_HOST` is what Google's own clients of Cloud Storage look for. */
 const vertexValues = {
   project: vertexProject,
   location: vertexRegion,
   gcs_bucket: '{gcs_bucket_name|bucket_name|GCS_BATCH_BUCKET_NAME|GCS_BUCKET_NAME}',
   gcs_endpoint: '{STORAGE_EMULATOR_HOST}',
+  // Vertex AI Search has places of its own: most is in `global`.
+  search_location: '{vertex_location=global}',
+  search_collection: '{vertex_collection_id}',
+  search_engine: '{vertex_engine_id}',
 }
 
 /** `global` and the regions of more than one country have hosts of their own (cloud.google.com/vertex-ai/docs/reference/rest, 2026-11). */
@@ -248,6 +254,7 @@ export const providers = {
   openai: {
     name: 'OpenAI',
     wire: 'openai-chat',
+    knowsDeveloper: true,
     baseUrl: 'https://api.openai.com/v1',
     baseUrlEnv: ['OPENAI_BASE_URL', 'OPENAI_API_BASE'],
     auth: { bearer: ['OPENAI_API_KEY'] },
@@ -281,6 +288,7 @@ export const providers = {
     name: 'OpenAI over aiohttp',
     errorName: 'Aiohttp_openai',
     wire: 'openai-chat',
+    knowsDeveloper: true,
     baseUrl: 'https://api.openai.com/v1',
     baseUrlEnv: ['OPENAI_BASE_URL', 'OPENAI_API_BASE'],
     auth: { bearer: ['OPENAI_API_KEY'] },
@@ -363,6 +371,7 @@ export const providers = {
     name: 'LiteLLM proxy',
     errorName: 'Litellm_proxy',
     wire: 'openai-chat',
+    knowsDeveloper: true,
     baseUrlEnv: ['LITELLM_PROXY_API_BASE'],
     auth: { bearer: ['LITELLM_PROXY_API_KEY'] },
     operations: [
@@ -490,6 +499,7 @@ export const providers = {
     name: 'Azure OpenAI',
     errorName: 'Azure',
     wire: 'openai-chat',
+    knowsDeveloper: true,
     baseUrlEnv: ['AZURE_API_BASE'],
     auth: { scheme: 'azure', env: ['AZURE_OPENAI_API_KEY', 'AZURE_API_KEY', 'AZURE_AD_TOKEN'] },
     query: { 'api-version': '{api_version|AZURE_API_VERSION=2025-02-01-preview}' },
@@ -498,6 +508,14 @@ export const providers = {
       chatPath: '/openai/deployments/{model}/chat/completions',
       responsesPath: '/openai/v1/responses',
     },
+    // Whoever names no date means the v1 API.
+    addresses: [
+      {
+        match: '^(https?://[^/]+)(?:/openai(?:/v1)?)?/?$',
+        to: '$1/openai/v1',
+        where: { value: '{api_version|AZURE_API_VERSION}', is: '^(?:v1|preview|latest)$' },
+      },
+    ],
     bases: [{ match: '/openai/v1/?$', chatPath: '/chat/completions' }],
     variants: openaiVariants,
     models: [{ match: '^(o_series|gpt5_series|responses)/(.+)$', to: '$2' }],
@@ -571,7 +589,6 @@ export const providers = {
     operations: ['chat'],
     docs: 'https://docs.baseten.co',
   },
-  // With an API key only; requests signed by AWS credentials are not offered here.
   // Names may begin with a route (`converse/`, `invoke/`) or a region; the wires take both off themselves.
   bedrock: {
     name: 'Amazon Bedrock',
@@ -594,13 +611,19 @@ export const providers = {
     variants: [
       { match: '^(?!converse/).*claude', wire: 'bedrock-invoke', client: 'anthropic' },
       { match: '^invoke/.*claude', wire: 'bedrock-invoke' },
+      { match: 'twelvelabs\\.pegasus|^(?:invoke/)?twelvelabs/', wire: 'bedrock-pegasus' },
+      { match: '^chat_completions/', wire: 'bedrock-chat' },
+      // Imported models that Converse does not take; LiteLLM's users write what they are before the ARN.
+      { match: '^(?:invoke/)?(?:openai|qwen2)/', wire: 'bedrock-openai' },
+    ],
+    places: [
       {
         match: 'arn:aws[a-z-]*:bedrock:([a-z0-9-]+):',
-        baseUrl: 'https://bedrock-runtime.$1.amazonaws.com',
+        to: 'https://bedrock-runtime.$1.amazonaws.com',
       },
       {
-        match: '^(?:\\w+/)?((?:us-gov|us|eu|ap|ca|sa|me|af|il|mx)-[a-z]{4,9}-\\d)/',
-        baseUrl: 'https://bedrock-runtime.$1.amazonaws.com',
+        match: '^(?:\\w+/)*((?:us-gov|us|eu|ap|ca|sa|me|af|il|mx)-[a-z]{4,9}-\\d)/',
+        to: 'https://bedrock-runtime.$1.amazonaws.com',
       },
     ],
     operations: [
@@ -615,6 +638,7 @@ export const providers = {
       'passthrough',
       'image_edit',
       'transcription',
+      'vector_stores',
     ],
     also: {
       embeddings: 'bedrock',
@@ -624,11 +648,14 @@ export const providers = {
       transcription: 'bedrock',
       files: 'bedrock',
       batch: 'bedrock',
+      vector_stores: 'bedrock',
     },
-    // Of batches; `AWS_ENDPOINT_URL_…` are AWS's own (docs.aws.amazon.com/sdkref, service-specific endpoints, 2026-11).
+    // Of batches and knowledge bases; `AWS_ENDPOINT_URL_…` are AWS's own (docs.aws.amazon.com/sdkref, service-specific endpoints, 2026-11).
     values: {
       aws_region: '{AWS_REGION_NAME|AWS_REGION|AWS_DEFAULT_REGION=us-west-2}',
       bedrock_endpoint: '{AWS_ENDPOINT_URL_BEDROCK}',
+      agent_endpoint: '{AWS_ENDPOINT_URL_BEDROCK_AGENT}',
+      agent_runtime_endpoint: '{AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME}',
       batch_role: '{aws_batch_role_arn|AWS_BATCH_ROLE_ARN}',
       s3_bucket: '{s3_bucket_name|AWS_S3_BUCKET_NAME}',
       s3_output_bucket: '{s3_output_bucket_name|AWS_S3_OUTPUT_BUCKET_NAME}',
@@ -646,8 +673,26 @@ export const providers = {
     baseUrl:
       'https://bedrock-mantle.{BEDROCK_MANTLE_REGION|AWS_REGION_NAME|AWS_REGION=us-east-1}.api.aws/v1',
     baseUrlEnv: ['BEDROCK_MANTLE_API_BASE'],
-    auth: { bearer: ['BEDROCK_MANTLE_API_KEY', 'AWS_BEARER_TOKEN_BEDROCK'] },
+    auth: {
+      scheme: 'aws-mantle',
+      env: [
+        'BEDROCK_MANTLE_API_KEY',
+        'AWS_BEARER_TOKEN_BEDROCK',
+        'AWS_ACCESS_KEY_ID',
+        'AWS_PROFILE',
+      ],
+    },
+    headers: { 'anthropic-version': '2023-06-01' },
     quirks: { maxTokensField: 'max_tokens' },
+    // Claude is there in its own words only (bedrock-mantle, Messages, 2026-11).
+    variants: [
+      {
+        match: 'claude',
+        wire: 'anthropic',
+        baseUrl:
+          'https://bedrock-mantle.{BEDROCK_MANTLE_REGION|AWS_REGION_NAME|AWS_REGION=us-east-1}.api.aws/anthropic',
+      },
+    ],
     operations: ['chat', 'passthrough'],
     docs: 'https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html',
   },
@@ -1015,6 +1060,7 @@ export const providers = {
       'passthrough',
       'image_edit',
       'transcription',
+      'vector_stores',
     ],
     also: {
       files: 'gemini',
@@ -1025,7 +1071,9 @@ export const providers = {
       speech: 'gemini',
       transcription: 'gemini',
       video: 'veo',
+      vector_stores: 'gemini',
     },
+    storeModel: 'gemini-2.5-flash',
     docs: 'https://ai.google.dev/api/generate-content',
   },
   gigachat: {
@@ -1061,6 +1109,7 @@ export const providers = {
     name: 'GitHub Copilot',
     errorName: 'Github_copilot',
     wire: 'openai-chat',
+    knowsDeveloper: true,
     baseUrl: 'https://api.githubcopilot.com',
     baseUrlEnv: ['GITHUB_COPILOT_API_BASE'],
     auth: { scheme: 'copilot' },
@@ -1087,6 +1136,9 @@ export const providers = {
     errorName: 'Gradient_ai',
     wire: 'openai-chat',
     baseUrl: 'https://inference.do-ai.run/v1',
+    baseUrlEnv: ['GRADIENT_AI_AGENT_ENDPOINT'],
+    // Agents have hosts of their own, written without the path (docs.digitalocean.com, Use Agents, 2026-11).
+    addresses: [{ match: '^(https?://(?!inference\\.)[^/]+)/?$', to: '$1/api/v1' }],
     auth: { bearer: ['GRADIENT_AI_API_KEY'] },
     operations: ['chat'],
     docs: 'https://docs.digitalocean.com/products/gradient-ai-platform/',
@@ -1463,6 +1515,7 @@ export const providers = {
     name: 'OpenRouter',
     errorName: 'Openrouter',
     wire: 'openai-chat',
+    knowsDeveloper: true,
     baseUrl: 'https://openrouter.ai/api/v1',
     baseUrlEnv: ['OPENROUTER_API_BASE'],
     auth: { bearer: ['OPENROUTER_API_KEY', 'OR_API_KEY'] },
@@ -1596,6 +1649,7 @@ export const providers = {
       },
     ],
     operations: ['chat', 'vector_stores'],
+    also: { vector_stores: 'ragflow' },
     docs: 'https://ragflow.io/docs/dev/http_api_reference',
   },
   reka: {
@@ -1834,6 +1888,7 @@ export const providers = {
     name: 'Vercel AI Gateway',
     errorName: 'Vercel_ai_gateway',
     wire: 'openai-chat',
+    knowsDeveloper: true,
     baseUrl: 'https://ai-gateway.vercel.sh/v1',
     baseUrlEnv: ['VERCEL_AI_GATEWAY_API_BASE'],
     auth: { bearer: ['VERCEL_AI_GATEWAY_API_KEY', 'AI_GATEWAY_API_KEY', 'VERCEL_OIDC_TOKEN'] },
@@ -1864,14 +1919,17 @@ export const providers = {
       'transcription',
       'rerank',
       'batch',
+      'fine_tuning',
       'files',
       'video',
       'ocr',
+      'vector_stores',
     ],
     values: vertexValues,
     also: {
       files: 'vertex',
       batch: 'vertex',
+      fine_tuning: 'vertex',
       transcription: 'gemini',
       ocr: 'vertex',
       embeddings: 'vertex',
@@ -1880,6 +1938,7 @@ export const providers = {
       speech: 'chirp',
       rerank: 'vertex',
       video: 'vertex-veo',
+      vector_stores: 'vertex',
     },
     docs: 'https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference',
   },
@@ -1905,19 +1964,23 @@ export const providers = {
       'speech',
       'rerank',
       'batch',
+      'fine_tuning',
       'files',
       'video',
+      'vector_stores',
     ],
     values: vertexValues,
     also: {
       files: 'vertex',
       batch: 'vertex',
+      fine_tuning: 'vertex',
       embeddings: 'vertex',
       image: 'google',
       image_edit: 'google',
       speech: 'chirp',
       rerank: 'vertex',
       video: 'vertex-veo',
+      vector_stores: 'vertex',
     },
     docs: 'https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference',
   },
@@ -1966,6 +2029,7 @@ export const providers = {
     name: 'xAI',
     errorName: 'Xai',
     wire: 'openai-chat',
+    knowsDeveloper: true,
     baseUrl: 'https://api.x.ai/v1',
     baseUrlEnv: ['XAI_API_BASE'],
     auth: { bearer: ['XAI_API_KEY'] },
@@ -2446,6 +2510,74 @@ export const providers = {
     operations: ['search'],
     also: { search: 'agentcore' },
     docs: 'https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/gateway.html',
+  },
+  // Vector databases: stores of the config's vector_store_registry.
+  azure_ai_search: {
+    name: 'Azure AI Search',
+    wire: 'openai-chat',
+    baseUrl: 'https://{AZURE_SEARCH_SERVICE_NAME}.search.windows.net',
+    auth: { header: 'api-key', env: ['AZURE_SEARCH_API_KEY'] },
+    values: {
+      vector_field: '{azure_search_vector_field}',
+      text_field: '{azure_search_text_field}',
+    },
+    operations: ['vector_stores'],
+    also: { vector_stores: 'azure-search' },
+    docs: 'https://learn.microsoft.com/rest/api/searchservice/documents/search-post',
+  },
+  milvus: {
+    name: 'Milvus',
+    wire: 'openai-chat',
+    baseUrlEnv: ['MILVUS_API_BASE'],
+    auth: { bearer: ['MILVUS_API_KEY'] },
+    values: {
+      text_field: '{milvus_text_field}',
+      vector_field: '{milvus_anns_field}',
+      output_fields: '{milvus_output_fields}',
+      database: '{milvus_db_name}',
+      partitions: '{milvus_partition_names}',
+    },
+    operations: ['vector_stores'],
+    also: { vector_stores: 'milvus' },
+    docs: 'https://milvus.io/api-reference/restful/v2.5.x/About.md',
+  },
+  mongodb: {
+    name: 'MongoDB',
+    errorName: 'Mongodb',
+    wire: 'openai-chat',
+    baseUrlEnv: ['MONGODB_SIDECAR_API_BASE'],
+    auth: { bearer: ['MONGODB_SIDECAR_API_KEY'] },
+    values: {
+      database: '{mongodb_database}',
+      collection: '{mongodb_collection}',
+      text_field: '{mongodb_text_field}',
+      vector_field: '{mongodb_embedding_field}',
+      candidates: '{mongodb_num_candidates}',
+    },
+    operations: ['vector_stores'],
+    also: { vector_stores: 'mongodb' },
+    docs: 'https://docs.litellm.ai/docs/completion/knowledgebase',
+  },
+  pg_vector: {
+    name: 'pgvector',
+    errorName: 'Pg_vector',
+    wire: 'openai-chat',
+    baseUrlEnv: ['PG_VECTOR_API_BASE'],
+    addresses: [{ match: '^(.*?)(?:/v1)?/*$', to: '$1/v1' }],
+    auth: { bearer: ['PG_VECTOR_API_KEY'] },
+    operations: ['vector_stores'],
+    docs: 'https://github.com/BerriAI/litellm-pgvector',
+  },
+  s3_vectors: {
+    name: 'Amazon S3 Vectors',
+    errorName: 'S3_vectors',
+    wire: 'openai-chat',
+    baseUrl: 'https://s3vectors.{AWS_REGION_NAME|AWS_REGION|AWS_DEFAULT_REGION=us-west-2}.api.aws',
+    auth: { scheme: 'aws-s3vectors', env: awsNames },
+    values: { bucket: '{vector_bucket_name}', text_field: '{s3_vectors_text_field}' },
+    operations: ['vector_stores'],
+    also: { vector_stores: 's3-vectors' },
+    docs: 'https://docs.aws.amazon.com/AmazonS3/latest/API/API_S3VectorBuckets_QueryVectors.html',
   },
 } as const satisfies Record<string, ProviderSpec>
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { GatewayError } from '../errors.ts'
+import { address } from './address.test.ts'
 import { providers } from './providers.ts'
 import { fillPlaces, keysInEnvironment, type ResolveOptions, resolve, specFor } from './resolve.ts'
 
@@ -46,6 +47,8 @@ const cases: [model: string, custom: string | undefined, options: ResolveOptions
     ['ollama_chat/llama3', undefined, {}, 'ollama_chat llama3'],
     ['anthropic/claude-sonnet-4', undefined, {}, 'anthropic claude-sonnet-4'],
     ['bedrock/us.anthropic.claude-v2:1', undefined, {}, 'bedrock us.anthropic.claude-v2:1'],
+    ['bedrock/mantle/anthropic.claude-x', undefined, {}, '?bedrock mantle/anthropic.claude-x'],
+    ['bedrock/agent/A/B', undefined, {}, '?bedrock agent/A/B'],
     ['text-completion-openai/davinci-002', undefined, {}, 'text-completion-openai davinci-002'],
     ['mock/anything', undefined, {}, 'mock anything'],
     // Spelt the provider's way.
@@ -231,7 +234,7 @@ test('law: no name makes it throw, and what it finds has a row', () => {
     fc.property(
       name,
       fc.option(name, { nil: undefined }),
-      fc.option(fc.oneof(fc.webUrl(), fc.string()), { nil: undefined }),
+      fc.option(fc.oneof(address, fc.string()), { nil: undefined }),
       fc.option(name, { nil: undefined }),
       (model, custom, base, told) => {
         const found = resolve(model, custom, { base, providerOf: () => told })

@@ -2,7 +2,7 @@ import { GatewayError } from '../errors.ts'
 import { type JsonObject, number, text } from '../json/json.ts'
 import type { Quirks } from '../wire/quirks.ts'
 import type { WireId } from '../wire/wires.ts'
-import { notOffered } from './not-offered.ts'
+import { modelsNotOffered, notOffered } from './not-offered.ts'
 import { type ProviderId, providers } from './providers.ts'
 import type { ProviderSpec, Variant } from './spec.ts'
 
@@ -53,10 +53,33 @@ export function specFor(
     const match = pattern(variant.match).exec(model)
     if (!match) continue
     const varied = withVariant(spec, variant, match)
-    return { ...varied, wire: wireFor(client, spec, varied.wire, model) }
+    const baseUrl = variant.baseUrl === undefined ? placeOf(spec, model) : varied.baseUrl
+    return {
+      quirks: withRoles(varied.quirks, varied.wire, spec),
+      baseUrl,
+      wire: wireFor(client, spec, varied.wire, model),
+    }
   }
-  const { wire, quirks = {}, baseUrl } = spec
-  return { wire: wireFor(client, spec, wire, model), quirks, baseUrl }
+  const { wire, quirks = {} } = spec
+  return {
+    wire: wireFor(client, spec, wire, model),
+    quirks: withRoles(quirks, wire, spec),
+    baseUrl: placeOf(spec, model),
+  }
+}
+
+/** Many answer 400 to `developer`. */
+const withRoles = (quirks: Quirks, wire: WireId, { knowsDeveloper }: ProviderSpec): Quirks =>
+  wire !== 'openai-chat' || knowsDeveloper || quirks.systemRole !== undefined
+    ? quirks
+    : { ...quirks, systemRole: 'system' }
+
+function placeOf({ places = [], baseUrl }: ProviderSpec, model: string): string | undefined {
+  for (const { match, to } of places) {
+    const found = pattern(match).exec(model)
+    if (found) return filled(to, found)
+  }
+  return baseUrl
 }
 
 /** A compatible provider that has Responses, or legacy completions, as well is asked in them by those who speak them. */
@@ -150,6 +173,17 @@ function lead(provider: string, model: string): Resolved {
   if (!isOffered(provider))
     return { type: 'not-offered', provider, spec: undefined, model, error: refusal(provider) }
   const spec: ProviderSpec = providers[provider]
+  const refused = modelsNotOffered[provider]?.find(({ begins }) => model.startsWith(begins))
+  if (refused) {
+    const message = `Models named '${provider}/${refused.begins}…' are not offered by this build: ${refused.why}.`
+    return {
+      type: 'not-offered',
+      provider,
+      spec: undefined,
+      model,
+      error: new GatewayError('not_offered', message, { param: 'model' }),
+    }
+  }
   return { type: 'offered', provider, spec, model: spelt(spec, model) }
 }
 
@@ -163,15 +197,18 @@ function spelt({ models }: ProviderSpec, model: string): string {
   return model
 }
 
+const filled = (value: string, match: RegExpExecArray): string =>
+  value.replace(/\$(&|\d)/g, (_, at) => match[at === '&' ? 0 : Number(at)] ?? '')
+
 function withVariant(spec: ProviderSpec, variant: Variant, match: RegExpExecArray) {
-  const filled = (value: string) =>
-    value.replace(/\$(&|\d)/g, (_, at) => match[at === '&' ? 0 : Number(at)] ?? '')
   const quirks: Quirks = { ...spec.quirks, ...variant.quirks }
   return {
     wire: variant.wire ?? spec.wire,
     quirks:
-      quirks.chatPath === undefined ? quirks : { ...quirks, chatPath: filled(quirks.chatPath) },
-    baseUrl: variant.baseUrl === undefined ? spec.baseUrl : filled(variant.baseUrl),
+      quirks.chatPath === undefined
+        ? quirks
+        : { ...quirks, chatPath: filled(quirks.chatPath, match) },
+    baseUrl: variant.baseUrl === undefined ? spec.baseUrl : filled(variant.baseUrl, match),
   }
 }
 

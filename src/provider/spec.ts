@@ -34,14 +34,18 @@ export type ProviderSpec = {
     wire?: WireId
   }[]
   /** How a base is spelt before a path is joined to it, whoever gave it: the first that matches is applied. */
-  addresses?: readonly ModelRule[]
+  addresses?: readonly AddressRule[]
   /** What the wire puts into bodies and headers from the row (`Target.values`); places as in `baseUrl`, and one nobody fills is left out. */
   values?: Readonly<Record<string, string>>
   /** Of each list at least one of the `values` has to be there, but for models like `unless`. */
   needs?: readonly { any: readonly string[]; unless?: string }[]
   quirks?: Quirks
+  /** Takes OpenAI's `developer` role. The others that are compatible with OpenAI get it as `system`, which all of them know. */
+  knowsDeveloper?: true
   /** Models of this provider that differ: the first whose `match` is found in the model's name (case-insensitive). */
   variants?: readonly Variant[]
+  /** Names that say where a model is: the address for those, whatever variant they fit. `$1` as in variants; the first that matches. */
+  places?: readonly ModelRule[]
   /** How the provider spells names of models, where it is not what LiteLLM's users write: the first that matches is applied. */
   models?: readonly ModelRule[]
   /** Name in the catalogue (`litellm_provider`), if it is another. */
@@ -50,6 +54,8 @@ export type ProviderSpec = {
   operations: readonly Operation[]
   /** How operations other than chat are spoken, where it is not OpenAI's way beside an OpenAI-compatible chat. */
   also?: Also
+  /** Where vector stores are asked through a model: this one, unless the row names another. */
+  storeModel?: string
   /** Models that take legacy completions (a regular expression); the others are asked in chat. Absent: all do. */
   textModels?: string
   /** Provider's API reference. */
@@ -71,6 +77,9 @@ export type Variant = {
 
 /** As in String.replace. */
 export type ModelRule = { match: string; to: string }
+
+/** `where`: only if this value of the row, places as in `baseUrl`, is like that. */
+export type AddressRule = ModelRule & { where?: { value: string; is: string } }
 
 /** Environment names are tried in order. A row's `api_key` always comes first. */
 export type Auth =

@@ -98,6 +98,21 @@ test('a prompt goes where its beginning was last, for five minutes', async () =>
   assert.equal(await b.ask('g', { hints: { prefixes: ['ab'] } }), 'a')
 })
 
+test('a conversation with encrypted thoughts goes back to who encrypted them, before all else', async () => {
+  const b = bench(two(), { affinity: affinity({ threads: true }) })
+  b.clock.dice = high
+  assert.equal(await b.ask('g', { hints: { caller: 'k', thread: 'x' } }), 'b')
+  b.clock.dice = low
+  assert.equal(await b.ask('g', { hints: { caller: 'k', session: 's' } }), 'a')
+  assert.equal(await b.ask('g', { hints: { caller: 'k', session: 's', thread: 'x' } }), 'b')
+  assert.equal(await b.ask('g', { hints: { caller: 'l', thread: 'x' } }), 'a')
+  const off = bench(two(), { affinity: affinity() })
+  off.clock.dice = high
+  assert.equal(await off.ask('g', { hints: { thread: 'x' } }), 'b')
+  off.clock.dice = low
+  assert.equal(await off.ask('g', { hints: { thread: 'x' } }), 'a')
+})
+
 test('law: without a deployment that fails, a session sees one', async () => {
   await fc.assert(
     fc.asyncProperty(

@@ -6,10 +6,17 @@ export type Belonging = {
   session?: string | undefined
   /** Keys of what its prompt begins with, the longest first. */
   prefixes?: readonly string[] | undefined
+  /** Key of what its conversation began with, before the first encrypted thought. */
+  thread?: string | undefined
 }
 
 /** LiteLLM's `deployment_affinity` and `session_affinity`. */
-export type Stickiness = { callers: boolean; sessions: boolean }
+export type Stickiness = {
+  callers: boolean
+  sessions: boolean
+  /** `encrypted_content_affinity`: what one account has encrypted goes back to it. */
+  threads?: boolean
+}
 export type AffinitySettings = Stickiness & {
   ttlSeconds: number
   /** LiteLLM's `prompt_caching`: who has the beginning of a prompt in its cache is asked. */
@@ -17,6 +24,10 @@ export type AffinitySettings = Stickiness & {
   /** `model_group_affinity_config`: in place of the above. */
   groups: ReadonlyMap<string, Stickiness>
 }
+
+/** Does any group look at conversations? */
+export const keepsThreads = ({ threads, groups }: AffinitySettings): boolean =>
+  threads === true || [...groups.values()].some((one) => one.threads)
 
 /** Key → deployment, the one used longest ago first. */
 export type Pins = Map<string, { id: string; until: number }>
@@ -39,10 +50,12 @@ export function createAffinity(
 ): Affinity {
   const ttlMs = settings.ttlSeconds * 1000
 
-  /** The session's comes first. */
-  function keysOf(group: string, { caller, session }: Belonging): string[] {
-    const { callers, sessions } = settings.groups.get(group) ?? settings
+  /** The first that leads somewhere counts. */
+  function keysOf(group: string, { caller, session, thread }: Belonging): string[] {
+    const { callers, sessions, threads } = settings.groups.get(group) ?? settings
     const out: string[] = []
+    // Another could not read it, whatever else is wished.
+    if (threads && thread !== undefined) out.push(JSON.stringify([group, caller ?? '', thread, 2]))
     if (sessions && session !== undefined) out.push(JSON.stringify([group, caller ?? '', session]))
     if (callers && caller !== undefined) out.push(JSON.stringify([group, caller]))
     return out

@@ -56,8 +56,9 @@ export async function openBooks(options: BooksOptions): Promise<OpenBooks> {
   const db = await openDb(options)
   let opened: Books | undefined
   try {
-    await migrate(db)
+    // Before the first table: a start that is refused leaves nothing behind.
     const secret = settings.saltKey ?? masterKey ?? (await secretFile(dataDir, db.dialect))
+    await migrate(db)
     const store = await createStore({
       db,
       node: randomBytes(9).toString('base64url').replace(/^-/, '_'),

@@ -2,31 +2,60 @@ import { PerformanceObserver } from 'node:perf_hooks'
 import v8 from 'node:v8'
 
 /** Bytes of one half of V8's young generation, where it stops growing. */
-const defaultCeiling = 32 * 1024 * 1024
+const defaultCeiling = 24 * 1024 * 1024
 
 /**
- * Under load V8 grows its young generation to 64 MB per half, which costs a quarter of this server's memory and saves no
- * time: a request's objects are dead long before. (Half of this ceiling costs a tenth more time.) Its ceiling is a flag
- * of the command line, which a program started as `throughway` does not have, but how it grows is read at each
- * collection. After a quiet spell V8 may shrink it, so it may grow again until it is back. Whoever sets the flag keeps
- * what they set.
+ * Under load V8 grows its young generation to 64 MB per half, which costs most of this server's memory and saves no time:
+ * a request's objects are dead long before. Both halves are written from end to end, and buffers that are no longer used
+ * wait in the C heap until it is collected. Its ceiling is a flag of the command line, which a program started as
+ * `throughway` does not have, but by how much it grows is read at each collection. After a quiet spell V8 may shrink it,
+ * so it may grow again until it is back.
+ *
+ * V8 collects once four fifths are full and the event loop is at rest. Waiting for nineteen twentieths makes 24 MB last
+ * almost as long as 32 did, a collection for every 550 small requests: 0.4 µs a request more, and 25 MB less. (16 MB
+ * take 1.5 µs more, and 25 MB less again.)
+ *
+ * Whoever sets one of the flags keeps what they set.
  */
 export function boundYoungGeneration(
   argv: readonly string[] = process.execArgv,
   options = process.env.NODE_OPTIONS ?? '',
   ceiling = defaultCeiling,
 ): (() => void) | undefined {
-  if (`${argv.join(' ')} ${options}`.match(/--(max[-_])?semi[-_]space/)) return
-  let growing = true
+  const given = `${argv.join(' ')} ${options}`
+  if (/--(max[-_])?semi[-_]space/.test(given)) return
+  if (!/--minor[-_]gc[-_]task/.test(given)) v8.setFlagsFromString('--minor-gc-task-trigger=95')
+  let factor = 2
   const observer = new PerformanceObserver(() => {
     const young = v8.getHeapSpaceStatistics().find((space) => space.space_name === 'new_space')
-    const grow = (young?.space_size ?? 0) < 2 * ceiling
-    if (grow === growing) return
-    growing = grow
-    v8.setFlagsFromString(`--semi-space-growth-factor=${grow ? 2 : 1}`)
+    const next = growthOf((young?.space_size ?? 0) / 2, ceiling)
+    if (next === factor) return
+    factor = next
+    v8.setFlagsFromString(`--semi-space-growth-factor=${factor}`)
   })
   observer.observe({ entryTypes: ['gc'] })
   return () => observer.disconnect()
+}
+
+/** Doubled while it is small; the last step reaches the ceiling as closely as a whole factor can. */
+function growthOf(half: number, ceiling: number): number {
+  const left = Math.floor(ceiling / Math.max(half, 1))
+  return left >= 4 ? 2 : Math.max(left, 1)
+}
+
+/**
+ * V8 lets the old generation grow to four times what lived in it before it looks again what still does, and keeps for
+ * itself the pages it then finds empty: of 30 MB that live here it made 140. Grown to twice as much it takes 70 MB less,
+ * and looking (50 ms, mostly beside the requests) happens once in a hundred thousand requests. Growing by less is dear
+ * where bodies are large: by 60 % a third more time for prompts of 400 KB. False where somebody has set the flag.
+ */
+export function boundOldGeneration(
+  argv: readonly string[] = process.execArgv,
+  options = process.env.NODE_OPTIONS ?? '',
+): boolean {
+  if (/--heap[-_]growing/.test(`${argv.join(' ')} ${options}`)) return false
+  v8.setFlagsFromString('--heap-growing-percent=100')
+  return true
 }
 
 /**

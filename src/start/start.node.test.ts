@@ -184,6 +184,16 @@ const failures: [name: string, more: Partial<StartOptions>, message: RegExp][] =
   ],
   ['an address for others without a key', { host: '0.0.0.0' }, /will not listen on 0\.0\.0\.0/],
   ['a folder that cannot be', { dataDir: '/dev/null/below' }, /data folder .* cannot be written/],
+  [
+    'a database that is not there',
+    {
+      settings: readEnvironment({
+        DATABASE_URL: 'postgres://user:canary@127.0.0.1:9/none',
+        LITELLM_SALT_KEY: strong,
+      }),
+    },
+    /^(?!.*canary).*the database at 127\.0\.0\.1:9\/none cannot be reached/,
+  ],
 ]
 for (const [name, more, message] of failures)
   test(`no start with ${name}`, async () => {

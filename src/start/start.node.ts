@@ -26,13 +26,14 @@ import { createLedger } from '../ledger/ledger.ts'
 import { type Ranges, rangesOf } from '../policy/address.ts'
 import { type DoorRules, withRules } from '../policy/door.ts'
 import { createIdentify, isLoopbackHost, isWeakKey } from '../policy/identify.ts'
-import { loadCatalogue, refreshCatalogue, refreshUrl } from '../provider/catalogue.node.ts'
+import { loadCatalogue } from '../provider/catalogue.node.ts'
 import { type Catalogue, createCatalogueHolder } from '../provider/catalogue.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { durationMs } from '../store/durations.ts'
 import type { OpenBooks } from './books.node.ts'
 import { adminKey, openDataDir } from './data.node.ts'
 import { type ConfigFiles, openLive } from './live.node.ts'
+import { openPrices } from './prices.node.ts'
 import { watchRotation } from './rotation.node.ts'
 import { createSchemes } from './schemes.node.ts'
 
@@ -193,9 +194,17 @@ async function listen(
     .catch((cause: unknown) =>
       log('error', 'the HTTP client cannot be loaded: install the package again', { cause }),
     )
-  const background = new AbortController()
   let booksClosed: Promise<void> | undefined
-  refreshInBackground(options, holder, background.signal)
+  const prices = openPrices({
+    env: (name) => env[name],
+    dataDir: options.dataDir,
+    holder,
+    store: books.store,
+    served: async () => rooms.live?.refresh(),
+    fetch: globalThis.fetch,
+    log,
+  })
+  rooms.prices = prices
   const unwatch = [watchBatches(rooms), watchJobs(rooms), ...startRotation()]
   return {
     url: address.url,
@@ -206,7 +215,7 @@ async function listen(
     addressNote: at.note,
     ...(live.reload && { reload: live.reload }),
     async close(graceMs = (settings.graceSeconds ?? config.limits.grace_seconds) * 1000) {
-      background.abort()
+      prices.close()
       for (const end of unwatch) end()
       live.close()
       sockets.close()
@@ -506,28 +515,4 @@ function lazyTokens(log: Rooms['log']): Tokens {
     counter: createTokenCounter({ encoderFor: (model) => encoderFor?.(model) }),
     ready: () => (loading ??= load()),
   }
-}
-
-/** Prices of today, where a URL for them is configured. Never in the way of a start or a request. */
-function refreshInBackground(
-  { env, dataDir, log }: StartOptions,
-  holder: ReturnType<typeof createCatalogueHolder>,
-  signal: AbortSignal,
-): void {
-  const url = refreshUrl((name) => env[name])
-  if (url === undefined) return
-  const refresh = async (): Promise<void> => {
-    const next = await refreshCatalogue({
-      url,
-      dataDir,
-      current: holder.current,
-      fetch: globalThis.fetch,
-      signal,
-      log,
-    })
-    if (next) holder.replace(next)
-  }
-  refresh().catch((cause: unknown) =>
-    log('warn', 'the catalogue could not be refreshed', { cause }),
-  )
 }

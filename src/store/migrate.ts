@@ -5,6 +5,7 @@ import type { Db } from './db.ts'
 import { first } from './migrations/0001-first.ts'
 import { owned } from './migrations/0002-owned.ts'
 import { imported } from './migrations/0003-imported.ts'
+import { durations } from './migrations/0004-durations.ts'
 
 /** Brings the tables to the newest shape, under a lock: of several processes one does it and the others wait. */
 export async function migrate({ query, dialect }: Db): Promise<string[]> {
@@ -16,6 +17,7 @@ export async function migrate({ query, dialect }: Db): Promise<string[]> {
         '0001-first': first(dialect),
         '0002-owned': owned,
         '0003-imported': imported,
+        '0004-durations': durations,
       }),
     },
     migrationTableName: 'migration',

@@ -41,7 +41,7 @@ const summed: Readonly<Record<string, readonly string[]>> = {
   node: ['flushed'],
   word: ['id'],
   spend_log: ['spend', 'input', 'output', 'started_at'],
-  spend_hour: ['spend', 'input', 'output', 'requests', 'failures'],
+  spend_hour: ['spend', 'input', 'output', 'requests', 'failures', 'duration'],
   payload: ['bytes'],
   owned: ['at'],
   imported: ['spend', 'total', 'at'],

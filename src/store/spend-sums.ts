@@ -12,6 +12,8 @@ export type Sums = {
   cacheWrite: number
   requests: number
   failures: number
+  /** Milliseconds of those that did not fail. */
+  duration: number
 }
 
 export type SumScope = 'all' | 'user' | 'team' | 'organization' | 'customer' | 'tag'
@@ -101,6 +103,7 @@ export async function spendSums(
     a.fn.sum<number>('cache_write').as('sum_cache_write'),
     a.fn.sum<number>('requests').as('sum_requests'),
     a.fn.sum<number>('failures').as('sum_failures'),
+    a.fn.sum<number>('duration').as('sum_duration'),
   ])
   let grouped = sums.select(by.map((name) => columns[name].as(`by_${name}`)))
   if (by.length > 0) grouped = grouped.groupBy(by.map((name) => sql.ref(`by_${name}`)))
@@ -130,6 +133,7 @@ export async function spendSums(
     cacheWrite: Number(row['sum_cache_write']),
     requests: Number(row['sum_requests']),
     failures: Number(row['sum_failures']),
+    duration: Number(row['sum_duration']),
   }))
 }
 

@@ -27,7 +27,8 @@ export type SqliteConnection = { run(ask: Ask): Told; close(): void }
 /**
  * One connection to the file; statements are prepared once. A crash of the process loses nothing; a power cut may lose
  * the last commits. `busyMs`: how long it waits for another process. `checkpoints`: whether a commit may be followed by
- * writing the log into the file, which waits for the disk.
+ * writing the log into the file, which waits for the disk. 4 MB of pages are what rows of spend are written to as fast as
+ * with 8; with 2 a row costs 2 µs more.
  */
 export function openConnection(
   path: string,
@@ -37,7 +38,7 @@ export function openConnection(
   const db = new DatabaseSync(path)
   const prepared: Prepared = new Map()
   db.exec(
-    `pragma busy_timeout = 2000; pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -8000; pragma wal_autocheckpoint = ${checkpoints ? 1000 : 0}; pragma busy_timeout = ${busyMs}`,
+    `pragma busy_timeout = 2000; pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -4000; pragma wal_autocheckpoint = ${checkpoints ? 1000 : 0}; pragma busy_timeout = ${busyMs}`,
   )
   return {
     run: (ask) => run(db, prepared, ask),

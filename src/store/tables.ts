@@ -217,6 +217,8 @@ type SpendHourRow = {
   cache_write: number
   requests: number
   failures: number
+  /** Milliseconds of those that did not fail, all together. */
+  duration: number
 }
 
 /** Prompts and answers, where an operator wants them kept; and what lies on the shelf (shelf.ts). */

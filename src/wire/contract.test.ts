@@ -36,6 +36,10 @@ const models: Partial<Record<string, string>> = {
   anthropic: 'claude-3-haiku-20240307',
   replicate: 'meta/meta-llama-3-8b-instruct',
 }
+/** What an API must have besides what everybody says. */
+const needed: Partial<Record<string, JsonObject>> = {
+  'bedrock-pegasus': { mediaSource: { s3Location: { uri: 's3://b/film.mp4' } } },
+}
 /** What an API has no field for. */
 const lacking: Partial<Record<string, readonly string[]>> = { 'openai-responses': ['stop'] }
 const targetOf = ({ id }: ProviderWire): Target => ({
@@ -210,7 +214,8 @@ for (const wire of clients)
 for (const wire of all)
   test(`${wire.id}: a request is told with every word and left as it was`, () => {
     fc.assert(
-      fc.property(requests, (request) => {
+      fc.property(requests, (drawn) => {
+        const request = { ...drawn, extras: { ...drawn.extras, ...needed[wire.id] } }
         const { body, notes } = wire.encodeRequest(frozen(request), targetOf(wire))
         const sent = JSON.stringify(body)
         const said = request.messages.flatMap(({ parts }) =>

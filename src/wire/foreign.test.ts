@@ -1,5 +1,6 @@
 import { deepEqual, ok } from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Message } from '../chat/chat.ts'
 import type { JsonObject } from '../json/json.ts'
 import { told } from './foreign.ts'
 import type { ProviderWire, Target } from './wire.ts'
@@ -41,6 +42,11 @@ const targetOf = ({ id }: ProviderWire): Target => ({
   modifyParams: false,
 })
 const wire = wires['openai-responses']
+/** What Responses cannot say and one provider must have. */
+const film: Message = {
+  role: 'user',
+  parts: [{ type: 'media', media: 'video', source: { type: 'url', url: 's3://b/film.mp4' } }],
+}
 
 /** Providers that speak it too, each in its own way. */
 const kin: ReadonlySet<string> = new Set([wire.id, 'chatgpt', 'manus'])
@@ -49,6 +55,7 @@ for (const to of Object.values(wires))
   if (!kin.has(to.id))
     test(`${to.id}: what only Responses know stays here, and what is lost is named`, () => {
       const request = { ...wire.decodeRequest(body), model: 'm', dialect: wire.id }
+      if (to.id === 'bedrock-pegasus') request.messages.push(film)
       const { body: sent, dropped = [] } = to.encodeRequest(request, targetOf(to))
       const found = JSON.stringify(sent).match(/SECRET-\w+/g) ?? []
       deepEqual(found, [])

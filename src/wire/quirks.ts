@@ -21,6 +21,10 @@ export type Quirks = {
   flattenText?: boolean
   /** Content of a tool result must be text. */
   flattenToolResults?: boolean
+  /** An id of a tool call must be nine letters or digits (Mistral's error 3280, 2026-11): others are replaced, always alike. */
+  nineCharCallIds?: boolean
+  /** Mistral's words for files: `document_url` with its name, and `file_id` beside the type (docs.mistral.ai, ContentChunk, 2026-11). */
+  filesAsDocuments?: boolean
   /** `strict` in tools is refused: taken out. */
   dropStrict?: boolean
   /** `name` of messages is refused except where listed. */

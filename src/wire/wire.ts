@@ -23,6 +23,8 @@ export interface ProviderWire {
    */
   takesUrl?(part: MediaPart, to: Target): boolean
   decodeResult(body: JsonObject, notes: Notes): ChatResult
+  /** `decodeResult` wants to look at `Notes.header`. */
+  readonly readsHeaders?: true
   decodeStream(notes: Notes): StreamDecoder
   decodeError(answer: ErrorAnswer): GatewayError
   /** How the provider tells what reading a request would cost; absent: it does not. */
@@ -105,6 +107,8 @@ export type Notes = {
   customTools?: ReadonlySet<string>
   /** The model asked for, where an answer does not name one. */
   model: string
+  /** Headers of the answer, for a wire that `readsHeaders`. */
+  header?: (name: string) => string | undefined
 }
 
 /** What an encoder for a client needs besides the house's words. */

@@ -1,6 +1,8 @@
 import { anthropic } from './anthropic/wire.ts'
 import { bedrockConverse } from './bedrock-converse/wire.ts'
 import { bedrockInvoke } from './bedrock-invoke/wire.ts'
+import { bedrockChat, bedrockOpenAI } from './bedrock-openai/wire.ts'
+import { bedrockPegasus } from './bedrock-pegasus/wire.ts'
 import { chatgpt } from './chatgpt/wire.ts'
 import { cohere } from './cohere/wire.ts'
 import { cohereV1 } from './cohere-v1/wire.ts'
@@ -32,6 +34,9 @@ export const wires = {
   anthropic,
   'bedrock-converse': bedrockConverse,
   'bedrock-invoke': bedrockInvoke,
+  'bedrock-chat': bedrockChat,
+  'bedrock-openai': bedrockOpenAI,
+  'bedrock-pegasus': bedrockPegasus,
   cohere,
   'cohere-v1': cohereV1,
   gemini,

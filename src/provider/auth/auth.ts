@@ -57,6 +57,17 @@ export type AuthDeps = {
   fetch: (request: AuthFetch) => Promise<{ status: number; body: string }>
   /** Files named by settings (service accounts, token files); absent where there is no disk. */
   readFile?: (path: string) => Promise<string>
+  /** Puts a text in place of a file, whole or not at all; absent where there is no disk. */
+  writeFile?: (path: string, content: string) => Promise<void>
+  /** AWS's own chain of credentials, of a profile or of none; undefined where its package is not installed. */
+  awsChain?: (profile?: string) => Promise<AwsChainKeys | undefined>
+}
+export type AwsChainKeys = {
+  accessKeyId: string | undefined
+  secretAccessKey: string | undefined
+  sessionToken: string | undefined
+  /** Milliseconds since 1970; undefined for keys that last. */
+  expires: number | undefined
 }
 export type AuthFetch = {
   method: 'GET' | 'POST' | 'PUT'

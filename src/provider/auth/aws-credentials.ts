@@ -1,23 +1,16 @@
-import { number, object, text } from '../../json/json.ts'
 import type { AuthDeps } from './auth.ts'
-import { sha1Hex } from './aws-hash.ts'
 import {
   type AwsCredentials,
   type AwsSettings,
-  ask,
   type CredentialDeps,
   checked,
   complete,
-  domainOf,
-  endpoint,
-  failure,
-  parse,
   refuse,
   refused,
-  safeRegion,
 } from './aws-keys.ts'
 import { fromContainer, fromMachine } from './aws-platform.ts'
-import { homeOf, readShared, type Settings, type SharedFiles } from './aws-profile.ts'
+import { readShared, type Settings, type SharedFiles } from './aws-profile.ts'
+import { fromSso } from './aws-sso.ts'
 import { assumeByWebIdentity, assumeRole, readToken, readTokenFile } from './aws-sts.ts'
 
 /**
@@ -127,11 +120,13 @@ async function inProfile(
   }
   if (own) return own
   if (profile.sso_session || profile.sso_start_url) return fromSso(name, profile, deps, files)
-  if (profile.credential_process)
+  const known = profile.credential_process ?? profile.login_session
+  const found = known === undefined ? undefined : await fromChain(name, deps)
+  if (known !== undefined && found === undefined)
     throw refused(
-      `the AWS profile ${name} uses credential_process, which is not run here: use keys, a role, SSO or a web identity`,
+      `the AWS profile ${name} uses ${profile.credential_process === undefined ? 'login_session' : 'credential_process'}, which takes AWS's own package: install @aws-sdk/credential-provider-node beside this one, or use keys, a role, SSO or a web identity`,
     )
-  return undefined
+  return found
 }
 
 async function sourceOf(
@@ -176,51 +171,17 @@ const keysOf = (profile: Settings): AwsCredentials | undefined =>
       })
     : undefined
 
-/** The token that `aws sso login` left behind buys credentials; when it has expired somebody has to log in again. */
-async function fromSso(
-  name: string,
-  profile: Settings,
+/** What is not spoken here AWS's own package may know, where it is installed. */
+async function fromChain(
+  profile: string,
   deps: CredentialDeps,
-  { ssoSessions }: SharedFiles,
-): Promise<AwsCredentials> {
-  const session = profile.sso_session ? ssoSessions.get(profile.sso_session) : profile
-  const account = profile.sso_account_id
-  const role = profile.sso_role_name
-  const region = session?.sso_region
-  if (!session?.sso_start_url || !region || !account || !role)
-    throw refused(
-      `the AWS profile ${name} is not complete for SSO: it needs sso_account_id, sso_role_name, and a session with sso_start_url and sso_region`,
-    )
-  const file = `${homeOf(deps.env)}/.aws/sso/cache/${await sha1Hex(profile.sso_session ?? session.sso_start_url)}.json`
-  const cached = parse(await deps.readFile?.(file).catch(() => ''))
-  const token = text(cached.accessToken)
-  const until = Date.parse(text(cached.expiresAt)?.replace(/UTC$/, 'Z') ?? '')
-  if (token === undefined || !(until > deps.now()))
-    throw refused(
-      `the SSO session of the AWS profile ${name} has expired: run \`aws sso login --profile ${name}\``,
-    )
-  const base =
-    endpoint('SSO', deps) ?? `https://portal.sso.${safeRegion(region)}.${domainOf(region)}`
-  const query = new URLSearchParams({ role_name: role, account_id: account })
-  const answer = await ask(
-    {
-      method: 'GET',
-      url: `${base}/federation/credentials?${query}`,
-      headers: { 'x-amz-sso_bearer_token': token },
-      timeoutMs: 10_000,
-    },
-    'AWS SSO',
-    deps,
-  )
-  const said = parse(answer.body)
-  if (answer.status !== 200) throw failure('AWS SSO', answer.status, text(said.message) ?? '')
-  const given = object(said.roleCredentials)
-  return complete('AWS SSO', {
-    accessKeyId: text(given.accessKeyId),
-    secretAccessKey: text(given.secretAccessKey),
-    sessionToken: text(given.sessionToken),
-    expires: number(given.expiration),
+): Promise<AwsCredentials | undefined> {
+  const who = `the AWS profile ${profile}`
+  const found = await deps.awsChain?.(profile).catch((cause: unknown) => {
+    // What a program said on its way out may hold anything.
+    throw refused(`${who} gave no credentials: its program or login failed`, cause)
   })
+  return found && complete(who, found)
 }
 
 const missing = (): never => refuse(nothingFound)

@@ -58,26 +58,10 @@ function isContainerService(text: string): boolean {
 
 /** EC2's metadata service, version 2 only: a token first, so that a forged request from inside gets nothing. */
 export async function fromMachine(deps: CredentialDeps): Promise<AwsCredentials | undefined> {
-  const { env } = deps
-  if (isMetadataOff(env)) return undefined
-  const base = (
-    env('AWS_EC2_METADATA_SERVICE_ENDPOINT') ??
-    (env('AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE')?.toLowerCase() === 'ipv6'
-      ? 'http://[fd00:ec2::254]'
-      : 'http://169.254.169.254')
-  ).replace(/\/+$/, '')
+  const machine = await openMachine(deps)
+  if (!machine) return undefined
+  const { base, headers } = machine
   const timeoutMs = metadataTimeoutMs
-  // Nobody answers: this is no EC2 machine, or it gives nothing to us.
-  const token = await deps
-    .fetch({
-      method: 'PUT',
-      url: `${base}/latest/api/token`,
-      headers: { 'x-aws-ec2-metadata-token-ttl-seconds': '21600' },
-      timeoutMs,
-    })
-    .catch(() => undefined)
-  if (token?.status !== 200 || !isPlain(token.body)) return undefined
-  const headers = { 'x-aws-ec2-metadata-token': token.body }
   const path = `${base}/latest/meta-data/iam/security-credentials/`
   const who = 'the EC2 metadata service'
   const roles = await ask({ method: 'GET', url: path, headers, timeoutMs }, who, deps)
@@ -91,6 +75,46 @@ export async function fromMachine(deps: CredentialDeps): Promise<AwsCredentials 
   )
   if (answer.status !== 200) throw failure(who, answer.status, '')
   return fromDocument(who, answer.body, deps)
+}
+
+/** Where this EC2 machine stands; undefined on any other. */
+export async function machineRegion(deps: AuthDeps): Promise<string | undefined> {
+  const machine = await openMachine(deps)
+  const told =
+    machine &&
+    (await deps
+      .fetch({
+        method: 'GET',
+        url: `${machine.base}/latest/meta-data/placement/region`,
+        headers: machine.headers,
+        timeoutMs: metadataTimeoutMs,
+      })
+      .catch(() => undefined))
+  return told?.status === 200 ? told.body.trim() || undefined : undefined
+}
+
+async function openMachine(
+  deps: AuthDeps,
+): Promise<{ base: string; headers: Record<string, string> } | undefined> {
+  const { env } = deps
+  if (isMetadataOff(env)) return undefined
+  const base = (
+    env('AWS_EC2_METADATA_SERVICE_ENDPOINT') ??
+    (env('AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE')?.toLowerCase() === 'ipv6'
+      ? 'http://[fd00:ec2::254]'
+      : 'http://169.254.169.254')
+  ).replace(/\/+$/, '')
+  // Nobody answers: this is no EC2 machine, or it gives nothing to us.
+  const token = await deps
+    .fetch({
+      method: 'PUT',
+      url: `${base}/latest/api/token`,
+      headers: { 'x-aws-ec2-metadata-token-ttl-seconds': '21600' },
+      timeoutMs: metadataTimeoutMs,
+    })
+    .catch(() => undefined)
+  if (token?.status !== 200 || !isPlain(token.body)) return undefined
+  return { base, headers: { 'x-aws-ec2-metadata-token': token.body } }
 }
 
 export const isMetadataOff = (env: AuthDeps['env']): boolean =>

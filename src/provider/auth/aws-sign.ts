@@ -24,8 +24,7 @@ export function createSign({ hash, now }: { hash: HashClass; now: () => number }
     // What a proxy in between may change is not signed.
     const headers: Record<string, string> = { host: url.host }
     for (const [name, value] of Object.entries(request.headers))
-      if (name === 'content-type' || (name.startsWith('x-amz-') && !ours.includes(name)))
-        headers[name] = value
+      if (signs.test(name) && !ours.includes(name)) headers[name] = value
     const signed = await signer.sign(
       {
         method: request.method,
@@ -46,6 +45,8 @@ export function createSign({ hash, now }: { hash: HashClass; now: () => number }
   }
 }
 
+/** Google's names whom a question is asked for that Google passes on to AWS. */
+const signs = /^(?:content-type|x-amz-.*|x-goog-cloud-target-resource)$/
 const ours = ['authorization', 'x-amz-content-sha256', 'x-amz-date', 'x-amz-security-token']
 
 function queryOf({ searchParams }: URL): Record<string, string[]> {

@@ -9,11 +9,11 @@ import {
   domainOf,
   endpoint,
   failure,
-  refuse,
   refused,
   safeRegion,
   timeOf,
 } from './aws-keys.ts'
+import { isOidc, readOidc } from './oidc.ts'
 
 /** AWS's Security Token Service: credentials of a role for those of somebody else. */
 export async function assumeRole(
@@ -108,18 +108,9 @@ function element(xml: string, tag: string): string | undefined {
 }
 const entities: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' }
 
-/** A token itself, or where it is: a path, LiteLLM's `oidc/env/NAME` and `oidc/file/PATH`, or an environment name. */
+/** A token itself, or where it is: a path, LiteLLM's `oidc/…`, or an environment name. */
 export async function readToken(said: string, deps: CredentialDeps): Promise<string> {
-  if (said.startsWith('oidc/env/')) {
-    const name = said.slice('oidc/env/'.length)
-    return (
-      deps.env(name) ??
-      refuse(`aws_web_identity_token names the environment variable ${name}, which is not set`)
-    )
-  }
-  if (said.startsWith('oidc/file/')) return readTokenFile(said.slice('oidc/file/'.length), deps)
-  if (said.startsWith('oidc/'))
-    throw refused('aws_web_identity_token: write a token, a path, oidc/env/NAME or oidc/file/PATH')
+  if (isOidc(said)) return readOidc(said, 'aws_web_identity_token', deps)
   if (said.startsWith('/')) return readTokenFile(said, deps)
   return (/^[A-Z_][A-Z0-9_]*$/.test(said) ? deps.env(said) : undefined) ?? said
 }

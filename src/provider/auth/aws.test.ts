@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { GatewayError } from '../../errors.ts'
 import type { JsonObject } from '../../json/json.ts'
-import type { AuthFetch, AuthRow } from './auth.ts'
+import type { AuthDeps, AuthFetch, AuthRow } from './auth.ts'
 import { awsScheme } from './aws.ts'
 import { NodeHash } from './aws-hash.node.ts'
 import { sha1Hex } from './aws-hash.ts'
@@ -49,6 +49,7 @@ const loopback = async ({ method, url, headers, body, timeoutMs }: AuthFetch) =>
 }
 
 type World = {
+  chain?: AuthDeps['awsChain']
   params?: JsonObject
   env?: Record<string, string>
   files?: Record<string, string>
@@ -60,6 +61,7 @@ type World = {
 const start = Date.parse('2026-01-02T03:04:05Z')
 
 function open({
+  chain,
   params = {},
   env = {},
   files,
@@ -78,7 +80,11 @@ function open({
       hash: NodeHash,
       ...(files && {
         readFile: async (path: string) => files[path] ?? Promise.reject(new Error(`no ${path}`)),
+        writeFile: async (path: string, content: string) => {
+          files[path] = content
+        },
       }),
+      ...(chain && { awsChain: chain }),
     },
     service,
   )
@@ -320,7 +326,7 @@ describe('AWS credentials', () => {
     assert.equal(seen[0]?.headers['x-amz-sso_bearer_token'], 'sso-token')
 
     await refusesWith(by('circle'), /circle → circle2 → circle/)
-    await refusesWith(by('process'), /credential_process/)
+    await refusesWith(by('process'), /install @aws-sdk\/credential-provider-node/)
     await refusesWith(by('nobody'), /no AWS profile nobody/)
     const later = open({
       params: { aws_profile_name: 'sso' },
@@ -329,6 +335,107 @@ describe('AWS credentials', () => {
       now: () => start + 7_200_000,
     })
     await refusesWith(signed(later), /aws sso login --profile sso/)
+  })
+
+  it('an SSO session is renewed shortly before its end, for AWS’s own tools too', async () => {
+    const cache = `/home/u/.aws/sso/cache/${await sha1Hex('corp')}.json`
+    const files: Record<string, string> = {
+      '/home/u/.aws/config':
+        '[profile sso]\nsso_session=corp\nsso_account_id=1\nsso_role_name=Dev\n[sso-session corp]\nsso_start_url=https://corp\nsso_region=eu-west-1\n',
+      [cache]: JSON.stringify({
+        startUrl: 'https://corp',
+        accessToken: 'old',
+        expiresAt: '2026-01-02T03:05:00Z',
+        clientId: 'client',
+        clientSecret: 'secret',
+        registrationExpiresAt: '2026-02-02T00:00:00Z',
+        refreshToken: 'refresh-1',
+      }),
+    }
+    const env = { HOME: '/home/u', AWS_ENDPOINT_URL_SSO: 'BASE', AWS_ENDPOINT_URL_SSO_OIDC: 'BASE' }
+    const ask = () => signed(open({ params: { aws_profile_name: 'sso' }, env, files }))
+    let refused = true
+    answer = ({ path, headers }) => {
+      if (path === '/token')
+        return refused
+          ? { status: 400, body: '{"error":"invalid_grant"}' }
+          : {
+              body: JSON.stringify({
+                accessToken: 'new',
+                expiresIn: 3600,
+                refreshToken: 'refresh-2',
+              }),
+            }
+      return {
+        body: JSON.stringify({
+          roleCredentials: {
+            accessKeyId: `AK-${headers['x-amz-sso_bearer_token']}`,
+            secretAccessKey: 's',
+            sessionToken: 't',
+            expiration: start + 3_600_000,
+          },
+        }),
+      }
+    }
+    // What is left of it serves while it is not renewed.
+    assert.equal((await ask()).key, 'AK-old')
+    refused = false
+    assert.equal((await ask()).key, 'AK-new')
+    assert.deepEqual(JSON.parse(seen[0]?.body ?? ''), {
+      clientId: 'client',
+      clientSecret: 'secret',
+      refreshToken: 'refresh-1',
+      grantType: 'refresh_token',
+    })
+    assert.deepEqual(JSON.parse(files[cache] ?? ''), {
+      startUrl: 'https://corp',
+      accessToken: 'new',
+      expiresAt: '2026-01-02T04:04:05Z',
+      clientId: 'client',
+      clientSecret: 'secret',
+      registrationExpiresAt: '2026-02-02T00:00:00Z',
+      refreshToken: 'refresh-2',
+    })
+    assert.equal((await ask()).key, 'AK-new')
+    assert.deepEqual(
+      seen.map(({ path }) => path.split('?')[0]),
+      ['/federation/credentials'],
+    )
+  })
+
+  it('what only AWS’s package knows is its affair, where it is installed', async () => {
+    const files = { '/home/u/.aws/config': '[profile process]\ncredential_process = /bin/true\n' }
+    const params = { aws_profile_name: 'process' }
+    const env = { HOME: '/home/u' }
+    const keys = {
+      accessKeyId: 'AKSDK',
+      secretAccessKey: 's',
+      sessionToken: 't',
+      expires: start + 9e6,
+    }
+    const asked: unknown[] = []
+    const found = await signed(
+      open({
+        params,
+        env,
+        files,
+        chain: async (profile) => {
+          asked.push(profile)
+          return keys
+        },
+      }),
+    )
+    assert.deepEqual([found.key, found.token, asked], ['AKSDK', 't', ['process']])
+    const broken = open({
+      params,
+      env,
+      files,
+      chain: async () => Promise.reject(new Error('exit 1')),
+    })
+    await refusesWith(
+      signed(broken),
+      /the AWS profile process gave no credentials: its program or login failed$/,
+    )
   })
 
   it('the container’s service, with its token', async () => {

@@ -78,14 +78,14 @@ const refusing = (problem: GatewayError): ReturnType<AuthScheme['open']> => ({
 function bearerOf({ params }: AuthRow, service: string, env: AuthDeps['env']): string | undefined {
   const key = text(params.api_key)
   if (key) return key
-  const variable = bearers.get(service)
-  if (!variable || ownCredentials.some((name) => params[name])) return undefined
-  return env(variable) || undefined
+  if (ownCredentials.some((name) => params[name])) return undefined
+  return bearers.get(service)?.map(env).find(Boolean) || undefined
 }
 /** Services that take a token instead of a signature. */
-const bearers: ReadonlyMap<string, string> = new Map([
-  ['bedrock', 'AWS_BEARER_TOKEN_BEDROCK'],
-  ['bedrock-agentcore', 'AGENTCORE_GATEWAY_TOKEN'],
+const bearers: ReadonlyMap<string, readonly string[]> = new Map([
+  ['bedrock', ['AWS_BEARER_TOKEN_BEDROCK']],
+  ['bedrock-mantle', ['BEDROCK_MANTLE_API_KEY', 'AWS_BEARER_TOKEN_BEDROCK']],
+  ['bedrock-agentcore', ['AGENTCORE_GATEWAY_TOKEN']],
 ])
 const ownCredentials = [
   'aws_access_key_id',
@@ -116,7 +116,8 @@ function asBearer(
 
 const isLong = (value: string | undefined): value is string => (value?.length ?? 0) >= 8
 
-function readSettings(params: JsonObject, region: string): AwsSettings | GatewayError {
+/** What a row, or a credentials file, says of AWS's credentials. */
+export function readSettings(params: JsonObject, region: string): AwsSettings | GatewayError {
   const accessKeyId = text(params.aws_access_key_id)
   const secretAccessKey = text(params.aws_secret_access_key)
   if (!accessKeyId !== !secretAccessKey)

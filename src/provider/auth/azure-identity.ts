@@ -2,6 +2,7 @@ import { GatewayError } from '../../errors.ts'
 import type { AuthDeps } from './auth.ts'
 import { askJson, hostOf, readToken } from './exchange.ts'
 import { base64Url, derOf, readRsaKey, signJwt } from './jwt.ts'
+import { isOidc, readOidc } from './oidc.ts'
 import { readNamed, type Settings } from './settings.ts'
 import type { Fetched } from './token.ts'
 
@@ -53,22 +54,36 @@ export const azureParameters = [
 ] as const
 
 const ways: readonly ((asked: Asked) => AzureIdentity | undefined)[] = [
-  ({ settings }) => ready(settings.own('azure_ad_token')),
+  (asked) => adToken(asked, asked.settings.own('azure_ad_token')),
   clientSecret,
   certificate,
   password,
-  ({ settings }) => ready(settings.env('AZURE_AD_TOKEN')),
+  (asked) => adToken(asked, asked.settings.env('AZURE_AD_TOKEN')),
   federated,
   appService,
   machine,
 ]
 
-function ready(token: string | undefined): AzureIdentity | undefined {
+function adToken(asked: Asked, token: string | undefined): AzureIdentity | undefined {
   if (token === undefined) return undefined
-  if (!token.startsWith('oidc/')) return { type: 'token', token: token.replace(/^Bearer /i, '') }
-  return wrong(
-    'azure_ad_token of the form oidc/… is not offered: put the token in a file, name it with AZURE_FEDERATED_TOKEN_FILE, and set AZURE_TENANT_ID and AZURE_CLIENT_ID',
-  )
+  return isOidc(token)
+    ? vouched(asked, token)
+    : { type: 'token', token: token.replace(/^Bearer /i, '') }
+}
+
+/** LiteLLM's `azure_ad_token: oidc/…`: somebody else's token, exchanged for one of Azure's. */
+function vouched(asked: Asked, said: string): AzureIdentity {
+  const { tenant, client } = idsOf(asked)
+  if (!tenant || !client)
+    return wrong(
+      'azure_ad_token of the form oidc/… is exchanged for a token of an application: set tenant_id and client_id (AZURE_TENANT_ID, AZURE_CLIENT_ID)',
+    )
+  return exchange(asked, tenant, ['oidc', client, said], [], async () => ({
+    grant_type: 'client_credentials',
+    client_id: client,
+    client_assertion_type: assertionType,
+    client_assertion: await readOidc(said, 'azure_ad_token', asked.deps),
+  }))
 }
 
 function clientSecret(asked: Asked): AzureIdentity | undefined {

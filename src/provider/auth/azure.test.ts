@@ -130,6 +130,20 @@ test('identities that are exchanged at Entra', async (t) => {
       { client_assertion: 'fed-1' },
     ],
     [
+      'a token that somebody else vouches with',
+      { tenant_id: 't-1', client_id: 'c-1', azure_ad_token: 'oidc/file//fed' },
+      { AZURE_API_KEY: 'not this' },
+      '/t-1/',
+      { grant_type: 'client_credentials', client_id: 'c-1', client_assertion: 'fed-1' },
+    ],
+    [
+      'the same from the environment',
+      {},
+      { ...ids, AZURE_AD_TOKEN: 'oidc/env/FED', FED: 'fed-2' },
+      '/t-1/',
+      { client_assertion: 'fed-2' },
+    ],
+    [
       'a password',
       { client_id: 'c-1', azure_username: 'u@x', azure_password: 'pw' },
       {},
@@ -316,10 +330,10 @@ const problems: [
   ],
   ['half an identity', { client_id: 'c' }, { AZURE_API_KEY: 'k' }, /no credentials/],
   [
-    'oidc/',
+    'oidc/ without an application',
     { azure_ad_token: 'oidc/github/x' },
     {},
-    /oidc\/… is not offered: .*AZURE_FEDERATED_TOKEN_FILE/,
+    /oidc\/… is exchanged .* set tenant_id and client_id/,
   ],
   [
     'a tenant that is a path',

@@ -1,10 +1,12 @@
 import { createReadStream } from 'node:fs'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as requestSecure } from 'node:https'
 import { BlockList, isIP } from 'node:net'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { AuthDeps } from './auth.ts'
+import { createAwsChain } from './aws-chain.node.ts'
 
 // See src/http/serve.node.ts: an import would load Node's own fetch.
 const { Agent: HttpAgent, request: requestPlain } = process.getBuiltinModule('node:http')
@@ -18,7 +20,14 @@ export type AuthDepsOptions = {
 
 /** What auth schemes need, on Node. */
 export function createAuthDeps({ env, now = Date.now, tls = {} }: AuthDepsOptions): AuthDeps {
-  return { env: (name) => env[name], now, fetch: createAuthFetch(env, tls), readFile: readSmall }
+  return {
+    env: (name) => env[name],
+    now,
+    fetch: createAuthFetch(env, tls),
+    readFile: readSmall,
+    writeFile: putWhole,
+    awsChain: createAwsChain(),
+  }
 }
 
 /**
@@ -92,6 +101,18 @@ async function readSmall(path: string): Promise<string> {
     chunks.push(bytes)
   }
   return Buffer.concat(chunks).toString('utf8')
+}
+
+/** For its owner only: what is written here are tokens. */
+async function putWhole(path: string, content: string): Promise<void> {
+  const beside = `${path}.${process.pid}.new`
+  try {
+    await writeFile(beside, content, { mode: 0o600 })
+    await rename(beside, path)
+  } catch (cause) {
+    await rm(beside, { force: true })
+    throw cause
+  }
 }
 
 /** Loopback and link-local: metadata services live there. */

@@ -106,7 +106,7 @@ async function externalAccount(content: JsonObject, how: Granting): Promise<Plai
   return impersonation === undefined ? own : impersonate(own.token, impersonation, content, how)
 }
 
-/** What the other identity provider says of us: from a file or a URL. */
+/** What the other identity provider says of us: from a file, a URL, or AWS. */
 async function subjectToken(content: JsonObject, how: Granting): Promise<string> {
   const source = object(content.credential_source)
   if (source.executable !== undefined)
@@ -119,11 +119,7 @@ async function subjectToken(content: JsonObject, how: Granting): Promise<string>
       how,
       'asks for a client certificate (credential_source.certificate), which is not offered: use file or url',
     )
-  if (source.environment_id !== undefined)
-    throw wrong(
-      how,
-      'names AWS as its source, which is not offered: use an OIDC token (file or url), or a service account',
-    )
+  if (source.environment_id !== undefined) return ofAws(content, how)
   const file = text(source.file)
   const url = text(source.url)
   const said =
@@ -140,6 +136,14 @@ async function subjectToken(content: JsonObject, how: Granting): Promise<string>
       : said.trim()
   if (!token) throw wrong(how, 'leads to an empty subject token')
   return token
+}
+
+/** Loaded by those who need it: AWS's signatures are large. */
+async function ofAws(content: JsonObject, how: Granting): Promise<string> {
+  if (text(object(content.credential_source).environment_id) !== 'aws1')
+    throw wrong(how, 'names a source that is not known (credential_source.environment_id): aws1 is')
+  const { awsSubjectToken } = await import('./google-aws.ts')
+  return awsSubjectToken(content, how.deps)
 }
 
 async function askSubject(url: string, headers: JsonObject, how: Granting): Promise<string> {

@@ -298,6 +298,83 @@ test('workload identity: the subject token of a file or URL is exchanged, then a
   }
 })
 
+test('workload identity on AWS: a signed question who we are is the subject token', async (t) => {
+  const { url, host, asked } = await startEndpoint(t, ({ path, method }): Told => {
+    if (method === 'PUT') return { text: 'imds-token' }
+    if (path === '/latest/meta-data/placement/region') return { text: 'eu-west-3' }
+    if (path.endsWith('/security-credentials/')) return { text: 'role' }
+    if (path.endsWith('/security-credentials/role'))
+      return {
+        json: { Code: 'Success', AccessKeyId: 'AKMACHINE', SecretAccessKey: 's', Token: 't' },
+      }
+    return { json: { access_token: 'federated', expires_in: 3600 } }
+  })
+  const audience =
+    '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/a/providers/b'
+  const credentials: JsonObject = {
+    type: 'external_account',
+    audience,
+    subject_token_type: 'urn:ietf:params:aws:token-type:aws4_request',
+    token_url: `${url}/sts`,
+    credential_source: {
+      environment_id: 'aws1',
+      regional_cred_verification_url: `http://${host}/{region}?Action=GetCallerIdentity&Version=2011-06-15`,
+    },
+  }
+  const keys = {
+    AWS_ACCESS_KEY_ID: 'AKENV',
+    AWS_SECRET_ACCESS_KEY: 's',
+    AWS_REGION: 'eu-central-1',
+  }
+  const off = { AWS_EC2_METADATA_DISABLED: 'true' }
+  const machine = { AWS_EC2_METADATA_SERVICE_ENDPOINT: url }
+  const own = {
+    aws_access_key_id: 'AKFILE',
+    aws_secret_access_key: 's',
+    aws_region_name: 'us-east-2',
+  }
+  const cases: [
+    key: string,
+    region: string,
+    token: boolean,
+    more: JsonObject,
+    env: Record<string, string>,
+  ][] = [
+    ['AKENV', 'eu-central-1', false, {}, { ...keys, ...off }],
+    ['AKMACHINE', 'eu-west-3', true, {}, machine],
+    ['AKFILE', 'us-east-2', false, own, { ...keys, ...off }],
+  ]
+  for (const [key, region, token, more, env] of cases) {
+    asked.length = 0
+    const opened = createGoogleScheme(depsOf(env)).open(
+      row({ vertex_credentials: { ...credentials, ...more } }),
+    )
+    assert.equal((await headersOf(opened))['authorization'], 'Bearer federated')
+    const { form } = asked.find(({ path }) => path === '/sts') ?? {}
+    assert.equal(form?.audience, audience)
+    const said = JSON.parse(decodeURIComponent(form?.subject_token ?? ''))
+    assert.equal(said.method, 'POST')
+    assert.equal(said.url, `http://${host}/${region}?Action=GetCallerIdentity&Version=2011-06-15`)
+    const headers: Record<string, string> = Object.fromEntries(
+      said.headers.map((one: { key: string; value: string }) => [one.key, one.value]),
+    )
+    assert.equal(headers.host, host)
+    assert.equal(headers['x-goog-cloud-target-resource'], audience)
+    assert.equal('x-amz-security-token' in headers, token)
+    assert.match(
+      headers.authorization ?? '',
+      new RegExp(
+        `^AWS4-HMAC-SHA256 Credential=${key}/20260601/${region}/sts/aws4_request, SignedHeaders=host;x-amz-date;${token ? 'x-amz-security-token;' : ''}x-goog-cloud-target-resource, Signature=[0-9a-f]{64}$`,
+      ),
+    )
+  }
+  for (const environment_id of ['azure1', 'aws2', 3]) {
+    const source = { ...credentials, credential_source: { environment_id } }
+    const opened = createGoogleScheme(depsOf({})).open(row({ vertex_credentials: source }))
+    await assert.rejects(headersOf(opened), /environment_id\): aws1 is/)
+  }
+})
+
 test('the file of a federated token is read for each exchange', async (t) => {
   const { url, asked } = await startEndpoint(t, () => ({
     json: { access_token: 'a', expires_in: 60 },
@@ -380,7 +457,6 @@ const broken: [name: string, credentials: string | JsonObject, expected: RegExp]
     /is not an RSA private key/,
   ],
   ['a program', external({ executable: { command: 'rm' } }), /asks to run a program/],
-  ['AWS', external({ environment_id: 'aws1' }), /names AWS as its source/],
   ['no source', external({}), /has no credential_source\.file/],
   ['an empty token', external({ file: '/empty' }), /empty subject token/],
   ['a strange URL', external({ url: 'file:///etc/passwd' }), /not an http or https URL/],

@@ -6,7 +6,9 @@ import { createTokenSchemes } from './token-schemes.ts'
 export const createSchemes = (deps: AwsDeps): Readonly<Record<string, AuthScheme>> => ({
   ...createTokenSchemes(deps),
   aws: awsScheme(deps, 'bedrock'),
+  'aws-mantle': awsScheme(deps, 'bedrock-mantle'),
   'aws-sagemaker': awsScheme(deps, 'sagemaker'),
   'aws-polly': awsScheme(deps, 'polly'),
+  'aws-s3vectors': awsScheme(deps, 's3vectors'),
   'aws-agentcore': awsScheme(deps, 'bedrock-agentcore'),
 })

@@ -27,7 +27,10 @@ export function encodeTools(request: ChatRequest, abilities: Abilities): Toolbox
   const servers = request.tools.flatMap((tool) => encodeServerTool(tool, abilities, dropped))
   if (request.webSearch) servers.push(encodeWebSearch(request.webSearch))
   const format = encodeFormat(request, abilities)
-  const asTool = format === undefined && isStructured(request) && !isNamed(request.toolChoice)
+  const unformatted = format === undefined && isStructured(request)
+  const asTool = unformatted && !isNamed(request.toolChoice)
+  // The answer is to be the call of a tool, which has its own form.
+  if (unformatted && !asTool) dropped.push('response_format')
   const names = createToolNames([
     ...servers.flatMap((tool) => text(tool.name) ?? []),
     ...(asTool ? [outputTool] : []),

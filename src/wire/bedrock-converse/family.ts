@@ -34,11 +34,14 @@ export function familyOf(model: string): Family {
 }
 
 /**
- * The model's id: without LiteLLM's routes (`converse/`, `invoke/`, `nova/` before an imported model) and region
- * (`us-east-1/`), which say how and where it is asked.
+ * The model's id: without LiteLLM's routes (`converse/`, `invoke/`), the makes it writes before imported models
+ * (`llama/`, `qwen2/`) and the region (`us-east-1/`), which say how and where it is asked.
  */
 export const modelId = (model: string): string =>
-  model.replace(/^(?:converse|invoke|converse_like|nova-2|nova)\//, '').replace(regionFirst, '')
+  model.replace(routeFirst, '').replace(makeFirst, '').replace(regionFirst, '')
+const routeFirst = /^(?:converse|invoke|converse_like|chat_completions)\//
+const makeFirst =
+  /^(?:nova-2|nova|llama|meta|deepseek_r1|qwen2|qwen3|openai|moonshot|mistral|cohere|ai21|amazon|twelvelabs)\//
 const regionFirst = /^(?:us-gov|us|eu|ap|ca|sa|me|af|il|mx)-[a-z]{4,9}-\d\//
 
 /** What an ARN does not tell, the row may: `model_info.base_model`. */

@@ -34,7 +34,8 @@ export function encodeTools(request: ChatRequest, powers: Powers): Toolbox {
   const format = encodeFormat(request, powers)
   const isStructured = output !== undefined && output.type !== 'text'
   const isNamed = typeof toolChoice === 'object' && 'name' in toolChoice
-  const asTool = format === undefined && isStructured && !isNamed
+  const unformatted = format === undefined && isStructured
+  const asTool = unformatted && !isNamed
   const box: Toolbox = {
     names: createToolNames(asTool ? [outputTool] : []),
     tools: [],
@@ -45,6 +46,8 @@ export function encodeTools(request: ChatRequest, powers: Powers): Toolbox {
     notes: {},
     ...(format && { format }),
   }
+  // The answer is to be the call of a tool, which has its own form.
+  if (unformatted && !asTool) box.dropped.push('response_format')
   const only =
     typeof toolChoice === 'object' && 'names' in toolChoice ? new Set(toolChoice.names) : undefined
   const customTools = new Set<string>()

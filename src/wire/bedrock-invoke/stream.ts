@@ -5,11 +5,16 @@ import { utf8 } from '../../json/latin1.ts'
 import { parseOr } from '../anthropic/blocks.ts'
 import { decodeStream as decodeMessages } from '../anthropic/stream.ts'
 import { decodeException } from '../bedrock-converse/errors.ts'
-import type { Notes, StreamDecoder } from '../wire.ts'
+import { modelId } from '../bedrock-converse/family.ts'
+import type { Notes, StreamDecoder, Target } from '../wire.ts'
 
-/** Each event is `{"bytes": …}` around one of Anthropic's. */
-export function decodeStream(notes: Notes): StreamDecoder {
-  const inner = decodeMessages(notes)
+export const invokePath = ({ model }: Target, stream: boolean): string =>
+  `/model/${encodeURIComponent(modelId(model))}/${stream ? 'invoke-with-response-stream' : 'invoke'}`
+
+export const decodeStream = (notes: Notes): StreamDecoder => unwrapping(decodeMessages(notes))
+
+/** Each event is `{"bytes": …}` around one of the model's own. */
+export function unwrapping(inner: StreamDecoder): StreamDecoder {
   let over = false
 
   function fail(error: GatewayError): ChatEvent[] {

@@ -1,3 +1,4 @@
+import { forOthers, withToolNames } from '../tool-names.ts'
 import type { ProviderWire } from '../wire.ts'
 import { decodeError } from './errors.ts'
 import { takesUrl } from './media.ts'
@@ -6,13 +7,16 @@ import { decodeResult } from './response.ts'
 import { decodeStream } from './stream.ts'
 
 /** Cohere's chat, version 2. */
-export const cohere: ProviderWire = {
-  id: 'cohere',
-  framing: 'sse',
-  path: () => '/v2/chat',
-  encodeRequest,
-  takesUrl,
-  decodeResult,
-  decodeStream,
-  decodeError,
-}
+export const cohere: ProviderWire = withToolNames(
+  {
+    id: 'cohere',
+    framing: 'sse',
+    path: () => '/v2/chat',
+    encodeRequest,
+    takesUrl,
+    decodeResult,
+    decodeStream,
+    decodeError,
+  },
+  forOthers,
+)

@@ -14,7 +14,7 @@ export function encodeRequest(asked: ChatRequest, to: Target): Encoded {
   const box = encodeTools(request, abilities)
   const talk = encodeConversation(request.messages, box.names, abilities)
   const generation = encodeGeneration(request, abilities, {
-    withOutput: box.notes.outputTool === undefined,
+    withOutput: box.notes.outputTool === undefined && !box.withoutOutput,
     clampTokens: to.modifyParams,
   })
   const dropped = [...box.dropped, ...talk.dropped, ...generation.dropped, ...leftOut(request, to)]

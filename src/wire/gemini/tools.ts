@@ -1,5 +1,5 @@
 import type { ChatRequest, FunctionTool, Tool } from '../../chat/chat.ts'
-import { compact, isObject, type JsonObject, object, text } from '../../json/json.ts'
+import { compact, isObject, type JsonObject, list, object, text } from '../../json/json.ts'
 import type { Notes } from '../wire.ts'
 import type { Abilities } from './abilities.ts'
 import { cleanJsonSchema } from './json-schema.ts'
@@ -14,6 +14,8 @@ export type Toolbox = {
   config?: JsonObject
   dropped: string[]
   unsupported: string[]
+  /** A form of the answer cannot be asked for beside these functions. */
+  withoutOutput?: true
   /** What reading the answer needs to know. */
   notes: Pick<Notes, 'outputTool' | 'outputKey' | 'customTools'>
 }
@@ -35,8 +37,13 @@ export function encodeTools(request: ChatRequest, abilities: Abilities): Toolbox
   const functions = encodeFunctions(request, box, abilities, room)
   const servers = encodeServerTools(request, functions.length > 0, abilities, box.dropped)
   // Before Gemini 3 a JSON answer cannot be asked for beside functions, so it becomes one of them.
-  const asTool =
-    functions.length > 0 && !abilities.third && isStructured(request) && !isNamed(toolChoice)
+  const unformatted = functions.length > 0 && !abilities.third && isStructured(request)
+  const asTool = unformatted && !isNamed(toolChoice)
+  if (unformatted && !asTool) {
+    // The answer is to be the call of a function, which has its own form.
+    box.dropped.push('response_format')
+    box.withoutOutput = true
+  }
   if (asTool) functions.push(encodeOutputTool(request, box, abilities, room))
   if (functions.length > 0) box.tools.push({ functionDeclarations: functions })
   box.tools = [...box.tools, ...servers]
@@ -76,7 +83,10 @@ function encodeFunctions(
     // Declared twice is refused.
     if (declared.has(name)) return []
     declared.add(name)
-    if (tool.type === 'function') return [encodeFunction(tool, name, abilities, room)]
+    if (tool.type === 'function') {
+      if (tool.strict === true) box.dropped.push('tools.strict')
+      return [encodeFunction(tool, name, abilities, room)]
+    }
     customTools.add(name)
     return [encodeCustom(tool, name)]
   })
@@ -201,6 +211,10 @@ function encodeServerTools(
     else if (own.length === 0) {
       const type = text(tool.value.type) ?? Object.keys(tool.value)[0] ?? tool.wire
       foreign(alike.find(([words]) => words.test(type))?.[1], `tools.${type}`)
+      // Where to look cannot be said.
+      for (const field of ['allowed_domains', 'blocked_domains'])
+        if (list(tool.value[field] ?? object(tool.value.filters)[field]).length > 0)
+          dropped.push(`tools.${type}.${field}`)
     }
   }
   if (request.webSearch) foreign('googleSearch', 'web_search_options')

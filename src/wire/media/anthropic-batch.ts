@@ -1,10 +1,10 @@
 import { GatewayError } from '../../errors.ts'
-import { isObject, type JsonObject, number, object, text } from '../../json/json.ts'
+import { isObject, type JsonObject, list, number, object, text } from '../../json/json.ts'
 import { toUtf8, utf8 } from '../../json/latin1.ts'
 import { decodeFault } from '../anthropic/errors.ts'
 import { anthropic } from '../anthropic/wire.ts'
 import type { Encoded, Notes, Target } from '../wire.ts'
-import { type BatchLine, parsedLine, readLines } from './batch-lines.ts'
+import { type BatchLine, namesIn, parsedLine, readLines } from './batch-lines.ts'
 import {
   encodeAnswer,
   encodeLine as encodeLineFor,
@@ -24,6 +24,7 @@ import {
   type MediaContext,
   missing,
   readJson,
+  readValue,
 } from './media.ts'
 import type { OperationAsk, Told } from './operation.ts'
 import { joined } from './upload.ts'
@@ -43,6 +44,8 @@ export function* anthropicKept(
   switch (asked) {
     case 'POST files':
       return yield* keepFile(operation)
+    case 'GET files':
+      return yield* listFiles(known)
     case 'GET files/{id}':
       return yield* fileOf(known)
     case 'GET files/{id}/content':
@@ -60,7 +63,7 @@ export function* anthropicKept(
     default:
       throw new GatewayError(
         'not_offered',
-        `Anthropic keeps no list of ${id === 'files' ? 'files for batches' : id}: ask for one by its id`,
+        `Anthropic does not offer ${method} of ${id === 'files' ? 'files' : 'batches'} here`,
       )
   }
 }
@@ -112,7 +115,7 @@ function* keepFile({ upload, plain, context }: OperationAsk): Exchange<Told> {
   }
   yield* save(names.lines(context, id), said)
   yield* save(names.file(context, id), JSON.stringify(file))
-  return whole(file)
+  return { ...whole(file), ...namesIn(said) }
 }
 
 /** `file_out_msgbatch_…`: the results of a batch; `file_err_…`: those that failed. */
@@ -140,6 +143,35 @@ function* fileOf({ id, context }: Known): Exchange<Told> {
     filename: `${results.batch}_${results.failed ? 'error' : 'output'}.jsonl`,
     purpose: 'batch_output',
     status: 'processed',
+  })
+}
+
+/** What was uploaded and lies here, whoever did: whose it is is looked at where it is told. In the order of their ids. */
+function* listFiles({ query, lacks }: Known): Exchange<Told> {
+  const asked = new URLSearchParams(query)
+  const limit = Math.min(Math.max(Math.trunc(Number(asked.get('limit') ?? 20)) || 20, 1), 100)
+  const after = asked.get('after')
+  const purpose = asked.get('purpose')
+  if (asked.get('order') !== null) lacks('order')
+  const [answer] = yield [{ path: '', shelf: { names: 'file ' } }]
+  const all = list(readValue(expected(answer).bytes))
+    .flatMap((one) => {
+      const [, id] = /^file [^ ]* (file_.{1,200})$/.exec(text(one) ?? '') ?? []
+      return id === undefined ? [] : [{ id, name: text(one) ?? '' }]
+    })
+    .filter(({ id }) => after === null || id > after)
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+  const answers = yield all.slice(0, limit).map(({ name }) => ({ path: '', shelf: { find: name } }))
+  const data = answers
+    .map(({ status, bytes }) => (status === 200 ? object(parsedLine(utf8(bytes))) : {}))
+    .filter((file) => file['id'] !== undefined && (!purpose || file['purpose'] === purpose))
+    .map(({ used: _, ...file }) => file)
+  return whole({
+    object: 'list',
+    data,
+    first_id: data[0]?.['id'] ?? null,
+    last_id: data.at(-1)?.['id'] ?? null,
+    has_more: all.length > limit,
   })
 }
 

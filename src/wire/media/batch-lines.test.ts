@@ -45,12 +45,6 @@ test('lines are the same however a file is cut, and all else stays to the byte',
   )
 })
 
-test('a picture passes, however long; a line of JSON that is too long does not', () => {
-  const long = 'x'.repeat(17 * 1024 * 1024)
-  equal(through([toUtf8(long)], withModel('own')).length, long.length)
-  throws(() => through([toUtf8(` {${long}`)], withModel('own')), { kind: 'too_large' })
-})
-
 test('requests of a batch', () => {
   const line = '{"custom_id":"a","url":"/v1/x","body":{"m":1}}'
   deepEqual(readLines(`\ufeff${line}\r\n\n`), [{ customId: 'a', url: '/v1/x', body: { m: 1 } }])

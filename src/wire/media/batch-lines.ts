@@ -1,6 +1,7 @@
 import { GatewayError } from '../../errors.ts'
 import { isObject, type Json, type JsonObject, object, text } from '../../json/json.ts'
 import { toUtf8, utf8 } from '../../json/latin1.ts'
+import { mentions, type Named, namedIn } from '../named.ts'
 import { invalid } from './media.ts'
 
 /** One request of a batch, as OpenAI's JSONL has it. */
@@ -45,6 +46,25 @@ export function parsedLine(line: string): Json | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Adds what a request of a batch hands to its model. Answers whether it is one that names anything. */
+export function nameIn(line: string, found: Named): boolean {
+  if (!mentions(line) && !line.includes('"container"')) return false
+  const { body } = object(parsedLine(line))
+  if (!isObject(body)) return false
+  const { things, containers } = namedIn(body)
+  for (const id of things) found.things.add(id)
+  for (const id of containers) found.containers.add(id)
+  return things.size + containers.size > 0
+}
+
+/** The same of a whole file. */
+export function namesIn(said: string): { named?: Named } {
+  if (!mentions(said) && !said.includes('"container"')) return {}
+  const named: Named = { things: new Set(), containers: new Set() }
+  for (const line of said.split('\n')) nameIn(line, named)
+  return { named }
 }
 
 export type LineChange = {

@@ -1,7 +1,9 @@
 import { GatewayError } from '../../errors.ts'
+import { list, object, text } from '../../json/json.ts'
+import { utf8 } from '../../json/latin1.ts'
 import { decodeError as decodeAws } from '../bedrock-converse/errors.ts'
 import type { ErrorAnswer, Target } from '../wire.ts'
-import type { Sent } from './media.ts'
+import { type Answered, readJson, readValue, type Sent } from './media.ts'
 
 /**
  * Where the requests and results of batches lie: in a bucket of the operator's, or on the gateway's own shelf. Names are
@@ -12,9 +14,14 @@ export interface Store {
   /** What is not there is answered with its 404. */
   find(name: string): Sent
   remove(name: string): Sent
+  /** Names that begin like this and come behind `after`, in order. */
+  list(prefix: string, after: string | undefined, token: string | undefined): Sent
+  listed(answer: Answered): Named
   /** As the provider's jobs name it: `s3://bucket/…`. */
   uri(name: string): string
 }
+
+export type Named = { names: readonly string[]; next: string | undefined }
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
@@ -77,6 +84,26 @@ export function s3Store(to: Target, bucket: Bucket): Store {
       }),
     find: (name) => sent('GET', name, { refusals: true }),
     remove: (name) => sent('DELETE', name),
+    list(prefix, after, token) {
+      const query = new URLSearchParams({
+        'list-type': '2',
+        prefix: bucket.prefix + prefix,
+        ...(after !== undefined && { 'start-after': bucket.prefix + after }),
+        ...(token !== undefined && { 'continuation-token': token }),
+      })
+      const asked = sent('GET', '')
+      const address = (base: string) =>
+        `${urlOf('')(base).split(`/${bucket.name}/`)[0]}/${bucket.name}?${query}`
+      return { ...asked, address }
+    },
+    // Our own names have no sign that XML would write otherwise.
+    listed({ bytes }) {
+      const said = utf8(bytes)
+      const names = [...said.matchAll(/<Key>([^<]{1,1100})<\/Key>/g)].map(([, name = '']) => name)
+      const [, next] =
+        /<NextContinuationToken>([^<]{1,2000})<\/NextContinuationToken>/.exec(said) ?? []
+      return { names: names.map((name) => name.slice(bucket.prefix.length)), next }
+    },
   }
 }
 
@@ -99,7 +126,7 @@ export function decodeAwsError(answer: ErrorAnswer): GatewayError {
 /** Google's. */
 export function gcsStore(to: Target, { name: bucket, prefix }: Bucket): Store {
   const sent = gcsSent(to)
-  const object = (name: string) => gcsObject(bucket, prefix + name)
+  const place = (name: string) => gcsObject(bucket, prefix + name)
   return {
     uri: (name) => `gs://${bucket}/${prefix}${name}`,
     put: (name, bytes, mime) => ({
@@ -109,8 +136,25 @@ export function gcsStore(to: Target, { name: bucket, prefix }: Bucket): Store {
       ),
       body: { type: 'bytes', bytes, mime },
     }),
-    find: (name) => ({ ...sent('GET', `${object(name)}?alt=media`), refusals: true }),
-    remove: (name) => sent('DELETE', object(name)),
+    find: (name) => ({ ...sent('GET', `${place(name)}?alt=media`), refusals: true }),
+    remove: (name) => sent('DELETE', place(name)),
+    list(wanted, after, token) {
+      const query = new URLSearchParams({
+        prefix: prefix + wanted,
+        fields: 'items(name),nextPageToken',
+        ...(after !== undefined && { startOffset: prefix + after }),
+        ...(token !== undefined && { pageToken: token }),
+      })
+      return sent('GET', `${objectsOf(bucket)}?${query}`)
+    },
+    listed(answer) {
+      const { items, nextPageToken } = readJson(answer)
+      const names = list(items).map((one) => text(object(one)['name']) ?? '')
+      return {
+        names: names.map((name) => name.slice(prefix.length)),
+        next: text(nextPageToken) || undefined,
+      }
+    },
   }
 }
 
@@ -151,4 +195,9 @@ export const shelfStore = (): Store => ({
   }),
   find: (name) => ({ path: '', shelf: { find: `cloud ${name}` } }),
   remove: (name) => ({ path: '', shelf: { remove: `cloud ${name}` } }),
+  list: (prefix) => ({ path: '', shelf: { names: `cloud ${prefix}` } }),
+  listed: ({ bytes }) => ({
+    names: list(readValue(bytes)).flatMap((one) => text(one)?.slice('cloud '.length) ?? []),
+    next: undefined,
+  }),
 })

@@ -552,6 +552,22 @@ describe('what a job tells', () => {
         assert.equal(find(cloud, to, of(word)).status, status, word)
     })
 
+  test('a job that failed as a whole is told with why, and is no failed request', () => {
+    const error = { code: 3, message: 'no such bucket' }
+    const failed: [Cloud, Target, JsonObject][] = [
+      [
+        cloudWires.vertex,
+        google('gemini-2.5-pro'),
+        { name: 'x/9', state: 'JOB_STATE_FAILED', error },
+      ],
+      [cloudWires.gemini, targetOf('gemini', 'm'), { name: 'batches/9', done: true, error }],
+    ]
+    for (const [cloud, to, told] of failed) {
+      const { status, error: why } = find(cloud, to, told)
+      assert.deepEqual([status, why], ['failed', 'no such bucket'])
+    }
+  })
+
   test('only what reads a folder of ours is ours', () => {
     const at = (s3Uri: string) =>
       find(cloudWires.bedrock, aws(), {

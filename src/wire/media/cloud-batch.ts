@@ -1,20 +1,22 @@
 import { GatewayError } from '../../errors.ts'
-import { isObject, type JsonObject, number, object, text } from '../../json/json.ts'
+import { isObject, type JsonObject, number, text } from '../../json/json.ts'
 import { toUtf8, utf8 } from '../../json/latin1.ts'
 import { stringify } from '../../json/parse.ts'
-import { parsedLine } from './batch-lines.ts'
+import { namesIn, parsedLine } from './batch-lines.ts'
 import { gone, whole, withoutBlanks } from './batch-words.ts'
 import { type Cloud, isOver, type Job, type names, placeIn } from './cloud.ts'
-import { createReader, rowsOf, withModel } from './cloud-lines.ts'
+import { listFiles } from './cloud-files.ts'
 import {
-  type Answered,
-  type Exchange,
-  expected,
-  invalid,
-  type MediaContext,
-  missing,
-  othersOf,
-} from './media.ts'
+  findAll,
+  folderIn,
+  folderOf,
+  foundIn,
+  type Known,
+  pageAsked,
+  parsed,
+} from './cloud-folders.ts'
+import { createReader, rowsOf, withModel } from './cloud-lines.ts'
+import { type Exchange, expected, invalid, missing, othersOf } from './media.ts'
 import type { OperationAsk, Told } from './operation.ts'
 import { joined } from './upload.ts'
 
@@ -35,6 +37,8 @@ export function* cloudKept(
   switch (asked) {
     case 'POST files':
       return yield* keepFile(known)
+    case 'GET files':
+      return yield* listFiles(known)
     case 'GET files/{id}':
       return yield* fileOf(known)
     case 'GET files/{id}/content':
@@ -52,24 +56,9 @@ export function* cloudKept(
     default:
       throw new GatewayError(
         'not_offered',
-        `there is no list of ${id === 'files' ? 'files for batches' : id} at ${cloud.name}: ask for one by its id`,
+        `${cloud.name} does not offer ${method} of ${id === 'files' ? 'files' : 'batches'} here`,
       )
   }
-}
-
-type Known = OperationAsk & { cloud: Cloud; name: string; query: string }
-
-/** Told by an id, made of whose it is and of the request that made it: nobody writes into another's. */
-function folderOf({ owner = '', requestId }: MediaContext): string {
-  const plain = (said: string, sign: string) => said.replace(/[^A-Za-z0-9]/g, sign)
-  return `${plain(owner, '').slice(0, 24) || 'nobody'}-${plain(requestId, '-').slice(0, 40)}`
-}
-
-/** Throws for what is no id of ours: it would lead to somewhere else in the bucket. */
-function folderIn(id: string): string {
-  const [, folder] = /^file_([\w-]{3,80})$/.exec(id) ?? []
-  if (folder === undefined) throw gone('File', id)
-  return folder
 }
 
 /** `file_out_…`: the results of a batch; `file_err_…`: those that failed. */
@@ -78,41 +67,28 @@ const resultsIn = (id: string): { batch: string; failed: boolean } | undefined =
   return found?.[2] ? { batch: found[2], failed: found[1] === 'err' } : undefined
 }
 
-/** Several things of one store; undefined for what is not there. */
-function* findAll(
-  { cloud, to }: Known,
-  folder: string,
-  ...wanted: readonly (keyof typeof names)[]
-): Exchange<(Uint8Array | undefined)[]> {
-  const store = cloud.store(to)
-  const answers = yield wanted.map((name) => store.find(placeIn(cloud, folder, name)))
-  return wanted.map((_, at) => foundIn(expected(answers[at]), cloud))
-}
-
-function foundIn({ status, bytes, header }: Answered, { decodeError }: Cloud) {
-  if (status === 404) return undefined
-  if (status >= 400) throw decodeError({ status, body: utf8(bytes), header })
-  return bytes
-}
-
-const parsed = (bytes: Uint8Array | undefined): JsonObject =>
-  object(bytes && parsedLine(utf8(bytes)))
-
 const json = (value: JsonObject): Uint8Array => toUtf8(stringify(value))
 
 function* keepFile(known: Known): Exchange<Told> {
   const { cloud, upload, plain, context, to, lacks } = known
   if (!upload) throw invalid('file', 'send the file as multipart/form-data.')
   const purpose = upload.fields.get('purpose')?.[0] ?? text(plain()['purpose'])
-  if (purpose !== 'batch')
-    throw invalid('purpose', `for ${cloud.name} the purpose must be 'batch'.`)
+  const examples = purpose === 'fine-tune' ? cloud.checkExamples : undefined
+  const own = purpose && purpose !== 'batch' && !examples ? cloud.own : undefined
+  if (purpose !== 'batch' && !examples && !own)
+    throw invalid(
+      'purpose',
+      `for ${cloud.name} the purpose must be 'batch'${cloud.checkExamples ? " or 'fine-tune'" : ''}.`,
+    )
   const others = Object.keys(othersOf(plain(), fileFields))
   if (others.length > 0) lacks(...others)
   const found = upload.file('file')
   if (!found) throw missing('file')
   const bytes = found.bytes instanceof Uint8Array ? found.bytes : new Uint8Array(0)
+  if (own) return whole({ ...(yield* own.upload(found, bytes)), purpose })
   const store = cloud.store(to)
-  yield* rowsOf({ said: utf8(bytes), cloud, to, lacks })
+  if (examples) examples(utf8(bytes), to)
+  else yield* rowsOf({ said: utf8(bytes), cloud, to, lacks })
   const folder = folderOf(context)
   const file = {
     id: `file_${folder}`,
@@ -126,7 +102,7 @@ function* keepFile(known: Known): Exchange<Told> {
   const put = (name: keyof typeof names, said: Uint8Array, mime: string) =>
     store.put(placeIn(cloud, folder, name), said, mime)
   yield [put('asked', bytes, jsonLines), put('file', json(file), 'application/json')]
-  return whole(file)
+  return { ...whole(file), ...namesIn(utf8(bytes)) }
 }
 const jsonLines = 'application/jsonl'
 const forUs = ['model', 'target_model_names', 'custom_llm_provider']
@@ -140,7 +116,8 @@ const batchFields: ReadonlySet<string> = new Set([
 ])
 
 function* fileOf(known: Known): Exchange<Told> {
-  const { name } = known
+  const { cloud, name } = known
+  if (cloud.own?.isOne(name)) return whole(yield* cloud.own.find(name))
   const results = resultsIn(name)
   if (!results) {
     const [file] = yield* findAll(known, folderIn(name), 'file')
@@ -163,6 +140,10 @@ function* fileOf(known: Known): Exchange<Told> {
 
 function* dropFile(known: Known): Exchange<Told> {
   const { cloud, name, to } = known
+  if (cloud.own?.isOne(name)) {
+    yield* cloud.own.remove(name)
+    return whole({ id: name, object: 'file', deleted: true })
+  }
   if (resultsIn(name))
     throw new GatewayError(
       'not_offered',
@@ -248,9 +229,7 @@ function* cancelBatch(known: Known): Exchange<Told> {
 
 function* listBatches(known: Known): Exchange<Told> {
   const { cloud, query, to } = known
-  const asked = new URLSearchParams(query)
-  const limit = Math.min(Math.max(Math.trunc(Number(asked.get('limit') ?? 20)) || 20, 1), 100)
-  const after = asked.get('after')
+  const { limit, after } = pageAsked(new URLSearchParams(query))
   const found: Job[] = []
   let passing = after !== null
   let token: string | undefined
@@ -330,6 +309,11 @@ function encodeBatch(job: Job, made: JsonObject): JsonObject {
 
 function* contentOf(known: Known): Exchange<Told> {
   const { cloud, name, to, context } = known
+  if (cloud.own?.isOne(name))
+    throw new GatewayError(
+      'not_offered',
+      `${cloud.name} gives back nothing that was uploaded, but for files of batches`,
+    )
   const results = resultsIn(name)
   if (!results) {
     const [asked] = yield* findAll(known, folderIn(name), 'asked')

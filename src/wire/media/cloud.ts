@@ -16,6 +16,10 @@ export interface Cloud {
   wire(to: Target): ProviderWire
   /** How it speaks embeddings, for models whose jobs make them; absent: none do. */
   embeddings?(to: Target): string | undefined
+  /** Are examples for fine-tuning kept here too? Throws for a line that is none. */
+  checkExamples?(said: string, to: Target): void
+  /** What it keeps besides, in words of OpenAI's; absent: nothing that is not for batches. */
+  own?: OwnFiles
   /** One line of what the job reads; `at` counts requests from 0. */
   encodeRow(body: JsonObject, at: number, to: Target): JsonObject
   decodeRow(row: JsonObject, to: Target): Row
@@ -26,6 +30,17 @@ export interface Cloud {
   /** The results, as they come. */
   results(job: Job, to: Target): Exchange<readonly AsyncIterable<Uint8Array>[]>
   decodeError(answer: ErrorAnswer): GatewayError
+}
+
+/** Files that a provider keeps for itself, by its own ids. */
+export type OwnFiles = {
+  isOne(id: string): boolean
+  upload(file: { name: string; mime: string }, bytes: Uint8Array): Exchange<JsonObject>
+  find(id: string): Exchange<JsonObject>
+  remove(id: string): Exchange<void>
+  page(
+    token: string | undefined,
+  ): Exchange<{ items: readonly JsonObject[]; next: string | undefined }>
 }
 
 export type Row = { at: number | undefined; said: JsonObject | GatewayError }
@@ -77,6 +92,7 @@ export const names = {
   asked: 'asked.jsonl',
   made: 'batch.json',
   input: 'input.jsonl',
+  validation: 'validation.jsonl',
 }
 
 export const placeIn = ({ prefix }: Cloud, folder: string, name: keyof typeof names): string =>

@@ -13,7 +13,7 @@ import { gemini } from '../gemini/wire.ts'
 import { secondsOf } from './batch-words.ts'
 import { shelfStore } from './buckets.ts'
 import { type Cloud, type Job, readRowId, rowId } from './cloud.ts'
-import { askOnce, type Exchange, expected, jsonBody, readJson, step } from './media.ts'
+import { askOnce, type Exchange, expected, jsonBody, readJob, readJson, step } from './media.ts'
 
 /**
  * The Gemini API's batches (ai.google.dev/gemini-api/docs/batch-api, 2026-11), which read a file of its Files API. Such
@@ -31,13 +31,13 @@ export const geminiBatch: Cloud = {
     return { at, said: problemIn(error) }
   },
   *create({ folder, rows }, to) {
-    const file = yield* upload(`throughway-${folder}`, rows)
+    const { name } = yield* uploadFile(`throughway-${folder}`, rows, 'application/jsonl')
     const path = `/models/${step(to.model.replace(/^models\//, ''))}:batchGenerateContent`
-    const batch = { displayName: `throughway-${folder}`, inputConfig: { fileName: file } }
-    return decodeJob(readJson(yield* askOnce({ path, body: jsonBody({ batch }) })))
+    const batch = { displayName: `throughway-${folder}`, inputConfig: { fileName: name } }
+    return decodeJob(readJob(yield* askOnce({ path, body: jsonBody({ batch }) })))
   },
   *find(id) {
-    return decodeJob(readJson(yield* askOnce({ method: 'GET', path: `/batches/${id}` })))
+    return decodeJob(readJob(yield* askOnce({ method: 'GET', path: `/batches/${id}` })))
   },
   cancel: (id) => ({ path: `/batches/${id}:cancel`, body: jsonBody({}) }),
   *page(token) {
@@ -67,8 +67,8 @@ export const geminiBatch: Cloud = {
   decodeError,
 }
 
-/** In two steps, as Google's own clients do: where to, then the bytes. */
-function* upload(name: string, bytes: Uint8Array): Exchange<string> {
+/** In two steps, as Google's own clients do: where to, then the bytes. Answers what it tells of the file. */
+export function* uploadFile(name: string, bytes: Uint8Array, mime: string): Exchange<JsonObject> {
   const begun = yield* askOnce({
     path: '',
     address: (base) => `${split(base, '/upload')}/files`,
@@ -76,7 +76,7 @@ function* upload(name: string, bytes: Uint8Array): Exchange<string> {
       'x-goog-upload-protocol': 'resumable',
       'x-goog-upload-command': 'start',
       'x-goog-upload-header-content-length': String(bytes.length),
-      'x-goog-upload-header-content-type': 'application/jsonl',
+      'x-goog-upload-header-content-type': mime,
     },
     body: jsonBody({ file: { displayName: name } }),
   })
@@ -87,16 +87,16 @@ function* upload(name: string, bytes: Uint8Array): Exchange<string> {
     yield* askOnce({
       path: place,
       headers: { 'x-goog-upload-offset': '0', 'x-goog-upload-command': 'upload, finalize' },
-      body: { type: 'bytes', bytes, mime: 'application/jsonl' },
+      body: { type: 'bytes', bytes, mime },
     }),
   )
-  const file = text(object(told['file'])['name'])
-  if (file !== undefined) return file
+  const file = object(told['file'])
+  if (text(file['name']) !== undefined) return file
   throw new GatewayError('bad_gateway', 'the Gemini API told no name of the file')
 }
 
 /** Uploads and downloads are below paths of their own, before the version. */
-const split = (base: string, service: string): string => {
+export const split = (base: string, service: string): string => {
   const [, front = '', version = '/v1beta'] =
     /^(.*?)(\/v\d[a-z0-9]{0,10})?\/*$/.exec(base.slice(0, 2000)) ?? []
   return front + service + version
@@ -146,7 +146,7 @@ const statuses: Readonly<Record<string, Job['status']>> = {
 }
 
 /** google.rpc.Status: its code is none of HTTP's. */
-function problemIn(error: Json | undefined): GatewayError {
+export function problemIn(error: Json | undefined): GatewayError {
   if (!isObject(error))
     return new GatewayError('bad_gateway', 'the Gemini API told no answer to this request')
   const code = number(error['code'])

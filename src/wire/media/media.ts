@@ -44,7 +44,12 @@ export type Sent = {
   /** Milliseconds to wait before. */
   afterMs?: number
   /** Nothing is sent: something is kept by the gateway, or looked for. What is not there is answered with a 404. */
-  shelf?: { save: string; text: string } | { find: string } | { remove: string }
+  shelf?:
+    | { save: string; text: string }
+    | { find: string }
+    | { remove: string }
+    /** Those that begin like this, as a list in JSON, in order. */
+    | { names: string }
   /** Nothing is sent either: long work stops for a moment, so that others get their turn. */
   rest?: true
 }
@@ -124,6 +129,13 @@ export function readJson({ bytes }: Answered): JsonObject {
     throw new GatewayError('bad_gateway', 'the upstream answered with no JSON object')
   if (isObject(value.error) || text(value.error)) throw decodeErrorObject(value.error)
   return value
+}
+
+/** The same of a job that may have failed: an `error` in it is its own, and not the answer's. */
+export function readJob({ bytes }: Answered): JsonObject {
+  const value = readValue(bytes)
+  if (isObject(value)) return value
+  throw new GatewayError('bad_gateway', 'the upstream answered with no JSON object')
 }
 
 export function readValue(bytes: Uint8Array): Json {

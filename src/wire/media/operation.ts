@@ -4,6 +4,7 @@ import { isObject, type Json, type JsonObject, object, text } from '../../json/j
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
 import { type Glance, peek, value } from '../../json/peek.ts'
 import { edit } from '../edit.ts'
+import type { Named } from '../named.ts'
 import { decodeErrorObject, decodeError as decodeOpenai } from '../openai-chat/errors.ts'
 import type { ErrorAnswer, Target, Wire, Written } from '../wire.ts'
 import type { Job } from './job.ts'
@@ -107,6 +108,8 @@ export type Told =
       encode(counted: Usage | undefined): Written | Uint8Array
       /** A batch it tells of: by the provider's id, whether it is over, and whether it has just been made. */
       batch?: { id: string; ended: boolean; fresh: boolean }
+      /** What the requests of an uploaded batch name. */
+      named?: Named
       /** Something the provider goes on working at. */
       job?: Job
     } & Measured)

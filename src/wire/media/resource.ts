@@ -1,11 +1,12 @@
 import { isObject, type Json, type JsonObject, object, text } from '../../json/json.ts'
 import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
 import { decodeError as decodeAnthropic } from '../anthropic/errors.ts'
+import type { Named } from '../named.ts'
 import { decodeError } from '../openai-chat/errors.ts'
 import { openaiChat } from '../openai-chat/wire.ts'
 import type { Target } from '../wire.ts'
 import { anthropicKept } from './anthropic-batch.ts'
-import { changeLines, withModel } from './batch-lines.ts'
+import { changeLines, nameIn, withModel } from './batch-lines.ts'
 import { cloudKept } from './cloud-batch.ts'
 import { cloudWires, isCloudWire } from './cloud-wires.ts'
 import { filmUnits, jobOf, runTap } from './job.ts'
@@ -20,6 +21,9 @@ import {
   undatedAzure,
 } from './media.ts'
 import type { Operation, OperationAsk, OperationBody, Told } from './operation.ts'
+import { isStoreWire, storeWires } from './store-wires.ts'
+import { storesKept } from './stores.ts'
+import { vertexTuning } from './vertex-tuning.ts'
 import { filmKept, isFilmWire } from './video.ts'
 import { videoWires } from './video-wires.ts'
 
@@ -39,6 +43,8 @@ export type ResourceAsk = {
   live: boolean
   /** `model` of the body is the provider's to see. */
   model: boolean
+  /** Of the query, where a vector store is looked into by one. */
+  vector?: readonly number[]
 }
 
 export function createResource(ask: ResourceAsk): Operation {
@@ -73,6 +79,9 @@ function filmBound({ id }: ResourceAsk, body: OperationBody): ReturnType<typeof 
   return { seconds: 8, ...filmUnits({ seconds: seconds ?? null, size: size ?? null }) }
 }
 
+/** Deployments of `vector_store_registry`, by the id of the store. */
+export const storePrefix = 'vector_store:'
+
 const forBatches: ReadonlySet<string> = new Set(['files', 'batch'])
 
 /** Who keeps such things in other words than OpenAI's. */
@@ -80,6 +89,18 @@ function wordsOf(id: string, wire: string): Words | undefined {
   if (id === 'video')
     return isFilmWire(wire)
       ? { kept: filmKept, decodeError: videoWires[wire].decodeError }
+      : undefined
+  if (id === 'vector_stores') {
+    if (!isStoreWire(wire)) return undefined
+    const stores = storeWires[wire]
+    return {
+      kept: (ask, operation) => storesKept(stores, ask, operation),
+      decodeError: stores.decodeError,
+    }
+  }
+  if (id === 'fine_tuning')
+    return wire === 'vertex'
+      ? { kept: vertexTuning, decodeError: cloudWires.vertex.decodeError }
       : undefined
   if (!forBatches.has(id)) return undefined
   if (wire === 'anthropic') return { kept: anthropicKept, decodeError: decodeAnthropic }
@@ -106,6 +127,8 @@ function* inWords(ask: ResourceAsk, operation: OperationAsk, kept: Words['kept']
       ),
   })
   if (told.type === 'live' || told.mime !== 'application/json') return told
+  // What is found names things of the provider's, and a store of the config has the id it has there.
+  if (ask.path.endsWith('/search') || keeper.startsWith(storePrefix)) return told
   return {
     ...told,
     encode(counted) {
@@ -129,8 +152,12 @@ function* passing(
       ? { set: { model: to.model }, remove: forUs }
       : { set: {}, remove: place ? forUs : forUsAll }
   // Lines of a batch name the public model; whose deployment it is asks for its own.
+  const named: Named = { things: new Set(), containers: new Set() }
+  const purpose = upload?.fields.get('purpose')?.[0] ?? 'batch'
   const rewrite =
-    id === 'files' && to.model !== '*' ? () => changeLines(withModel(to.model)) : undefined
+    id === 'files' && (to.model !== '*' || purpose === 'batch')
+      ? () => changeLines(asSent(named, to.model === '*' ? undefined : withModel(to.model)))
+      : undefined
   const passes = live || (id === 'assistants' && stream)
   const asked = bare || upload ? {} : plain()
   const answer = yield* askOnce({
@@ -152,15 +179,33 @@ function* passing(
     return { type: 'live', mime, body: eventsWithIds(answer.live, keeper), tap }
   }
   if (!/json/i.test(mime)) return { type: 'whole', mime, encode: () => answer.bytes }
-  return told(answer, keeper, { id, method, path }, asked)
+  const out = told(answer, keeper, { id, method, path }, asked)
+  return named.things.size + named.containers.size > 0 ? { ...out, named } : out
 }
+
+/** A line of a batch with the provider's own ids; what it names is noted. */
+const asSent =
+  (named: Named, change: ((line: string) => string | undefined) | undefined) =>
+  (line: string): string | undefined => {
+    const changed = change?.(line)
+    const here: Named = { things: new Set(), containers: new Set() }
+    if (!nameIn(line, here)) return changed
+    let said = changed ?? line
+    for (const id of [...here.things, ...here.containers]) {
+      const kept = readKept(id)
+      if (kept) said = said.replaceAll(`"${id}"`, () => JSON.stringify(kept.id))
+    }
+    for (const id of here.things) named.things.add(id)
+    for (const id of here.containers) named.containers.add(id)
+    return said
+  }
 
 function told(
   answer: Answered,
   keeper: string,
   { id, method, path }: Pick<ResourceAsk, 'id' | 'method' | 'path'>,
   asked: JsonObject,
-): Told {
+): Extract<Told, { type: 'whole' }> {
   const said = answer.bytes.length === 0 ? {} : readJson(answer)
   const body = withIds(said, keeper)
   const own = text(said['id'])

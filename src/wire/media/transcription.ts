@@ -251,7 +251,7 @@ export function cuesOf(words: readonly Word[], said: string, duration: number | 
       last.speaker !== speaker ||
       start - last.end > 1.5 ||
       last.line.length + word.length > 84 ||
-      /[.!?。！？]$/.test(last.line)
+      /[.!?\u3002\uff01\uff1f]$/.test(last.line)
     if (over)
       cues.push({ start, end, line: word.trim(), ...(speaker !== undefined && { speaker }) })
     else {

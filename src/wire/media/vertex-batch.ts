@@ -26,7 +26,9 @@ import {
   readRowId,
   rowId,
 } from './cloud.ts'
-import { askOnce, type Exchange, jsonBody, readJson, type Sent } from './media.ts'
+import { askOnce, type Exchange, jsonBody, readJob, readJson, type Sent } from './media.ts'
+import { tuningRows } from './vertex-examples.ts'
+import { besideModels } from './vertex-place.ts'
 
 /**
  * Vertex AI's batch prediction jobs over Cloud Storage, for Gemini, for Claude and for open models, whose rows differ
@@ -38,6 +40,7 @@ export const vertexBatch: Cloud = {
   prefix: 'litellm-vertex-files/',
   store: (to) => gcsStore(to, readBucket(to.values?.['gcs_bucket'], bucketNeeded)),
   wire: (to) => wires[kindOf(to)],
+  checkExamples: (said, to) => void tuningRows(said, to),
   encodeRow(body, at, to) {
     const kind = kindOf(to)
     if (kind === 'claude') return { custom_id: rowId(at), request: body }
@@ -78,10 +81,10 @@ export const vertexBatch: Cloud = {
         gcsDestination: { outputUriPrefix: store.uri(outputName(folder)) },
       },
     }
-    return decodeJob(readJson(yield* askOnce({ ...jobs('POST', '', to), body: jsonBody(body) })))
+    return decodeJob(readJob(yield* askOnce({ ...jobs('POST', '', to), body: jsonBody(body) })))
   },
   *find(id, to) {
-    return decodeJob(readJson(yield* askOnce(jobs('GET', `/${id}`, to))))
+    return decodeJob(readJob(yield* askOnce(jobs('GET', `/${id}`, to))))
   },
   cancel: (id, to) => ({ ...jobs('POST', `/${id}:cancel`, to), body: jsonBody({}) }),
   *page(token, to) {
@@ -142,7 +145,7 @@ function* modelOf(to: Target): Exchange<string> {
   if (!/^endpoints\/[\w-]+$/.test(model))
     return `publishers/${kindOf(to) === 'claude' ? 'anthropic' : 'google'}/models/${model.replace(/^models\//, '')}`
   const endpoint = readJson(
-    yield* askOnce({ method: 'GET', path: '', address: below(to, `/${model}`) }),
+    yield* askOnce({ method: 'GET', path: '', address: besideModels(to, `/${model}`) }),
   )
   const deployed = text(object(list(endpoint['deployedModels'])[0])['model'])
   if (deployed !== undefined) return deployed
@@ -154,25 +157,8 @@ function* modelOf(to: Target): Exchange<string> {
 const jobs = (method: 'GET' | 'POST', path: string, to: Target): Sent => ({
   method,
   path: '',
-  address: below(to, `/batchPredictionJobs${path}`),
+  address: besideModels(to, `/batchPredictionJobs${path}`),
 })
-
-/** Beside the publishers of the project and place in the base; where it names none, of those the row says. */
-const below =
-  ({ values }: Target, path: string) =>
-  (base: string): string => {
-    const bare = base.replace(/\/(?:publishers|endpoints)(?:\/.*)?$/, '').replace(/\/+$/, '')
-    if (/\/projects\/[^/]+\/locations\/[^/]+$/.test(bare)) return bare + path
-    const project = values?.['project']
-    if (project === undefined)
-      throw new GatewayError(
-        'bad_request',
-        'batches of Vertex AI need a project: set vertex_project in litellm_params, or VERTEXAI_PROJECT in the environment',
-        { status: 500 },
-      )
-    const place = `projects/${project}/locations/${values?.['location'] ?? 'us-central1'}`
-    return `${bare.replace(/\/v1(?:beta1)?$/, '')}/v1/${place}${path}`
-  }
 
 function decodeJob(told: JsonObject): Job {
   const { gcsSource } = object(told['inputConfig'])

@@ -5,6 +5,7 @@ import type { imageWires } from './image-wires.ts'
 
 import type { searchWires } from './search-wires.ts'
 import type { speechCloudWires } from './speech-cloud-wires.ts'
+import type { storeWires } from './store-wires.ts'
 import type { transcriptionCloudWires } from './transcription-cloud-wires.ts'
 import type { transcriptionWires } from './transcription-wires.ts'
 import type { videoWires } from './video-wires.ts'
@@ -50,7 +51,9 @@ export type Also = {
     | keyof typeof transcriptionWires
     | keyof typeof transcriptionCloudWires
   files?: 'openai' | 'anthropic' | keyof typeof cloudWires
+  fine_tuning?: 'openai' | 'vertex'
   batch?: 'openai' | 'anthropic' | keyof typeof cloudWires
   video?: 'openai' | keyof typeof videoWires
   search?: keyof typeof searchWires
+  vector_stores?: 'openai' | keyof typeof storeWires
 }

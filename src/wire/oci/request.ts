@@ -8,14 +8,14 @@ import { encodeGeneric } from './generic.ts'
 
 /** Who pays, which model, and the chat itself (docs.oracle.com, generative-ai-inference 20231130, ChatDetails, 2026-11). */
 export function encodeRequest(asked: ChatRequest, to: Target): Encoded {
-  const isCohere = /^cohere\./i.test(to.model)
+  const cohere = isCohere(to)
   const { request, dropped, passed } = withoutLacking(
     asked,
     to,
-    isCohere ? knownOfCohere : knownOfOthers,
+    cohere ? knownOfCohere : knownOfOthers,
   )
   const own = { ...ownFields(request, dropped), ...passed }
-  const { chatRequest, custom } = isCohere
+  const { chatRequest, custom } = cohere
     ? encodeCohere(request, to, dropped)
     : encodeGeneric(request, to, dropped)
   return {
@@ -28,6 +28,8 @@ export function encodeRequest(asked: ChatRequest, to: Target): Encoded {
     notes: { model: to.model, ...(custom.size > 0 && { customTools: custom }) },
   }
 }
+
+export const isCohere = ({ model }: Target): boolean => /^cohere\./i.test(model)
 
 const sampling = `temperature top_p top_k seed stop presence_penalty frequency_penalty`
 const knownOfCohere: ReadonlySet<string> = new Set(`${sampling} tools response_format`.split(' '))

@@ -31,6 +31,63 @@ const rows: [name: string, quirks: Quirks, said: JsonObject, sent: JsonObject][]
     { tools: [{ type: 'function', function: { name: 'f' } }, { type: 'x' }] },
   ],
   [
+    'ids of nine characters',
+    { nineCharCallIds: true },
+    {
+      messages: [
+        { role: 'assistant', tool_calls: [{ id: 'call_a', function: {} }, { id: 'aB3456789' }] },
+        { role: 'tool', tool_call_id: 'call_a', content: 'x' },
+        { role: 'tool', tool_call_id: 'aB3456789', content: 'y' },
+      ],
+    },
+    {
+      messages: [
+        { role: 'assistant', tool_calls: [{ id: '565894192', function: {} }, { id: 'aB3456789' }] },
+        { role: 'tool', tool_call_id: '565894192', content: 'x' },
+        { role: 'tool', tool_call_id: 'aB3456789', content: 'y' },
+      ],
+    },
+  ],
+  [
+    'files as documents',
+    { filesAsDocuments: true },
+    {
+      messages: [
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text: 'See?' },
+            {
+              type: 'file',
+              file: { filename: 'a.pdf', file_data: 'data:application/pdf;base64,J' },
+            },
+            { type: 'file', file: { file_id: 'f-1' } },
+            { type: 'file', file_id: 'own' },
+          ],
+        },
+        { role: 'user', content: 'no parts' },
+      ],
+    },
+    {
+      messages: [
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text: 'See?' },
+            {
+              type: 'document_url',
+              document_url: 'data:application/pdf;base64,J',
+              document_name: 'a.pdf',
+            },
+            { type: 'file', file_id: 'f-1' },
+            { type: 'file', file_id: 'own' },
+          ],
+        },
+        { role: 'user', content: 'no parts' },
+      ],
+    },
+  ],
+  [
     'schema as json_object',
     { schemaAsJsonObject: true },
     { response_format: { type: 'json_schema', json_schema: { schema: { a: 1 } } } },

@@ -1,5 +1,14 @@
 import { GatewayError } from '../../errors.ts'
-import { isObject, type Json, type JsonObject, list, object, text } from '../../json/json.ts'
+import {
+  compact,
+  isObject,
+  type Json,
+  type JsonObject,
+  list,
+  object,
+  text,
+} from '../../json/json.ts'
+import { hash } from '../gemini/names.ts'
 import type { Target } from '../wire.ts'
 
 /**
@@ -33,6 +42,8 @@ export function requestWords({ quirks }: Target): readonly string[] {
   if (quirks.systemRole) words.push(quirks.systemRole === 'system' ? '"developer"' : '"system"')
   if (quirks.dropReasoningHistory) words.push('"reasoning', '"thinking_blocks"')
   if (quirks.dropMessageNames) words.push('"name"')
+  if (quirks.filesAsDocuments) words.push('"file"')
+  if (quirks.nineCharCallIds) words.push('"tool_calls"', '"tool_call_id"')
   return words
 }
 
@@ -197,7 +208,33 @@ function adaptMessage(message: JsonObject, { quirks }: Target): JsonObject {
   if (quirks.dropMessageNames && role !== 'tool' && role !== 'function') delete changed.name
   const flatten = quirks.flattenText || (quirks.flattenToolResults && role === 'tool')
   if (flatten && Array.isArray(message.content)) changed.content = flatText(message.content)
+  if (quirks.nineCharCallIds) {
+    if (Array.isArray(message.tool_calls))
+      changed.tool_calls = message.tool_calls.map(withNineChars)
+    if (typeof message.tool_call_id === 'string')
+      changed.tool_call_id = nineChars(message.tool_call_id)
+  }
+  if (quirks.filesAsDocuments && Array.isArray(message.content))
+    changed.content = message.content.map(asDocument)
   return changed
+}
+
+function withNineChars(call: Json): Json {
+  return isObject(call) && typeof call.id === 'string' ? { ...call, id: nineChars(call.id) } : call
+}
+
+/** Histories come from other models too; a call and its result keep one id. */
+function nineChars(id: string): string {
+  if (/^[a-zA-Z0-9]{9}$/.test(id)) return id
+  return (hash(id) + hash(`${id}.`)).slice(0, 9)
+}
+
+function asDocument(part: Json): Json {
+  const { type, file } = object(part)
+  if (type !== 'file' || !isObject(file)) return part
+  const { file_id: id, file_data: data, filename: name } = file
+  if (text(data) === undefined) return compact({ type, file_id: id })
+  return compact({ type: 'document_url', document_url: data, document_name: name })
 }
 
 /** One string where every part is text; parts that are not stay as they are. */

@@ -26,6 +26,7 @@ import {
   text,
 } from '../../json/json.ts'
 import { lostFields } from '../foreign.ts'
+import { effortOf, nearest, thinks } from '../openai-responses/effort.ts'
 import type { Encoded, Target } from '../wire.ts'
 import { adaptRequest } from './adapt.ts'
 import { asFunction, inputAsArguments } from './custom.ts'
@@ -398,7 +399,7 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
     logit_bias: request.logitBias,
     logprobs: request.logprobs,
     top_logprobs: request.topLogprobs,
-    reasoning_effort: encodeEffort(request.reasoning),
+    reasoning_effort: encodeEffort(request, to, plain, dropped),
     verbosity: request.verbosity,
     modalities: request.modalities,
     audio: request.audio,
@@ -433,16 +434,33 @@ function extrasFor(request: ChatRequest, dropped: string[]): JsonObject {
   return {}
 }
 
-/** A budget of another dialect as the nearest effort: the same steps LiteLLM takes the other way. */
-function encodeEffort(reasoning: ChatRequest['reasoning']): string | undefined {
+/**
+ * OpenAI's own words go as they are. A budget or an effort of another dialect is brought to what the model knows, and
+ * left out where it does not think: its clients ask every model alike.
+ */
+function encodeEffort(
+  { reasoning }: ChatRequest,
+  to: Target,
+  plain: boolean,
+  dropped: string[],
+): string | undefined {
   if (!reasoning) return undefined
-  if (reasoning.effort) return reasoning.effort
-  const { budget } = reasoning
-  if (budget === undefined || budget < 0)
-    return reasoning.adaptive || budget !== undefined ? 'medium' : undefined
-  if (budget === 0) return 'none'
-  return budget < 1024 ? 'minimal' : budget < 2048 ? 'low' : budget < 4096 ? 'medium' : 'high'
+  const effort = effortOf(reasoning)
+  if (!plain || effort === undefined) return effort
+  const off = effort === 'none'
+  const taken = thinks(to) === false ? undefined : nearest(effort, to.info)
+  if (taken !== undefined && (taken !== 'none' || knowsNone(to))) return taken
+  // A model that does not think has nothing to be turned off.
+  if (!off || thinks(to) !== false) dropped.push('thinking')
+  return undefined
 }
+
+/** Where neither the catalogue nor the row says so, `none` is more often refused than known. */
+const knowsNone = ({ info, quirks }: Target): boolean =>
+  info.supports_none_reasoning_effort === true ||
+  quirks.effortAsThinking === true ||
+  quirks.effortAsEnableThinking === true ||
+  quirks.effortNoneAsThinkingOff === true
 
 function encodeMessage(message: Message, plain: boolean, dropped: string[]): JsonObject[] {
   const out: JsonObject[] = []

@@ -164,6 +164,38 @@ const usages: [name: string, usage: JsonObject, buckets: Partial<Usage>][] = [
     { output: 3, reasoning: 4, outputAudio: 2 },
   ],
   [
+    'xAI: reasoning beside the completion, as the total shows',
+    {
+      prompt_tokens: 32,
+      completion_tokens: 9,
+      total_tokens: 135,
+      prompt_tokens_details: { text_tokens: 32, cached_tokens: 6 },
+      completion_tokens_details: { reasoning_tokens: 94 },
+    },
+    { input: 26, cacheRead: 6, output: 9, reasoning: 94 },
+  ],
+  [
+    'the total shows that it is inside',
+    {
+      prompt_tokens: 32,
+      completion_tokens: 103,
+      total_tokens: 135,
+      completion_tokens_details: { reasoning_tokens: 94 },
+    },
+    { input: 32, output: 9, reasoning: 94 },
+  ],
+  [
+    'Perplexity: more reasoning than a completion could hold',
+    {
+      prompt_tokens: 33,
+      completion_tokens: 7163,
+      total_tokens: 7196,
+      reasoning_tokens: 73129,
+      num_search_queries: 30,
+    },
+    { input: 33, output: 7163, reasoning: 73129, searches: 30 },
+  ],
+  [
     'DeepSeek',
     {
       prompt_tokens: 10,

@@ -151,7 +151,13 @@ export function decodeUsage(body: JsonObject): Usage | undefined {
   const read = object(usage.prompt_tokens_details)
   const wrote = object(usage.completion_tokens_details)
   const prompt = number(usage.prompt_tokens) ?? number(usage.input_tokens) ?? 0
-  const completion = number(usage.completion_tokens) ?? number(usage.output_tokens) ?? 0
+  const wroteThoughts = number(wrote.reasoning_tokens) ?? number(usage.reasoning_tokens) ?? 0
+  const said = number(usage.completion_tokens) ?? number(usage.output_tokens) ?? 0
+  // xAI counts thoughts beside the rest, which the total shows; Perplexity's own field tells more of them than of the rest.
+  const isBeside =
+    (wroteThoughts > 0 && number(usage.total_tokens) === prompt + said + wroteThoughts) ||
+    (number(usage.reasoning_tokens) ?? 0) > said
+  const completion = isBeside ? said + wroteThoughts : said
   const cacheRead = Math.min(
     prompt,
     number(read.cached_tokens) ??
@@ -171,10 +177,7 @@ export function decodeUsage(body: JsonObject): Usage | undefined {
     prompt - cacheRead - cacheWrite - inputAudio,
     number(read.image_tokens) ?? 0,
   )
-  const reasoning = Math.min(
-    completion,
-    number(wrote.reasoning_tokens) ?? number(usage.reasoning_tokens) ?? 0,
-  )
+  const reasoning = Math.min(completion, wroteThoughts)
   const outputAudio = Math.min(completion - reasoning, number(wrote.audio_tokens) ?? 0)
   const outputImage = Math.min(
     completion - reasoning - outputAudio,

@@ -39,7 +39,7 @@ export function encodeReasoning(
 const isShown = ({ budget }: Reasoning): boolean => budget !== undefined && budget !== 0
 
 /** The steps LiteLLM takes the other way. */
-function effortOf({ effort, budget, adaptive }: Reasoning): Effort | undefined {
+export function effortOf({ effort, budget, adaptive }: Reasoning): Effort | undefined {
   if (effort !== undefined) return effort
   if (budget === undefined) return adaptive ? 'medium' : undefined
   if (budget < 0) return 'medium'
@@ -48,7 +48,7 @@ function effortOf({ effort, budget, adaptive }: Reasoning): Effort | undefined {
 }
 
 /** The nearest effort the catalogue does not deny the model, or, for the highest, grants it. */
-function nearest(effort: Effort | undefined, info: JsonObject): Effort | undefined {
+export function nearest(effort: Effort | undefined, info: JsonObject): Effort | undefined {
   const denies = (word: Effort): boolean => info[`supports_${word}_reasoning_effort`] === false
   const grants = (word: Effort): boolean => info[`supports_${word}_reasoning_effort`] === true
   switch (effort) {

@@ -6,26 +6,30 @@ import { decodeStream as decodeChatStream } from '../openai-chat/stream.ts'
 import { encodeRequest as encodeText } from '../tgi/request.ts'
 import { decodeResult as decodeTextResult } from '../tgi/response.ts'
 import { decodeStream as decodeTextStream } from '../tgi/stream.ts'
+import { forOthers, withToolNames } from '../tool-names.ts'
 import type { Encoded, ProviderWire, Target } from '../wire.ts'
 import { decodeError } from './errors.ts'
 import { decodeStream } from './stream.ts'
 
 /** An endpoint of Amazon SageMaker whose container speaks OpenAI's chat. */
-export const sagemakerChat: ProviderWire = {
-  id: 'sagemaker-chat',
-  framing: 'aws-payload',
-  path,
-  encodeRequest(request, to) {
-    const { body, ...said } = encodeChat(request, to)
-    // A container of several models is told which; LiteLLM names the endpoint where the row names none.
-    const model = to.quirks.dropModel ? undefined : (to.values?.['hf_model_name'] ?? to.model)
-    return component({ ...said, body: compact({ ...body, model }) }, to)
+export const sagemakerChat: ProviderWire = withToolNames(
+  {
+    id: 'sagemaker-chat',
+    framing: 'aws-payload',
+    path,
+    encodeRequest(request, to) {
+      const { body, ...said } = encodeChat(request, to)
+      // A container of several models is told which; LiteLLM names the endpoint where the row names none.
+      const model = to.quirks.dropModel ? undefined : (to.values?.['hf_model_name'] ?? to.model)
+      return component({ ...said, body: compact({ ...body, model }) }, to)
+    },
+    takesUrl: ({ media }) => media !== 'audio',
+    decodeResult: decodeChatResult,
+    decodeStream: (notes) => decodeStream(decodeChatStream(notes)),
+    decodeError,
   },
-  takesUrl: ({ media }) => media !== 'audio',
-  decodeResult: decodeChatResult,
-  decodeStream: (notes) => decodeStream(decodeChatStream(notes)),
-  decodeError,
-}
+  forOthers,
+)
 
 /** One whose container goes on with a text, as Hugging Face's do. */
 export const sagemaker: ProviderWire = {

@@ -3,24 +3,28 @@ import { parseOr } from '../anthropic/blocks.ts'
 import { decodeError, errorIn } from '../openai-chat/errors.ts'
 import { decodeResult as decodeChat } from '../openai-chat/response.ts'
 import { decodeStream as decodeChatStream } from '../openai-chat/stream.ts'
+import { forOthers, withToolNames } from '../tool-names.ts'
 import type { Notes, ProviderWire, StreamDecoder } from '../wire.ts'
 import { encodeRequest } from './request.ts'
 
 /** SAP's orchestration service: chat of every model of AI Core, in OpenAI's words within an envelope. */
-export const sap: ProviderWire = {
-  id: 'sap',
-  framing: 'sse',
-  path: () => '/v2/completion',
-  encodeRequest,
-  takesUrl: ({ media }) => media !== 'audio',
-  decodeResult(body, notes) {
-    const result = decodeChat(isObject(body.final_result) ? body.final_result : body, notes)
-    const modules = modulesOf(body)
-    return modules ? { ...result, extras: { ...result.extras, ...modules } } : result
+export const sap: ProviderWire = withToolNames(
+  {
+    id: 'sap',
+    framing: 'sse',
+    path: () => '/v2/completion',
+    encodeRequest,
+    takesUrl: ({ media }) => media !== 'audio',
+    decodeResult(body, notes) {
+      const result = decodeChat(isObject(body.final_result) ? body.final_result : body, notes)
+      const modules = modulesOf(body)
+      return modules ? { ...result, extras: { ...result.extras, ...modules } } : result
+    },
+    decodeStream,
+    decodeError,
   },
-  decodeStream,
-  decodeError,
-}
+  forOthers,
+)
 
 /** Each event has a chunk of the answer as `final_result`; one without is about the service's other modules. */
 function decodeStream(notes: Notes): StreamDecoder {

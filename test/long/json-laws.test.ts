@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { GatewayError } from '../errors.ts'
-import { isObject, type Json } from './json.ts'
-import { bytesOf, latin1, strictUtf8, toUtf8 } from './latin1.ts'
-import { isRawNumber, numberOf, parseJson, stringify } from './parse.ts'
-import { type Edits, patch } from './patch.ts'
-import { type Glance, peek, raw, value } from './peek.ts'
+import { GatewayError } from '../../src/errors.ts'
+import { isObject, type Json } from '../../src/json/json.ts'
+import { bytesOf, latin1, strictUtf8, toUtf8 } from '../../src/json/latin1.ts'
+import { isRawNumber, numberOf, parseJson, stringify } from '../../src/json/parse.ts'
+import { type Edits, patch } from '../../src/json/patch.ts'
+import { type Glance, peek, raw, value } from '../../src/json/peek.ts'
 
 /*
  * Random bodies and damaged copies of them, each put to `peek`, `patch` and `parseJson`, with `JSON.parse` as the

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import * as face from '../index.node.ts'
+import * as face from '../src/index.node.ts'
 
-const root = join(import.meta.dirname, '..', '..')
+const root = join(import.meta.dirname, '..')
 const page = readFileSync(join(root, 'docs', 'sdk.md'), 'utf8')
 const library = pathToFileURL(join(root, 'src', 'index.node.ts')).href
 

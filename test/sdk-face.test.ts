@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
-import { chatAnswer } from '../../test/support/provider.ts'
-import * as face from '../index.node.ts'
-import { shared } from './runtime.ts'
-import { sdkOf } from './sdk.ts'
+import * as face from '../src/index.node.ts'
+import { shared } from '../src/sdk/runtime.ts'
+import { sdkOf } from '../src/sdk/sdk.ts'
+import { chatAnswer } from './support/provider.ts'
 
-const index = join(import.meta.dirname, '..', 'index.ts')
+const index = join(import.meta.dirname, '..', 'src', 'index.ts')
 
 /** `index.ts` as an edge runtime gets it: one file, in which a Node module would be an error. */
 async function bundled(): Promise<{ code: string; face: typeof face }> {

@@ -3,11 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { migrate } from './migrate.ts'
-import { type RetainTerms, retain } from './retain.ts'
-import { isPayload, openShelf } from './shelf.ts'
-import { entry, fill } from './spend-fill.test.ts'
-import { openSqlite } from './sqlite.node.ts'
+import { migrate } from '../../src/store/migrate.ts'
+import { type RetainTerms, retain } from '../../src/store/retain.ts'
+import { isPayload, openShelf } from '../../src/store/shelf.ts'
+import { entry, fill } from '../../src/store/spend-fill.test.ts'
+import { openSqlite } from '../../src/store/sqlite.node.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'throughway-test-'))
 after(() => rm(folder, { recursive: true, force: true }))
