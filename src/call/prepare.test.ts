@@ -326,6 +326,20 @@ test('betas of the row and of the client both hold, and go to nobody who does no
   assert.equal(prepare(said, deployment(), betas).headers['anthropic-beta'], undefined)
 })
 
+const refused: [name: string, params: JsonObject, more: Partial<Ask>, dropped: string[]][] = [
+  ['drop_params of the row', { drop_params: true }, {}, ['reasoning_effort', 'thinking']],
+  ['drop_params of the request', {}, { dropParams: true }, ['reasoning_effort', 'thinking']],
+  ['no drop_params', {}, {}, []],
+]
+for (const [name, params, more, dropped] of refused)
+  test(`what the model is known not to take, and ${name}`, () => {
+    const said = { reasoning_effort: 'high', thinking: { type: 'adaptive' }, seed: 1 }
+    const info = { litellm_provider: 'openai' }
+    const made = sent(said, { model: 'openai/gpt-4.1', ...params }, { info }, more)
+    assert.deepEqual([...made.dropped].sort(), dropped)
+    assert.deepEqual(made.rest, dropped.length > 0 ? { seed: 1 } : said)
+  })
+
 const translated: [
   name: string,
   said: JsonObject,

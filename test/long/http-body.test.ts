@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { brotliCompressSync, constants, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
+import { GatewayError } from '../../src/errors.ts'
+import type { Handler } from '../../src/http/http.ts'
 import {
   bodyOf,
   eventually,
@@ -11,9 +13,7 @@ import {
   openDoor,
   sleep,
   statusOf,
-} from '../../test/raw-client.ts'
-import { GatewayError } from '../errors.ts'
-import type { Handler } from './http.ts'
+} from '../raw-client.ts'
 
 /** Answers with what it read. */
 const echo: Handler = async (incoming) => ({

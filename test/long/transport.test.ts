@@ -10,10 +10,10 @@ import {
   gzipSync,
   zstdCompressSync,
 } from 'node:zlib'
-import { GatewayError } from '../errors.ts'
-import { fetchTransport } from './fetch.ts'
-import { nodeTransport } from './transport.node.ts'
-import { readAll, type Transport, type Upstream } from './transport.ts'
+import { fetchTransport } from '../../src/call/fetch.ts'
+import { nodeTransport } from '../../src/call/transport.node.ts'
+import { readAll, type Transport, type Upstream } from '../../src/call/transport.ts'
+import { GatewayError } from '../../src/errors.ts'
 
 /** One contract, every transport. */
 const own = nodeTransport()

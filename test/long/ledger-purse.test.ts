@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { openSqlite } from '../store/sqlite.node.ts'
-import { booksContract } from './contract.node.ts'
+import { booksContract } from '../../src/ledger/contract.node.ts'
+import { openSqlite } from '../../src/store/sqlite.node.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'throughway-test-'))
 booksContract(async (name) => openSqlite(join(folder, `${name}.db`)))

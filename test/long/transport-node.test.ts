@@ -4,9 +4,9 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { after, describe, test } from 'node:test'
 import { createGzip, gzipSync } from 'node:zlib'
-import { GatewayError } from '../errors.ts'
-import { type NodeTransportOptions, nodeTransport } from './transport.node.ts'
-import type { Upstream } from './transport.ts'
+import { type NodeTransportOptions, nodeTransport } from '../../src/call/transport.node.ts'
+import type { Upstream } from '../../src/call/transport.ts'
+import { GatewayError } from '../../src/errors.ts'
 
 const closing: (() => void)[] = []
 after(() => {
