@@ -53,6 +53,16 @@ const roomOf = (path: string): string => {
 }
 const depth = (room: string): number => rooms.indexOf(room)
 
+/**
+ * Nothing that comes over the network may start a process, so few files can: one that starts what a person's own command
+ * line names, and those by which the gateway starts itself again.
+ */
+const startProcesses = new Set([
+  'src/cli/agent.node.ts',
+  'src/cli/worker.node.ts',
+  'src/cli/workers.node.ts',
+])
+
 const broken: string[] = []
 for (const file of globSync('src/**/*.ts').filter((name) => !/\.(test|d)\.ts$/.test(name))) {
   const room = roomOf(file)
@@ -60,6 +70,9 @@ for (const file of globSync('src/**/*.ts').filter((name) => !/\.(test|d)\.ts$/.t
   if (depth(room) === -1)
     broken.push(`${file}: room "${room}" is not on the map in scripts/layers.ts`)
   const source = readFileSync(file, 'utf8')
+  const runs = source.replace(/^import type .*$/gm, '')
+  if (/'(node:)?(child_process|cluster)'/.test(runs) && !startProcesses.has(file))
+    broken.push(`${file}: may not start processes`)
   for (const [, from = ''] of source.matchAll(/(?:\bfrom |^import |\bimport\()'([^'\n]+)'\)?$/gm)) {
     if (!from.startsWith('.')) {
       const name = from.startsWith('@')

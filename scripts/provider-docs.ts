@@ -135,6 +135,8 @@ const words: { [Name in keyof Facts]: (value: Facts[Name]) => string | undefined
   reasoningField: (field) => `thoughts in \`${field}\` are given as \`reasoning_content\``,
   dropReasoningHistory: yes('thoughts in the history are left out'),
   unsupported: (names) => `refused: ${code(names)}`,
+  refusedThere: (names) =>
+    `left out with \`drop_params\`, else for the provider to refuse: ${code(names)}`,
   onlyDefault: (values) =>
     `refused unless at the default: ${Object.entries(values)
       .map(([name, value]) => `\`${name}\` (${value})`)

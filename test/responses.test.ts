@@ -324,6 +324,54 @@ describe('at a server that only chats', () => {
     ok(!('previous_response_id' in native.last().json))
   })
 
+  test('an item of an answer that is only named is told in full, and one that is gone is missed', async () => {
+    const ask = (...named: string[]) => {
+      const items = named.map((id) => ({ type: 'item_reference', id }))
+      return post({ model: 'together', input: ['one', ...items, 'two'].map(turnOf) })
+    }
+    const turnOf = (said: string | JsonObject) =>
+      typeof said === 'string' ? { role: 'user', content: said } : said
+    const first = await create({ model: 'together', input: 'one' })
+    const id = text(object(list(first['output'])[0])['id']) ?? ''
+    const answer = await ask(id)
+    equal(answer.status, 200, await answer.clone().text())
+    const heard = () =>
+      list(chatty.last().json['messages']).map((one) => [
+        object(one)['role'],
+        object(one)['content'],
+      ])
+    const whole = [
+      ['user', 'one'],
+      ['assistant', 'Hello'],
+      ['user', 'two'],
+    ]
+    deepEqual(heard(), whole)
+    // The next turn has it too, where that names only the answer.
+    const previous_response_id = object(await answer.json())['id']
+    await create({ model: 'together', input: 'three', previous_response_id })
+    deepEqual(heard(), [...whole, ['assistant', 'Hello'], ['user', 'three']])
+    for (const [named, says] of [
+      [[id, id], /Duplicate item found with id/],
+      [['msg_of-nobody_0'], /Item with id 'msg_of-nobody_0' not found/],
+      [['msg_0abc'], /Item with id 'msg_0abc' not found/],
+    ] as const) {
+      const refused = await ask(...named)
+      equal(refused.status, 400)
+      const { error } = object(await refused.json())
+      match(String(object(error)['message']), says)
+      equal(object(error)['param'], 'input')
+    }
+    const thoughtless = await ask('rs_of-nobody_0', id)
+    equal(thoughtless.status, 200)
+    match(thoughtless.headers.get('x-throughway-dropped') ?? '', /item_reference/)
+    deepEqual(heard(), whole)
+    // Where the next model is a provider's that keeps items itself, it is told ours, and judges its own.
+    const input = [id, 'msg_1'].map((one) => ({ type: 'item_reference', id: one }))
+    await create({ model: 'gpt', input })
+    const [ours, theirs] = list(native.last().json['input'])
+    deepEqual([object(ours)['role'], theirs], ['assistant', input[1]])
+  })
+
   test('a streamed answer is kept as a whole one is', async () => {
     const events = await eventsOf(await post({ model: 'together', input: 'one', stream: true }))
     const done = object(object(events.at(-1)?.data)['response'])

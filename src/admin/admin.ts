@@ -12,10 +12,12 @@ import { keyListRoutes } from './key-list.ts'
 import { keyRoutes } from './keys.ts'
 import { modelGroupRoutes } from './model-groups.ts'
 import { modelHubRoutes } from './model-hub.ts'
+import { modelMetricRoutes } from './model-metrics.ts'
 import { modelPageRoutes } from './model-pages.ts'
 import { modelRoutes } from './models.ts'
 import { organizationMemberRoutes } from './organization-members.ts'
 import { organizationRoutes } from './organizations.ts'
+import { passEndpointRoutes } from './pass-endpoints.ts'
 import { priceRoutes } from './prices.ts'
 import { projectRoutes } from './projects.ts'
 import { resealRoutes } from './reseal.ts'
@@ -65,9 +67,11 @@ export const adminRoutes: readonly AdminRoute[] = [
   ...organizationMemberRoutes,
   ...modelRoutes,
   ...modelPageRoutes,
+  ...modelMetricRoutes,
   ...modelHubRoutes,
   ...credentialRoutes,
   ...configRoutes,
+  ...passEndpointRoutes,
   ...tagRoutes,
   ...teamSpendRoutes,
   ...accessGroupRoutes,

@@ -18,6 +18,7 @@ import {
   variablesName,
 } from './live-settings.ts'
 import { liveOf } from './live-visit.ts'
+import { isEndpoint } from './pass-endpoint-rows.ts'
 import {
   type AdminRoute,
   badRequest,
@@ -159,7 +160,8 @@ function merged(
 
 async function sectionsSet(visit: Visit): Promise<Map<string, JsonObject>> {
   const { docs, sealer } = storeOf(visit)
-  return new Map((await docs.setting.list()).map((doc) => [doc.id, openSection(doc, sealer)]))
+  const sections = (await docs.setting.list()).filter((doc) => !isEndpoint(doc))
+  return new Map(sections.map((doc) => [doc.id, openSection(doc, sealer)]))
 }
 
 const configType = z.enum(sectionNames).default('general_settings')

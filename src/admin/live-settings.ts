@@ -59,7 +59,8 @@ export const changesAtOnce: Readonly<Record<SectionName, ReadonlySet<string>>> =
     image_generation_model moderation_model transcription_model speech_model forward_client_headers_to_llm_api
     forward_openai_org_id user_header_name user_header_mappings include_call_id_in_error_body
     always_include_stream_usage public_routes dangerously_allow_mock_testing_request_params disable_custom_api_keys disable_auto_add_proxy_admin_to_teams
-    team_admin_editable_team_fields team_metadata_schema store_model_in_db`.split(/\s+/),
+    team_admin_editable_team_fields team_metadata_schema store_model_in_db
+    pass_through_endpoints pass_through_request_timeout`.split(/\s+/),
   ),
   router_settings: new Set(
     `num_retries retry_policy model_group_retry_policy retry_after cooldown_time disable_cooldowns allowed_fails

@@ -4,7 +4,7 @@ import { GatewayError } from '../errors.ts'
 import type { Live, Reloaded } from '../gateway/live.ts'
 import { type OpenDeps, openRouting, type Routing } from '../gateway/open.ts'
 import type { Rooms } from '../gateway/rooms.ts'
-import { type Json, type JsonObject, object, text } from '../json/json.ts'
+import { type Json, type JsonObject, list, object, text } from '../json/json.ts'
 import type { Store } from '../store/store.ts'
 import {
   credentialOf,
@@ -15,6 +15,7 @@ import {
   withVariables,
 } from './live-rows.ts'
 import { openSection, sectionNames } from './live-settings.ts'
+import { isEndpoint, openEndpoint } from './pass-endpoint-rows.ts'
 import { badRequest } from './route.ts'
 
 export type LiveOptions = {
@@ -77,6 +78,7 @@ export function createLive({
     ])
     const sections = Object.fromEntries(
       settings.flatMap((doc) => {
+        if (isEndpoint(doc)) return []
         const data = opened(doc, () => openSection(doc, sealer))
         return data ? [[doc.id, data]] : []
       }),
@@ -101,9 +103,17 @@ export function createLive({
         })
       return made
     })
+    const endpoints = settings.filter(isEndpoint).flatMap((doc) => {
+      const row = opened(doc, () => openEndpoint(doc, sealer))
+      return row ? [row] : []
+    })
     const { credentials: _, ...base } = withSections(file, sections, env)
+    const ofFile = base.general.pass_through_endpoints
     const next: Config = {
       ...base,
+      ...(endpoints.length > 0 && {
+        general: { ...base.general, pass_through_endpoints: [...list(ofFile), ...endpoints] },
+      }),
       credentials: known,
       models: [...relinked(file, credentials.length > 0 ? known : undefined), ...rows],
     }

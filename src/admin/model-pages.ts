@@ -4,6 +4,8 @@ import type { Visit } from '../gateway/routes.ts'
 import type { Outgoing } from '../http/http.ts'
 import { isObject, text } from '../json/json.ts'
 import type { Deployment } from '../provider/deployment.ts'
+import { providers } from '../provider/providers.ts'
+import type { ProviderSpec } from '../provider/spec.ts'
 import { name } from './fields.ts'
 import {
   type AdminRoute,
@@ -76,7 +78,44 @@ async function modelPages(visit: Visit): Promise<Outgoing> {
   })
 }
 
+/** Of every provider, what a row of it may say of its own; where it is silent, these variables are read. */
+function modelSettings(): Outgoing {
+  const table: Readonly<Record<string, ProviderSpec>> = providers
+  return json(
+    Object.entries(table).map(([name, { auth, baseUrl, baseUrlEnv = [] }]) => {
+      const variables = variablesOf(auth)
+      const key = variables.length > 0 || 'scheme' in auth
+      const address = baseUrlEnv.length > 0 || baseUrl === undefined
+      return {
+        name,
+        fields: [
+          ...(key ? [field('api_key', variables)] : []),
+          ...(address ? [field('api_base', baseUrlEnv)] : []),
+        ],
+      }
+    }),
+  )
+}
+
+const variablesOf = (auth: ProviderSpec['auth']): readonly string[] =>
+  'bearer' in auth ? auth.bearer : 'env' in auth ? (auth.env ?? []) : []
+
+const field = (name: string, variables: readonly string[]) => ({
+  field_name: name,
+  field_type: 'string',
+  field_description:
+    variables.length > 0 ? `Else of the environment: ${variables.join(', ')}` : 'Of the row alone',
+  field_value: variables[0] === undefined ? '' : `os.environ/${variables[0]}`,
+})
+
 export const modelPageRoutes: readonly AdminRoute[] = [
+  {
+    method: 'GET',
+    path: '/model/settings',
+    permission: 'view',
+    summary: 'Providers, and what a model of theirs needs',
+    run: modelSettings,
+  },
   {
     method: 'GET',
     path: '/v2/model/info',

@@ -46,7 +46,7 @@ const gone = (why: string): Flag<'switch'> => flag('switch', why, { gone: why })
 const server = { group: 'server' } as const
 const model = { group: 'model' } as const
 const act = { group: 'act' } as const
-const oneProcess = 'has no effect: there are no worker processes to watch or replace'
+const noRecycling = 'has no effect: a worker that dies is replaced, and none that lives'
 const oneServer = 'has no effect: the server is built in'
 const noPrisma = 'has no effect: there is no Prisma here, and migrations run by themselves'
 
@@ -61,7 +61,7 @@ export const flags = {
   ssl_certfile_path: flag('text', 'Its certificate (SSL_CERTFILE_PATH).', { value: 'FILE', ...server }),
   ciphers: flag('text', 'Ciphers of HTTPS, as OpenSSL writes them.', { value: 'LIST', ...server }),
   keepalive_timeout: flag('integer', 'Seconds an idle connection of a client is kept (KEEPALIVE_TIMEOUT).', { min: 0, value: 'SECONDS', ...server }),
-  num_workers: flag('integer', 'One process serves, whatever this says.', { min: 1, ...server }),
+  num_workers: flag('integer', 'Processes that serve, on one port and one database (NUM_WORKERS).', { min: 1, ...server }),
   debug: flag('switch', 'Log every request (never its content).', server),
   detailed_debug: flag('switch', 'The same.', server),
 
@@ -105,9 +105,9 @@ export const flags = {
   use_legacy_migration_resolver: idle('switch', noPrisma),
   iam_token_db_auth: idle('switch', 'has no effect in this build: the login stands in DATABASE_URL'),
   azure_postgresql_auth: idle('switch', 'has no effect in this build: the login stands in DATABASE_URL'),
-  timeout_worker_healthcheck: idle('integer', oneProcess),
-  max_requests_before_restart: idle('integer', oneProcess),
-  max_requests_before_restart_jitter: idle('integer', oneProcess),
+  timeout_worker_healthcheck: idle('integer', noRecycling),
+  max_requests_before_restart: idle('integer', noRecycling),
+  max_requests_before_restart_jitter: idle('integer', noRecycling),
   limit_concurrency: idle('integer', 'has no effect: general_settings.limits.connections bounds connections'),
   reload: idle('switch', 'has no effect: `node --watch` starts it again when a file changes'),
   prometheus_metrics_port: idle('integer', 'has no effect: this build has no port for metrics'),

@@ -12,6 +12,8 @@ export type Greeting = {
   /** What a caller must send: nothing, or the master key, which may stand in a variable of the shell. */
   key: { needed: false } | { needed: true; variable: string | undefined }
   admin: { key: string; created: boolean; path: string } | undefined
+  /** Processes that serve. */
+  workers: number
   notes: readonly string[]
 }
 
@@ -26,6 +28,7 @@ export function greet(greeting: Greeting, { bold, dim, cyan, yellow }: Paint): s
       `base_url ${url}/v1, ${greeting.key.needed ? 'api_key: the master key' : 'any api_key'}`,
     ],
     ...adminLines(greeting.admin),
+    ...(greeting.workers > 1 ? [['Workers', `${greeting.workers} processes on this port`]] : []),
   ].map(([name = '', text = '']) => `  ${dim(name.padEnd(10))} ${text}`)
   const rest = notes.map((note) => `  ${yellow(note)}`)
   return `${['', `  ${title} ${nextStep(greeting)}`, '', ...table, ...rest, ''].join('\n')}\n`

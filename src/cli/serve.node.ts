@@ -1,11 +1,13 @@
 import { flushCompileCache } from 'node:module'
 import { formatNotice } from '../config/notice.ts'
+import { GatewayError } from '../errors.ts'
 import { adminKeyPath, openDataDir } from '../start/data.node.ts'
 import { boundOldGeneration, boundYoungGeneration, makeYoung } from '../start/heap.node.ts'
 import { createLog, type Level } from '../start/log.node.ts'
 import {
   accessOf,
   addressFor,
+  graceMsOf,
   type Running,
   type StartOptions,
   startServer,
@@ -16,36 +18,113 @@ import { type Offer, offerOf } from './offer.ts'
 import { noticeLines, type Prepared, prepare } from './settings.node.ts'
 import { watchShellOfNpm } from './shell.node.ts'
 import type { Terminal } from './terminal.node.ts'
+import type { Primary } from './worker.node.ts'
+import { type Said, variables } from './worker.ts'
 
 /** Starts the gateway. Resolves with an exit code when it has not started; else the process ends by a signal. */
 export async function serve(options: Options, terminal: Terminal): Promise<number | undefined> {
   // Files add to the environment; what a shell beside us has is what we came with.
   const shell = { ...process.env }
+  const primary = await primaryOf(process.env)
   const prepared = await prepare(options, process.env)
-  const { settings, config } = prepared
+  const { settings, config, workers } = prepared
   const json = settings.jsonLogs ?? config.settings.json_logs ?? false
-  const log = createLog({ level: levelOf(options, prepared), json })
+  const log = createLog({ level: levelOf(options, prepared), json, worker: primary?.nth })
+  const start = { ...startOptions(options, prepared, log), files: filesOf(options, prepared) }
+  if (primary) {
+    await serveOne(primary, start, { prepared, shell, terminal })
+    return undefined
+  }
   const tell = json ? log : tellOn(terminal)
   report(prepared, tell)
   if (prepared.errors.length > 0) return 1
-  const start = { ...startOptions(options, prepared, log), files: filesOf(options, prepared) }
   if (options.skip_server_startup === true) return await rehearse(start, prepared, terminal)
+  const say = ({ greeting, fields, problems }: Said) => {
+    for (const line of problems) tell('warn', line)
+    if (json) log('info', 'listening', fields)
+    else terminal.out(greeting)
+  }
+  if (workers > 1) {
+    // They read the files themselves, and the last of what they say holds.
+    for (const name of Object.keys(process.env)) delete process.env[name]
+    Object.assign(process.env, shell)
+    return (await import('./workers.node.ts')).serveByWorkers({
+      count: workers,
+      graceMs: graceMsOf(start),
+      reloads: start.files !== undefined,
+      log,
+      complain: json
+        ? (line) => log('error', line)
+        : (line) => terminal.err(`throughway: ${line}\n`),
+      greet: say,
+    })
+  }
+  const running = await open(start)
+  closeOnSignals(running, log)
+  watchShellOfNpm(() => process.kill(process.pid, 'SIGTERM'))
+  say(await saidOf(running, prepared, shell, terminal))
+  return undefined
+}
+
+/** Whose worker this process is. */
+const primaryOf = async (env: NodeJS.ProcessEnv): Promise<Primary | undefined> =>
+  env[variables.nth] === undefined || process.send === undefined
+    ? undefined
+    : (await import('./worker.node.ts')).openPrimary(env)
+
+async function open(start: StartOptions): Promise<Running> {
   const running = await startServer(start)
   makeYoung()
   boundYoungGeneration()
   boundOldGeneration()
-  closeOnSignals(running, log)
   reloadOnSignal(running)
   process.on('unhandledRejection', (cause) =>
-    log('error', 'a promise failed and nobody listened: please report this', { cause }),
+    start.log('error', 'a promise failed and nobody listened: please report this', { cause }),
   )
-  const greeting = await greetingOf(running, prepared, shell)
-  for (const line of problemLines(running)) tell('warn', line)
-  if (json) log('info', 'listening', logged(greeting, running))
-  else terminal.out(greet(greeting, terminal.paint))
   // Written now, as a process that is killed cannot, but after the first requests.
   setTimeout(flushCompileCache, 2000).unref()
-  return undefined
+  return running
+}
+
+type Start = { prepared: Prepared; shell: NodeJS.ProcessEnv; terminal: Terminal }
+
+/** One of several workers: it says nothing by itself but what is for the log. */
+async function serveOne(
+  primary: Primary,
+  start: StartOptions,
+  { prepared, shell, terminal }: Start,
+): Promise<void> {
+  try {
+    if (prepared.errors.length > 0)
+      throw new GatewayError('bad_request', noticeLines(prepared.errors, 'error').join('\n'))
+    const running = await open({
+      ...start,
+      port: primary.port ?? start.port,
+      answers: primary.answers,
+    })
+    const close = closeOnSignals(running, () => {})
+    primary.onClose(close)
+    primary.onReload(() => void running.reload?.())
+    const said = primary.nth === 1 ? await saidOf(running, prepared, shell, terminal) : undefined
+    primary.serving(running.port, said)
+  } catch (cause) {
+    primary.failed(cause)
+  }
+}
+
+/** What a start says once the port is open. */
+async function saidOf(
+  running: Running,
+  prepared: Prepared,
+  shell: NodeJS.ProcessEnv,
+  { paint }: Terminal,
+): Promise<Said> {
+  const greeting = await greetingOf(running, prepared, shell)
+  return {
+    greeting: greet(greeting, paint),
+    fields: logged(greeting, running),
+    problems: problemLines(running),
+  }
 }
 
 /** The files, to be read again with the flags of this start over them. */
@@ -124,12 +203,11 @@ async function rehearse(
 }
 
 /** Ends like a server should: running answers may finish. Whoever asks twice does not want to wait. */
-function closeOnSignals(running: Running, log: StartOptions['log']): void {
+function closeOnSignals(running: Running, log: StartOptions['log']): () => void {
   let closing = false
-  const close = (signal: NodeJS.Signals) => {
-    if (closing) process.exit(1)
+  const close = () => {
+    if (closing) return
     closing = true
-    log('info', `${signal}: no new requests; running ones may finish, a second signal ends them`)
     running.close().then(
       () => process.exit(0),
       (cause: unknown) => {
@@ -138,14 +216,19 @@ function closeOnSignals(running: Running, log: StartOptions['log']): void {
       },
     )
   }
-  process.on('SIGTERM', close)
-  process.on('SIGINT', close)
-  watchShellOfNpm(() => close('SIGTERM'))
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (closing) process.exit(1)
+    log('info', `${signal}: no new requests; running ones may finish, a second signal ends them`)
+    close()
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  return close
 }
 
 async function greetingOf(
   { url, host, rooms, admin, addressNote }: Running,
-  { source, config, settings, dataDir }: Prepared,
+  { source, config, settings, dataDir, workers }: Prepared,
   shell: NodeJS.ProcessEnv,
 ): Promise<Greeting> {
   const { masterKey } = accessOf({ config, settings })
@@ -165,6 +248,7 @@ async function greetingOf(
         ? { needed: false }
         : { needed: true, variable: Object.keys(shell).find((name) => shell[name] === masterKey) },
     admin: admin && { ...admin, path: adminKeyPath(dataDir) },
+    workers,
     notes: [addressNote, hint].filter((note) => note !== undefined),
   }
 }
@@ -186,12 +270,16 @@ function problemLines({ rooms }: Running): string[] {
 }
 
 /** For machines. The admin key is in its file only: logs are kept, and read by many. */
-const logged = ({ url, source, offer, admin, notes }: Greeting, { host, port }: Running) => ({
+const logged = (
+  { url, source, offer, admin, workers, notes }: Greeting,
+  { host, port }: Running,
+) => ({
   url,
   host,
   port,
   source: source.type,
   models: JSON.stringify(Object.fromEntries(offer.counts)),
+  ...(workers > 1 && { workers }),
   ...(admin && { adminKeyFile: admin.path }),
   ...(notes.length > 0 && { notes: notes.join('; ') }),
 })

@@ -8,6 +8,7 @@ import { keysInEnvironment } from '../provider/resolve.ts'
 import { defaultDataDir } from '../start/data.node.ts'
 import { type Flag, flags, isFlag, type Options, spelt } from './flags.ts'
 import { mockEntries, modelEntries, modelFlags, providerEntries, type Source } from './rows.ts'
+import { workersMax } from './worker.ts'
 
 /** Everything that is known before anything is opened. */
 export type Prepared = {
@@ -17,6 +18,8 @@ export type Prepared = {
   source: Source
   /** The files it was read from, the main one first; none where there is no config file. */
   paths: readonly string[]
+  /** Processes that are to serve. */
+  workers: number
   /** With errors, do not start. */
   errors: Notice[]
   warnings: Notice[]
@@ -33,6 +36,7 @@ export async function prepare(options: Options, env: NodeJS.ProcessEnv): Promise
   const { config, source, paths, errors, warnings } =
     path === undefined ? withoutFile(options, env) : await withFile(path, options, env)
   const settings = readEnvironment(env)
+  const workers = options.num_workers ?? settings.workers ?? 1
   return {
     config: {
       ...config,
@@ -51,12 +55,9 @@ export async function prepare(options: Options, env: NodeJS.ProcessEnv): Promise
     dataDir: resolve(options.data_dir ?? settings.dataDirectory ?? defaultDataDir(env)),
     source,
     paths,
-    errors: [...settings.errors, ...errors],
-    warnings: [
-      ...flagNotices(options),
-      ...workerNotices(options.num_workers ?? settings.workers),
-      ...warnings,
-    ],
+    workers,
+    errors: [...settings.errors, ...workerErrors(workers), ...errors],
+    warnings: [...flagNotices(options), ...warnings],
   }
 }
 
@@ -133,12 +134,12 @@ function flagNotices(options: Options): Notice[] {
   return [...idle, ...orphans.map((name) => say(spelt(name), 'has no effect without --model'))]
 }
 
-const workerNotices = (workers: number | undefined): Notice[] =>
-  workers !== undefined && workers > 1
+const workerErrors = (workers: number): Notice[] =>
+  workers > workersMax
     ? [
         say(
           `--num_workers ${workers}`,
-          'one process serves for now; it answers many requests at a time',
+          `is more than ${workersMax}: one for each processor will do`,
         ),
       ]
     : []

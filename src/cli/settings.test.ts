@@ -139,20 +139,27 @@ test('CONFIG_FILE_PATH names the file where --config does not', async () => {
 })
 
 test('what has no effect is said, once for each', async () => {
-  const env = { ...production, NUM_WORKERS: '4' }
   const { warnings } = await prepare(
     { max_budget: 3, alias: 'a', config: file('config.yaml') },
-    env,
+    { ...production },
   )
   const lines = noticeLines(warnings, 'warning').join('\n')
   match(lines, /--max_budget: is NOT ENFORCED/)
   match(lines, /--alias: has no effect without --model/)
-  match(lines, /--num_workers 4: one process/)
   match(lines, /config\.yaml:7:\d+ .*NOT_THERE is not set \(and so in 1 more places\)/)
   equal(lines.match(/NOT_THERE/g)?.length, 1)
   deepEqual(noticeLines(warnings, 'warning', 1).slice(1), [
     `… and ${warnings.length - 1} more: throughway check shows all`,
   ])
+})
+
+test('workers: as the flag says, else the environment, else one; not more than anybody means', async () => {
+  const several = { ...production, NUM_WORKERS: '4' }
+  equal((await prepare({}, { ...production })).workers, 1)
+  equal((await prepare({}, { ...several })).workers, 4)
+  equal((await prepare({ num_workers: 2 }, { ...several })).workers, 2)
+  const { errors } = await prepare({ num_workers: 4000 }, { ...production })
+  match(noticeLines(errors, 'error').join(), /--num_workers 4000: is more than 256/)
 })
 
 test('a variable of the environment that cannot be is an error', async () => {
@@ -235,6 +242,7 @@ for (const [name, rows, said] of greetings)
         offer: offerOf(deployments, catalogue, today),
         key: { needed: false },
         admin: undefined,
+        workers: 1,
         notes: [],
       },
       plain,

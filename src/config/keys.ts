@@ -559,7 +559,7 @@ export const litellmParams = {
   budget_duration: known(k.text, 'Time after which it counts from zero.'),
   tag_regex: known(k.names, 'Tags by pattern.'),
   merge_reasoning_content_in_choices: known(k.flag, 'Thoughts inside the content.', off),
-  use_in_pass_through: known(k.flag, 'Credentials of pass-through routes.', off),
+  use_in_pass_through: acted(k.flag, "Its address and credential are those of its provider's pass-through routes.", off),
   use_litellm_proxy: known(k.flag, 'Send through another gateway.', off),
   ...all(['default_api_key_tpm_limit', 'default_api_key_rpm_limit'], acted(k.count, 'Limits for this model of each key that has none of its own.')),
   max_file_size_mb: unmet(k.amount, 'Largest recording.', { unit: 'MiB' }),

@@ -57,8 +57,10 @@ export async function batchHeard(
 }
 
 /** Looks at every batch that is not settled, now and then; the returned function ends it. */
-export function watchBatches(rooms: Rooms, everyMs = 300_000): () => void {
-  return lookAgain(() => lookAtBatches(rooms), everyMs)
+export function watchBatches(rooms: Rooms, leads: () => boolean, everyMs = 300_000): () => void {
+  return lookAgain(async () => {
+    if (leads()) await lookAtBatches(rooms)
+  }, everyMs)
 }
 
 /** One look at each. Never throws. */

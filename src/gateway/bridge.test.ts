@@ -94,6 +94,40 @@ test('an Anthropic client with tools at a model that thinks is asked in Response
   deepEqual((await asking(said, deployment({ model: 'openai/gpt-5.5' }))).urls, ['/v1/responses'])
 })
 
+const search = { type: 'web_search_20250305', name: 'web_search' }
+const searches: [what: string, model: string, body: JsonObject, knows: boolean, path: string][] = [
+  ['at OpenAI', 'openai/gpt-4.1', { tools: [search] }, true, '/v1/responses'],
+  ['at xAI', 'xai/grok-4', { tools: [search] }, true, '/v1/responses'],
+  [
+    'at a model made for it',
+    'openai/gpt-4o-search-preview',
+    { tools: [search] },
+    true,
+    '/v1/chat/completions',
+  ],
+  ['at a model without one', 'openai/gpt-4.1', { tools: [search] }, false, '/v1/chat/completions'],
+  [
+    'that may not be used',
+    'openai/gpt-4.1',
+    { tools: [search], tool_choice: { type: 'none' } },
+    true,
+    '/v1/chat/completions',
+  ],
+  [
+    'and other tools, but no search',
+    'openai/gpt-4.1',
+    { tools: [{ name: 'f', input_schema: {} }] },
+    true,
+    '/v1/chat/completions',
+  ],
+]
+for (const [what, model, body, knows, path] of searches)
+  test(`an Anthropic client’s web search ${what}: ${path}`, async () => {
+    const to = deployment({ model }, { info: { supports_web_search: knows } })
+    const said = hear({ max_tokens: 9, ...body }, 'anthropic')
+    deepEqual((await asking(said, to)).urls, [path])
+  })
+
 test('a server without the route is asked in chat, and not asked for the route again for an hour', async () => {
   const to = deployment({ api_base: 'https://own.example/v1' })
   const fails = (url: string) =>

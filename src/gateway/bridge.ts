@@ -1,6 +1,7 @@
 import { GatewayError } from '../errors.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import type { Inbound } from '../wire/inbound.ts'
+import { isSearch, refusesSearch } from '../wire/search-tool.ts'
 import { wires } from '../wire/wires.ts'
 
 const responses = wires['openai-responses']
@@ -15,7 +16,7 @@ export function forClient<T>(
   now: () => number,
   attempt: (as: Deployment) => Promise<T>,
 ): Promise<T> {
-  const own = to.forClient[said.wire.id] ?? inResponses(said, to)
+  const own = to.forClient[said.wire.id] ?? inResponses(said, to) ?? searching(said, to)
   if (own === undefined || own.wire !== responses) return attempt(own ?? to)
   if (lacksRoute(to, now)) return attempt(to)
   return attempt(own).catch((cause: unknown) => {
@@ -48,6 +49,17 @@ function inResponses(said: Inbound, to: Deployment): Deployment | undefined {
     effort === undefined ? quirks.samplingFreeAt !== 'none-or-unset' : effort !== 'none'
   return thinks ? own : undefined
 }
+/** Another dialect's web search, at a model that searches in Responses and not in chat. */
+function searching(said: Inbound, to: Deployment): Deployment | undefined {
+  const { quirks, info } = to.target
+  const { 'openai-responses': own } = to.forClient
+  if (!own || said.wire.id === 'openai-chat' || info['supports_web_search'] !== true)
+    return undefined
+  if (!refusesSearch(quirks) || !said.has('tools')) return undefined
+  const { tools, toolChoice } = said.request()
+  return toolChoice !== 'none' && tools.some(isSearch) ? own : undefined
+}
+
 const openAisOwn = /^https:\/\/[^/]*(?:api\.openai\.com|\.azure\.com)(?:[:/]|$)/
 
 /** Was the server found to lack the route its row has? */
@@ -68,3 +80,12 @@ export const isKeptThere = (said: Inbound): boolean =>
   ['previous_response_id', 'conversation', 'prompt'].some(
     (key) => said.has(key) && (said.field(key) ?? null) !== null,
   )
+
+/** May items be named that an answer had before, as the AI SDK does unless it is told not to store? 4 µs for 400 KB. */
+export function mayNameItems({ glance }: Inbound): boolean {
+  if (!glance) return true
+  const input = glance.keys.get('input')
+  if (!input) return false
+  const at = glance.text.indexOf('"item_reference"', input.valueStart)
+  return at !== -1 && at < input.valueEnd
+}

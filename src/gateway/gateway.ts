@@ -5,7 +5,7 @@ import { wires } from '../wire/wires.ts'
 import { refusal } from './chat.ts'
 import { callIdOf } from './headers.ts'
 import { nameOfNotOffered, notOfferedHere } from './not-offered.ts'
-import { endpointRoutes } from './passthrough.ts'
+import { endpointRoutes } from './pass-endpoints.ts'
 import type { Rooms } from './rooms.ts'
 import { compile, type Route, routes, type Table } from './routes.ts'
 
@@ -17,12 +17,25 @@ export function createGateway(
   rooms: Rooms,
   more: readonly Route[] | (() => Promise<readonly Route[]>) = [],
 ): Handler {
-  const configured = new Set(endpointRoutes(rooms))
-  let all: readonly Route[] = [...configured, ...routes]
+  let endpoints = rooms.settings.passThrough
+  let configured = new Set(endpointRoutes(endpoints))
+  let own: readonly Route[] = routes
+  let all: readonly Route[] = [...configured, ...own]
   let table = compile(all)
   const add = (others: readonly Route[]): void => {
-    all = [...all, ...others]
+    own = [...own, ...others]
+    all = [...configured, ...own]
     table = compile(all)
+  }
+  /** Endpoints of the operator's come and go while the gateway serves. */
+  const look = (): void => {
+    const now = rooms.settings.passThrough
+    if (now === endpoints) return
+    const same = JSON.stringify(now) === JSON.stringify(endpoints)
+    endpoints = now
+    if (same) return
+    configured = new Set(endpointRoutes(now))
+    add([])
   }
   let adding: Promise<void> | undefined
   /** Routes that come later are looked for where those that are here do not fit, or fit only by what was configured. */
@@ -38,6 +51,7 @@ export function createGateway(
     let dialect: Wire = wires['openai-chat']
     try {
       const { method, path } = incoming
+      look()
       if (method === 'OPTIONS') {
         await find(method, path)
         return await preflight(incoming, rooms, table)

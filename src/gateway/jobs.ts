@@ -95,8 +95,10 @@ async function heardJob(
 }
 
 /** Looks at every job that is not settled, now and then; the returned function ends it. */
-export function watchJobs(rooms: Rooms, everyMs = 300_000): () => void {
-  return lookAgain(() => lookAtJobs(rooms), everyMs)
+export function watchJobs(rooms: Rooms, leads: () => boolean, everyMs = 300_000): () => void {
+  return lookAgain(async () => {
+    if (leads()) await lookAtJobs(rooms)
+  }, everyMs)
 }
 
 /** One look at each. Never throws. */

@@ -2,6 +2,7 @@ import type { Usage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import { isObject, type Json, type JsonObject, list } from '../json/json.ts'
 import type { Deployment } from '../provider/deployment.ts'
+import { responseOfItem } from '../wire/openai-responses/envelope.ts'
 import { wires } from '../wire/wires.ts'
 import { type AnswerIds, createAnswerIds } from './answer-ids.ts'
 import { createKeptAnswers, type Kept, type KeptAnswers } from './kept.ts'
@@ -137,6 +138,29 @@ export const outputOf = (answer: JsonObject): JsonObject[] =>
   list(answer['output'])
     .filter(isObject)
     .map(({ id: _, ...item }) => item)
+
+/** Items of kept answers by their ids, which have the answer's in them. Each is given once; undefined: not kept here. */
+export function keptItems(
+  { answers }: Memory,
+  owner: string,
+): (id: string) => Promise<JsonObject | undefined> {
+  const read = new Map<string, JsonObject[]>()
+  return async (id) => {
+    const response = responseOfItem(id)
+    if (response === undefined) return undefined
+    let left = read.get(response)
+    if (!left) {
+      const kept = await answers.find(owner, response)
+      left = list(kept && parsedAnswer(kept.answer)['output']).filter(isObject)
+      read.set(response, left)
+    }
+    const at = left.findIndex((one) => one['id'] === id)
+    const [found] = at === -1 ? [] : left.splice(at, 1)
+    if (!found) return undefined
+    const { id: _, ...item } = found
+    return item
+  }
+}
 
 /** Kept until it is asked for; the oldest gives way, paid for what it read, as it would if nobody ever asked. */
 export function owe(

@@ -14,13 +14,12 @@ const areas: Readonly<
     [
       ['GET'],
       `/fallback/login /onboarding/get_token /get_logo_url /get_image /get_favicon
-      /model/streaming_metrics /model/metrics /model/metrics/slow_responses
-      /model/metrics/exceptions /model/settings /alerting/settings /invitation/info
+      /alerting/settings /invitation/info
       /schedule/anthropic_beta_headers_reload/status /adaptive_router/state`,
     ],
     [
       ['POST'],
-      `/onboarding/claim_token /utils/transform_request /queue/chat/completions /login /v2/login
+      `/onboarding/claim_token /login /v2/login
       /v3/login /v3/login/exchange /invitation/new /invitation/update /invitation/delete
       /reload/anthropic_beta_headers`,
     ],

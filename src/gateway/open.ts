@@ -180,7 +180,8 @@ function openRouter(
   const openProvider = (name: string, operation: string): Deployment | undefined => {
     const spec = specOf(name)
     if (!spec) return undefined
-    const params = providerSettings(config, name, operation)
+    const given = operation === 'passthrough' ? passedAs(config, name) : undefined
+    const params = given?.params ?? providerSettings(config, name, operation)
     const model = (operation === 'vector_stores' && spec.storeModel) || '*'
     const row = {
       params: { ...params, model: `${name}/${model}` },
@@ -188,7 +189,7 @@ function openRouter(
       prices: {},
       info: {},
     }
-    return make({ ...row, modelName: name, unset: {} }, `provider:${name}`)
+    return make({ ...row, modelName: name, unset: given?.unset ?? {} }, `provider:${name}`)
   }
   return {
     router,
@@ -218,6 +219,16 @@ function openRouter(
       return make({ ...row, params, unset: Object.fromEntries(unset) }, id)
     },
   }
+}
+
+/** `use_in_pass_through`: the model whose address and credential its provider's own API is asked with. */
+function passedAs({ models }: Config, name: string): Row | undefined {
+  const found = models.find(
+    ({ params }) =>
+      params['use_in_pass_through'] === true &&
+      (text(params['custom_llm_provider']) ?? text(params['model'])?.split('/', 1)[0]) === name,
+  )
+  return found && rowOf(found, {})
 }
 
 /** Credentials of `files_settings` and `finetune_settings`, by provider; what they are silent about comes from the environment. */

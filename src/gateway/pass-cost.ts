@@ -6,6 +6,7 @@ import { priceOf } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { noteUnpriced, refuseUnpriced } from './chat.ts'
 import type { Passed } from './pass-count.ts'
+import { paidFor } from './pass-paid.ts'
 import type { PassTarget } from './passthrough.ts'
 import type { Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
@@ -68,6 +69,12 @@ export async function settlePassed(
   const known = model === undefined ? to : await pricedAs(to, model, rooms)
   const told = learnt.usage !== undefined && learnt.ended
   receipt.deployment = known
+  const dollars = learnt.said && (await paidFor(to.provider, learnt.said, rooms))
+  if (dollars !== undefined && (pays || (await isOwed(to, learnt, rooms)))) {
+    const info = { input_cost_per_request: dollars }
+    receipt.deployment = { ...to, info, price: priceOf(info, { ownPrices: true }) }
+    return
+  }
   if (!pays) {
     // What was paid when it was made is not paid again by looking at it.
     if (learnt.usage && (await isOwed(to, learnt, rooms))) return
@@ -110,7 +117,8 @@ export async function billPassed(
 
 /** An answer made in the background, or a run: it has no usage yet. Noted once, and taken away by who looks at its end. */
 async function owe(to: Deployment, { id, status }: Learnt, { calls }: Rooms): Promise<boolean> {
-  if (id === undefined || !pending.has(status ?? '') || !calls.shelf) return false
+  const waits = pending.has(status ?? '') || (to.provider === 'tinyfish_agent' && !status)
+  if (id === undefined || !waits || !calls.shelf) return false
   await calls.shelf.save(owedName(to, id), '')
   return true
 }
@@ -118,10 +126,18 @@ const isOwed = async (to: Deployment, { id }: Learnt, { calls }: Rooms): Promise
   id !== undefined && ((await calls.shelf?.remove(owedName(to, id))) ?? false)
 const owedName = ({ id: keeper }: Deployment, id: string): string =>
   `owed ${keeper} ${id.slice(0, 300)}`
-const pending: ReadonlySet<string> = new Set(['queued', 'in_progress'])
+const pending: ReadonlySet<string> = new Set([
+  'queued',
+  'in_progress',
+  'processing',
+  'PENDING',
+  'RUNNING',
+])
 
 /** The model is known only once it has answered. */
 async function pricedAs(to: Deployment, model: string, rooms: Rooms): Promise<Deployment> {
+  // A row's own prices are meant.
+  if (to.target.model === model && to.price.priced) return to
   const own = infoOf(await rooms.catalogue(), to.provider, model, {})
   const hasOwn = Object.keys(own).some((key) => key.includes('cost'))
   // A provider as such has prices only by `price_as`.

@@ -18,7 +18,7 @@ export type PassedThings = {
 
 /** Collections of things that a provider keeps, by the step of the path that names them. */
 const collections =
-  /^(?:files|batches|vector_stores|videos|containers|assistants|threads|uploads|jobs|evals|cachedContents|fileSearchStores)$/
+  /^(?:files|batches|vector_stores|videos|containers|assistants|threads|uploads|jobs|evals|cachedContents|fileSearchStores|interactions)$/
 /** An answer that is read to learn what it made, or whose. */
 const answerMax = 16 * 1024 * 1024
 /**

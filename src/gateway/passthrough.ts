@@ -4,7 +4,6 @@ import type { Limits, Reply } from '../call/transport.ts'
 import { noUsage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming, Outgoing } from '../http/http.ts'
-import { type JsonObject, list, number, object, text } from '../json/json.ts'
 import { refusePass } from '../policy/lanes.ts'
 import { priceOf } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
@@ -35,8 +34,14 @@ export type PassTarget = {
   /** Who is asked, where it is one of our providers: its signature, its secrets, its prices. */
   deployment: Deployment | undefined
   limits: Limits
-  /** Dollars for each request, whatever it is. */
+  /** Dollars for each request, whatever it is; at a provider, for each that succeeds. */
   cost: number | undefined
+  /** The name of another of the provider's services, for signatures. */
+  service?: string
+  /** In the place of the client's. */
+  body?: Uint8Array
+  /** What is looked at only once the caller is let in: the rest of it. */
+  ready?: () => Promise<PassTarget>
 }
 
 /**
@@ -45,17 +50,20 @@ export type PassTarget = {
  */
 export async function servePassthrough(
   { incoming, rooms, caller }: Visit,
-  targetFor: () => PassTarget,
+  targetFor: () => PassTarget | Promise<PassTarget>,
   /** In whose words our own refusals are. */
   dialect: Wire = wires['openai-chat'],
+  /** Does `targetFor` itself look whether the caller may? */
+  looks = false,
 ): Promise<Outgoing> {
   const receipt = openReceipt(rooms, 'passthrough', callIdOf(incoming.header('x-litellm-call-id')))
   receipt.keyId = caller.keyId
   let begun: { asked: Passed; to: Deployment } | undefined
   try {
     refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
-    rooms.access?.refuseBound(caller)
-    const target = targetFor()
+    if (!looks) rooms.access?.refuseBound(caller)
+    const made = targetFor()
+    let target = made instanceof Promise ? await made : made
     const { deployment } = target
     receipt.model = incoming.path
     receipt.deployment = deployment
@@ -79,6 +87,7 @@ export async function servePassthrough(
       },
     )
     if (admitted) await admitted
+    if (target.ready) target = await target.ready()
     const asked = passed(incoming.path, incoming.header('content-type') ?? '', rooms)
     if (costsUntold(incoming, target)) await refuseUntold(incoming, target, asked, rooms)
     const things = deployment && (await passedThings(incoming, deployment, caller, rooms))
@@ -89,8 +98,8 @@ export async function servePassthrough(
     receipt.status = reply.status
     const type = reply.header('content-type') ?? ''
     const tap = passTap(deployment, incoming.path, type, reply.header)
-    const made = { ...target, asked, pays: costs && reply.status < 400 }
-    return answer(reply, secrets, tap, made, receipt, rooms)
+    const over = { ...target, asked, pays: costs && reply.status < 400 }
+    return answer(reply, secrets, tap, over, receipt, rooms)
   } catch (cause) {
     const error = receipt.failed(cause)
     if (begun && error.kind === 'canceled') await billPassed(begun, receipt, rooms)
@@ -130,12 +139,15 @@ async function send(
   // A signature is over the bytes; where none is needed they pass as they come.
   const signed = deployment?.authorize && deployment.spec.auth && 'scheme' in deployment.spec.auth
   const whole = signed || rooms.settings.unpriced === 'deny'
-  const said = bare ? undefined : whole ? await incoming.body() : incoming.stream()
+  const theirs = () => (whole ? incoming.body() : incoming.stream())
+  const said = bare ? undefined : (target.body ?? (await theirs()))
   const body = said && asked.through(said)
   let secrets = deployment?.secrets ?? []
   if (deployment?.authorize) {
     const bytes = body instanceof Uint8Array ? body : new Uint8Array(0)
-    const signing = deployment.authorize({ method, url, headers, body: bytes })
+    const { service } = target
+    const more = service === undefined ? {} : { service }
+    const signing = deployment.authorize({ method, url, headers, body: bytes, ...more })
     if (signing) await signing
     secrets = [...secrets, ...sentSecrets(headers)]
   }
@@ -155,7 +167,7 @@ async function send(
   }
 }
 
-const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+export const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 const methodOf = (method: string): (typeof methods)[number] =>
   methods.find((one) => one === method) ?? 'GET'
 
@@ -194,7 +206,8 @@ function answer(
     try {
       const learnt = tap?.end() ?? nothingLearnt
       receipt.usage = learnt.usage ?? noUsage
-      if (cost !== undefined) receipt.deployment = flat(deployment, cost, rooms)
+      if (cost !== undefined && (!deployment || reply.status < 400))
+        receipt.deployment = flat(deployment, cost, rooms)
       else if (deployment) await settlePassed(deployment, learnt, { asked, pays }, receipt, rooms)
     } catch (failure) {
       // The answer has passed all the same.
@@ -279,16 +292,23 @@ const places: readonly [prefix: string, provider: string][] = [
 ]
 
 export const passthroughRoutes: readonly Route[] = places.flatMap(([prefix, provider]) =>
-  methods.map(
-    (method): Route => ({
-      method,
-      path: `/${prefix}/{path+}`,
-      permission: 'llm',
-      summary: `${specOf(provider)?.name ?? provider}'s own API, with the gateway's credential`,
-      run: (visit) => servePassthrough(visit, () => providerTarget(visit, prefix, provider)),
-    }),
-  ),
+  wholeApi(prefix, provider, (visit) => providerTarget(visit, prefix, provider)),
 )
+
+/** Everything below the first step, by every method. */
+export function wholeApi(
+  prefix: string,
+  provider: string,
+  targetFor: (visit: Visit) => PassTarget | Promise<PassTarget>,
+): Route[] {
+  return methods.map((method) => ({
+    method,
+    path: `/${prefix}/{path+}`,
+    permission: 'llm',
+    summary: `${specOf(provider)?.name ?? provider}'s own API, with the gateway's credential`,
+    run: (visit) => servePassthrough(visit, () => targetFor(visit)),
+  }))
+}
 
 /**
  * What only the provider's own clients speak of, at the paths they know: Google's files and the uploads of them, and with
@@ -322,10 +342,13 @@ export const passTo = (
 ): Promise<Outgoing> =>
   servePassthrough(visit, () => providerTarget(visit, prefix, provider), dialect)
 
-function providerTarget(
+export function providerTarget(
   { incoming, rooms, caller }: Visit,
   prefix: string | undefined,
   provider: string,
+  /** Where it is not the provider's own, or its path is another. */
+  urlOf: (to: Deployment, below: string) => string = (to, below) =>
+    rootOf(to, incoming.path) + below,
 ): PassTarget {
   refusePass(caller, incoming.path, false)
   const to = rooms.provider(provider, 'passthrough')
@@ -338,7 +361,7 @@ function providerTarget(
   const { 'content-type': _, ...headers } = to.headers
   const seconds = rooms.settings.passThroughSeconds
   return {
-    url: `${rootOf(to, incoming.path)}${pathBelow(incoming.path, prefix)}${queryOf(incoming.query)}`,
+    url: urlOf(to, pathBelow(incoming.path, prefix)) + queryOf(incoming.query),
     headers,
     forward: true,
     deployment: to,
@@ -347,9 +370,14 @@ function providerTarget(
   }
 }
 
-/** Without the version that the client's path begins with. Vertex has a host for each place, which the path names. */
+/**
+ * Without the version that the client's path begins with. Vertex has a host for each place, which the path names, and
+ * Bedrock one for agents and what they know.
+ */
 function rootOf({ place, provider }: Deployment, path: string): string {
   const { origin, pathname } = new URL(place.base)
+  if (provider === 'bedrock' && !place.own && ofAgents.test(path))
+    return origin.replace('//bedrock-runtime', '//bedrock-agent-runtime')
   if (provider !== 'vertex_ai') return origin + pathname.replace(/\/(v\d+\w*)?\/?$/, '')
   const location = /\/locations\/([a-z]+(?:-[a-z]+\d+)?)\//.exec(path)?.[1]
   if (place.own || location === undefined) return origin
@@ -357,9 +385,11 @@ function rootOf({ place, provider }: Deployment, path: string): string {
     ? 'https://aiplatform.googleapis.com'
     : `https://${location}-aiplatform.googleapis.com`
 }
+const ofAgents =
+  /^\/bedrock\/(?:agents|knowledgebases|flows|retrieveAndGenerate|retrieveAndGenerateStream|rerank|generateQuery|optimize-prompt)(?:\/|$)/
 
 /** As it was sent, and never upwards. */
-function pathBelow(path: string, prefix: string | undefined): string {
+export function pathBelow(path: string, prefix: string | undefined): string {
   const below = prefix === undefined ? path : path.slice(prefix.length + 1)
   if (upwards.test(below) || below.includes('\\'))
     throw new GatewayError('bad_request', 'the path leads upwards; write it out')
@@ -368,57 +398,7 @@ function pathBelow(path: string, prefix: string | undefined): string {
 const upwards = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)|%2f\.\.|%5c/i
 
 /** Google's clients put the gateway's key into the query. */
-function queryOf(query: string): string {
+export function queryOf(query: string): string {
   const kept = query.split('&').filter((part) => part !== '' && !/^(key|api[-_]?key)=/i.test(part))
   return kept.length > 0 ? `?${kept.join('&')}` : ''
-}
-
-/** `general_settings.pass_through_endpoints`: paths of the operator's that lead to another server. */
-export function endpointRoutes({ settings }: Rooms): Route[] {
-  return settings.passThrough.flatMap((row): Route[] => {
-    const path = text(row['path']) ?? ''
-    const target = text(row['target']) ?? ''
-    if (!path.startsWith('/') || !URL.canParse(target)) return []
-    const asked = list(row['methods']).map((one) => String(one).toUpperCase())
-    const served = methods.filter((method) => asked.length === 0 || asked.includes(method))
-    const paths = [path, ...(row['include_subpath'] === true ? [`${path}/{path+}`] : [])]
-    return served.flatMap((method) =>
-      paths.map((place) => ({
-        method,
-        path: place,
-        permission: row['auth'] === false ? 'public' : 'llm',
-        summary: `Passed to ${new URL(target).host}`,
-        run: (visit) => servePassthrough(visit, () => endpointTarget(visit, row, path, target)),
-      })),
-    )
-  })
-}
-
-function endpointTarget(
-  { incoming, rooms, caller }: Visit,
-  row: JsonObject,
-  path: string,
-  target: string,
-): PassTarget {
-  refusePass(caller, incoming.path, true)
-  const url = new URL(target)
-  const below = pathBelow(incoming.path, path.slice(1))
-  url.pathname = url.pathname.replace(/\/$/, '') + below
-  const query = new URLSearchParams(queryOf(incoming.query))
-  for (const [name, value] of Object.entries(object(row['default_query_params'])))
-    if (!query.has(name)) query.set(name, String(value))
-  for (const [name, value] of query) url.searchParams.append(name, value)
-  const seconds = number(row['timeout']) ?? rooms.settings.passThroughSeconds
-  return {
-    url: url.href,
-    headers: Object.fromEntries(
-      Object.entries(object(row['headers'])).flatMap(([name, value]) =>
-        typeof value === 'string' ? [[name.toLowerCase(), value]] : [],
-      ),
-    ),
-    forward: row['forward_headers'] === true,
-    deployment: undefined,
-    limits: { firstByteMs: seconds * 1000, idleMs: seconds * 1000 },
-    cost: number(row['cost_per_request']),
-  }
 }

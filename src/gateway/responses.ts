@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts'
 import type { Incoming, Outgoing } from '../http/http.ts'
-import { isObject, type Json, type JsonObject, text } from '../json/json.ts'
+import { isObject, type Json, type JsonObject, list, text } from '../json/json.ts'
 import { toUtf8, utf8 } from '../json/latin1.ts'
 import { parseObject, stringify } from '../json/parse.ts'
 import { patch } from '../json/patch.ts'
@@ -11,11 +11,12 @@ import { encodeFault } from '../wire/openai-responses/errors.ts'
 import type { ClientContext } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
 import { groupFor } from './admission.ts'
-import { isKeptThere, lacksRoute } from './bridge.ts'
+import { isKeptThere, lacksRoute, mayNameItems } from './bridge.ts'
 import { type Recall, serveChat } from './chat.ts'
 import {
   conversationTo,
   itemsOf,
+  keptItems,
   nativeOf,
   notFound,
   openId,
@@ -39,10 +40,11 @@ export const createResponse = (visit: Responding): Promise<Outgoing> =>
 
 export function recallFor(visit: Responding): Recall {
   const { rooms, caller } = visit
-  return async (heard, requestId) => {
+  return async (told, requestId) => {
     const owner = caller.keyId
-    const group = rooms.router.groups.find(groupFor(modelOf(heard, rooms), caller, rooms))
+    const group = rooms.router.groups.find(groupFor(modelOf(told, rooms), caller, rooms))
     const isNative = (one: Deployment) => nativeOf(one) !== undefined && !lacksRoute(one, rooms.now)
+    const heard = await withItems(told, rooms, owner, group.some(isNative))
     // Whoever keeps no answers can make none in the background either: that is done here.
     if (heard.has('background') && heard.field('background') === true && !group.every(isNative))
       return { answer: await startInBackground(visit, heard, requestId) }
@@ -78,6 +80,39 @@ export function recallFor(visit: Responding): Recall {
 
 const modelOf = (said: Inbound, { settings }: Rooms): string =>
   settings.completionModel ?? said.model
+
+/** Items that are only named are told in full where they are kept here; all others are their provider's to know. */
+async function withItems(
+  heard: Inbound,
+  rooms: Rooms,
+  owner: string,
+  native: boolean,
+): Promise<Inbound> {
+  if (!mayNameItems(heard)) return heard
+  const find = keptItems(rooms.memory, owner)
+  const named = new Set<string>()
+  const input: Json[] = []
+  let found = false
+  for (const item of list(heard.field('input'))) {
+    const id = isObject(item) && item['type'] === 'item_reference' ? text(item['id']) : undefined
+    const kept = id === undefined ? undefined : await find(id)
+    input.push(kept ?? item)
+    found ||= kept !== undefined
+    if (id === undefined) continue
+    // A name is short, and what it stands for may be long.
+    if (named.has(id)) throw refusedItem(`Duplicate item found with id '${id.slice(0, 200)}'.`)
+    named.add(id)
+    // A thought that is gone is no loss to a model that did not have it; words and calls are.
+    if (!kept && !native && !id.startsWith('rs_'))
+      throw refusedItem(
+        `Item with id '${id.slice(0, 200)}' not found: items are kept for a day, and not where 'store' is false. Send the item itself.`,
+      )
+  }
+  return found ? changed(heard, rooms, { input }) : heard
+}
+
+const refusedItem = (message: string): GatewayError =>
+  new GatewayError('bad_request', message, { param: 'input', type: 'invalid_request_error' })
 
 type Recollected = {
   /** As the provider is to hear it. */

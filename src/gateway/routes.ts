@@ -8,9 +8,11 @@ import type { Wire } from '../wire/wire.ts'
 import { wires } from '../wire/wires.ts'
 import { serveChat } from './chat.ts'
 import { compactResponse } from './compact.ts'
+import { cursorChat } from './cursor.ts'
 import { docsPage } from './docs.ts'
 import { generateContent, streamGenerateContent } from './gemini.ts'
 import { alive, health, readiness } from './health.ts'
+import { interactionRoutes } from './interactions.ts'
 import {
   anthropicModel,
   anthropicModels,
@@ -22,6 +24,7 @@ import {
 import { json, modelGroupInfo, modelInfo } from './models.ts'
 import { openapi } from './openapi.ts'
 import { operationRoutes } from './operation-routes.ts'
+import { placedRoutes } from './pass-places.ts'
 import { nativeFileRoutes, passthroughRoutes } from './passthrough.ts'
 import { connectRealtime, needsWebSocket, serveGeminiLive } from './realtime.ts'
 import { resourceRoutes } from './resources.ts'
@@ -39,6 +42,7 @@ import {
 } from './schemas.ts'
 import { storedResponse } from './stored.ts'
 import { countTokens, geminiCountTokens } from './tokens.ts'
+import { transformRequest } from './transform-request.ts'
 import { costMap, supportedParams, tokenCounter } from './utilities.ts'
 
 /** One row per method and path. A row without a permission does not compile; what is not here is not served. */
@@ -104,6 +108,13 @@ export const routes: readonly Route[] = [
     output: chatAnswer,
     run: ({ incoming, rooms, caller }) => serveChat(incoming, chat, rooms, caller),
   }),
+  ...route('POST', '/queue/chat/completions', {
+    permission: 'admin',
+    summary: 'The same, at the path of the queue there once was: nothing waits here',
+    input: chatRequest,
+    output: chatAnswer,
+    run: ({ incoming, rooms, caller }) => serveChat(incoming, chat, rooms, caller),
+  }),
   ...route(
     'POST',
     '/openai/deployments/{model+}/chat/completions /engines/{model+}/chat/completions',
@@ -116,6 +127,17 @@ export const routes: readonly Route[] = [
         serveChat(incoming, chat, rooms, caller, { model: params['model'] ?? '' }),
     },
   ),
+  ...route('POST', '/cursor/chat/completions /cursor/v1/chat/completions', {
+    permission: 'llm',
+    summary: "Chat completion for Cursor's editor, whose bodies may be those of Responses",
+    run: cursorChat,
+  }),
+  ...route('GET', '/cursor/models /cursor/v1/models', {
+    permission: 'info',
+    summary: "Models, for Cursor's editor",
+    output: modelList,
+    run: modelsFor,
+  }),
   ...route('POST', responsesPaths(''), {
     permission: 'llm',
     summary: "OpenAI's Responses",
@@ -206,6 +228,7 @@ export const routes: readonly Route[] = [
   ...operationRoutes,
   ...resourceRoutes,
   ...nativeFileRoutes,
+  ...interactionRoutes,
   ...route('GET', '/v1/models /models', {
     permission: 'info',
     summary: 'Models the caller may use',
@@ -257,6 +280,11 @@ export const routes: readonly Route[] = [
     input: tokenCountRequest,
     output: tokenCount,
     run: ({ incoming, rooms }) => tokenCounter(incoming, rooms),
+  }),
+  ...route('POST', '/utils/transform_request', {
+    permission: 'info',
+    summary: 'The request a provider would be sent',
+    run: transformRequest,
   }),
   ...route('GET', '/utils/supported_openai_params', {
     permission: 'info',
@@ -314,6 +342,7 @@ export const routes: readonly Route[] = [
     run: ({ rooms }) => (rooms.settings.docs ? docsPage() : noDocs()),
   }),
   // Last: what is not known by then is the provider's own.
+  ...placedRoutes,
   ...passthroughRoutes,
 ]
 

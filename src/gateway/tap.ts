@@ -1,5 +1,5 @@
-import { inputTokens, outputTokens, type Usage } from '../chat/chat.ts'
-import { isObject, type Json, type JsonObject, object, text } from '../json/json.ts'
+import { inputTokens, noUsage, outputTokens, type Usage } from '../chat/chat.ts'
+import { isObject, type Json, type JsonObject, number, object, text } from '../json/json.ts'
 import { bytesOf, utf8 } from '../json/latin1.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { decodeUsage as anthropicUsage } from '../wire/anthropic/response.ts'
@@ -8,6 +8,7 @@ import { decodeUsage as cohereUsage } from '../wire/cohere/response.ts'
 import { awsFrames } from '../wire/framing/aws-events.ts'
 import { decodeUsage as googleUsage } from '../wire/gemini/usage.ts'
 import { decodeUsage as openaiUsage } from '../wire/openai-chat/response.ts'
+import { tellsOwnWay } from './pass-paid.ts'
 
 /** What is learnt of an answer that nobody reads: how much was used, of which model, and what was written. */
 export type PassTap = {
@@ -26,6 +27,8 @@ export type Learnt = {
   /** What the model wrote, as far as it was held, and how many characters came after. */
   written: string
   unheld: number
+  /** The whole answer, of those that tell what they cost in words of their own. */
+  said?: JsonObject
 }
 
 export const nothingLearnt: Learnt = {
@@ -59,22 +62,25 @@ export function passTap(
   let unheld = 0
   let ended = Object.keys(told).length > 0
   let broken = false
+  let whole: JsonObject | undefined
+  const own = tellsOwnWay(to.provider)
   const write = (said: string): void => {
     if (written.length + said.length <= writtenMax) written += said
     else unheld += said.length
   }
   const look = (said: string): void => {
-    if (!telling.test(said)) return
+    if (!own && !telling.test(said)) return
     try {
       const value: Json = JSON.parse(said)
       const one = object(Array.isArray(value) ? value.at(-1) : value)
+      if (own) whole = { ...whole, ...one }
       // The whole of a piece says again what was said bit by bit.
       if (!(events || binary) || !/\.(done|completed)$/.test(text(one['type']) ?? ''))
         wordsOf(Array.isArray(value) ? value : one, 12, write)
       // Anthropic begins with a message and goes on with its changes; Responses ends with the whole; Cohere's last event
       // has it in `delta` or `response`.
-      const inner = object(one['message'] ?? one['response'])
-      id = text(inner['id']) ?? text(one['id']) ?? id
+      const inner = object(one['message'] ?? one['response'] ?? one['interaction'])
+      id = text(inner['id']) ?? text(one['id']) ?? text(one['run_id']) ?? id
       status = text(inner['status']) ?? text(one['status']) ?? status
       model = text(one['model']) ?? text(inner['model']) ?? text(one['modelVersion']) ?? model
       const usage =
@@ -112,7 +118,9 @@ export function passTap(
     },
     end() {
       if (rest.length <= heldMax) look(events ? rest.replace(/^data:/, '') : rest)
-      return { usage: usageOf(to, told), model, id, status, ended, written, unheld }
+      const usage = usageOf(to, told)
+      const more = whole ? { said: whole } : {}
+      return { usage, model, id, status, ended, written, unheld, ...more }
     },
   }
 }
@@ -141,7 +149,7 @@ function unwrapped(said: string): string {
 }
 
 const telling =
-  /"usage(?:Metadata)?"|"model|"delta"|"parts"|"text"|"content"|"billed_units"|invocationMetrics|"generation"|"outputText"/
+  /"usage(?:Metadata)?"|"model|"agent"|"delta"|"parts"|"text"|"content"|"billed_units"|invocationMetrics|"generation"|"outputText"/
 
 /** What a model wrote, by the names all dialects give it. */
 function wordsOf(value: Json | undefined, depth: number, write: (said: string) => void): void {
@@ -180,6 +188,7 @@ function usageOf({ provider }: Pick<Deployment, 'provider'>, told: JsonObject): 
 function decodeUsage(provider: string, told: JsonObject): Usage | undefined {
   if (Object.keys(told).length === 0) return undefined
   if (told['promptTokenCount'] !== undefined) return googleUsage(told)
+  if (told['total_input_tokens'] !== undefined) return interactionUsage(told)
   if (told['inputTokens'] !== undefined || told['outputTokens'] !== undefined)
     return bedrockUsage(told)
   if (told['inputTokenCount'] !== undefined)
@@ -194,6 +203,20 @@ function decodeUsage(provider: string, told: JsonObject): Usage | undefined {
   if (provider === 'anthropic' || told['cache_creation_input_tokens'] !== undefined)
     return anthropicUsage(told)
   return openaiUsage({ usage: told })
+}
+
+/** Google's Interactions count in words of their own (ai.google.dev/api/interactions-api, 2026-11). */
+function interactionUsage(told: JsonObject): Usage {
+  const count = (name: string): number => Math.max(0, number(told[name]) ?? 0)
+  const cacheRead = count('total_cached_tokens')
+  return {
+    ...noUsage,
+    input: Math.max(0, count('total_input_tokens') - cacheRead) + count('total_tool_use_tokens'),
+    cacheRead,
+    output: count('total_output_tokens'),
+    reasoning: count('total_thought_tokens') + count('total_reasoning_tokens'),
+    raw: told,
+  }
 }
 
 function decode(part: string): string {

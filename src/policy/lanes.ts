@@ -63,6 +63,20 @@ export function refusePass({ grant }: Caller, path: string, own: boolean): void 
   )
 }
 
+/** May keys of a team call an endpoint of the operator's, as far as the team's own lists say? Who needs no key is not asked. */
+export function mayPass(team: JsonObject, path: string, asksForKey: boolean): boolean {
+  const read = (field: string): readonly string[] =>
+    [...list(team[field]), ...list(object(team['metadata'])[field])].filter(
+      (route) => typeof route === 'string',
+    )
+  const allowed = read('allowed_passthrough_routes')
+  const denied = asksForKey ? read('denied_passthrough_routes') : []
+  return (
+    (allowed.length === 0 || allowed.some((route) => isUnder(route, path))) &&
+    !denied.some((route) => isUnder(route, path))
+  )
+}
+
 /** A path as it was sent, and as a server may read it: nobody gets past a denial by spelling it in another way. */
 function namesOf(path: string): readonly string[] {
   const names = new Set([path])

@@ -76,6 +76,74 @@ for (const [model, params, info, own, usual] of spoken)
     assert.deepEqual([to.forClient['openai-responses']?.url.whole, to.url.whole], [own, usual])
   })
 
+const gov = 'https://bedrock-mantle.us-gov-west-1.api.aws'
+const east = 'https://bedrock-mantle.us-east-1.api.aws'
+const mantle: [
+  model: string,
+  params: JsonObject,
+  info: JsonObject,
+  sent: string,
+  own: string,
+  usual: string,
+][] = [
+  [
+    'us-gov-west-1/openai.gpt-oss-20b',
+    {},
+    {},
+    'openai.gpt-oss-20b',
+    `${gov}/v1/responses`,
+    `${gov}/v1/chat/completions`,
+  ],
+  [
+    'us-gov-west-1/deepseek.v3.1',
+    {},
+    {},
+    'deepseek.v3.1',
+    `${gov}/v1/chat/completions`,
+    `${gov}/v1/chat/completions`,
+  ],
+  [
+    'us-gov-west-1/anthropic.claude-opus-5-5',
+    {},
+    {},
+    'anthropic.claude-opus-5-5',
+    `${gov}/anthropic/v1/messages`,
+    `${gov}/anthropic/v1/messages`,
+  ],
+  [
+    'us-gov-west-1/google.gemma-4-31b',
+    { aws_region_name: 'us-east-1' },
+    {},
+    'google.gemma-4-31b',
+    `${east}/openai/v1/responses`,
+    `${east}/openai/v1/chat/completions`,
+  ],
+  [
+    'openai.gpt-5.4',
+    {},
+    {},
+    'openai.gpt-5.4',
+    `${east}/openai/v1/responses`,
+    `${east}/openai/v1/chat/completions`,
+  ],
+  [
+    'openai.gpt-5.4',
+    {},
+    { mode: 'responses' },
+    'openai.gpt-5.4',
+    `${east}/openai/v1/responses`,
+    `${east}/openai/v1/responses`,
+  ],
+]
+for (const [model, params, info, sent, own, usual] of mantle)
+  test(`bedrock_mantle/${model} ${JSON.stringify({ ...params, ...info })} is asked where it is`, () => {
+    const to = deployment({ model: `bedrock_mantle/${model}`, ...params }, { info })
+    const { 'openai-responses': responses } = to.forClient
+    assert.deepEqual([responses?.url.whole ?? own, to.url.whole], [own, usual])
+    assert.equal(to.target.model, sent)
+    if (own.endsWith('/responses')) assert.equal((responses ?? to).wire.id, 'openai-responses')
+  })
+
 const chat = '/chat/completions'
 const urls: [base: string, path: string, query: Record<string, string> | undefined, url: string][] =
   [

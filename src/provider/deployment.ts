@@ -5,7 +5,7 @@ import type { ProviderWire, Target } from '../wire/wire.ts'
 import { type WireId, wires } from '../wire/wires.ts'
 import type { Authorize, AuthRow, AuthScheme, Locate } from './auth/auth.ts'
 import { type Price, type PriceOptions, priceOf } from './cost.ts'
-import { fillPlaces, hasText, type Resolved, specFor } from './resolve.ts'
+import { fillPlaces, hasText, type Resolved, sentName, specFor } from './resolve.ts'
 import { isSecretKey, secretsOf, spellings, unmistakable } from './secrets.ts'
 import type { Auth, ProviderSpec } from './spec.ts'
 
@@ -146,7 +146,7 @@ export function createDeployment(
   const drops = list(params.additional_drop_params).filter((key) => typeof key === 'string')
   const target: Target = {
     provider,
-    model,
+    model: sentName(spec, model),
     quirks: quirks satisfies Quirks,
     info,
     dropParams: truth(params.drop_params) ?? deps.dropParams,

@@ -8,7 +8,6 @@ export const notOffered: Readonly<Record<string, string>> = {
     "the old API goes on with a text and takes no messages: newer installations speak OpenAI's, use openai/ with api_base",
   anthropic_text: 'text completions are of models that are gone: use anthropic/',
   auto_router: 'it picks among models by their content: name the model, or a group of models',
-  cursor: "Cursor's cloud agents are no models: they are not asked as chat",
   custom:
     'a handler written in Python cannot run in this process: offer it over HTTP and use openai/ with api_base',
   dotprompt: 'prompts kept in files are not offered: send the messages',
@@ -21,7 +20,6 @@ export const notOffered: Readonly<Record<string, string>> = {
   petals:
     'a library within a Python process, or a server that goes on with a text and takes no messages',
   strands_decider: 'it decides about calls and answers none',
-  typesafe: 'it decides about calls and answers none',
   vllm: 'a library within a Python process: start the vLLM server and use hosted_vllm/',
 
   aws_textract:
@@ -41,8 +39,14 @@ export const modelsNotOffered: Readonly<
   Record<string, readonly { begins: string; why: string }[]>
 > = {
   bedrock: [
-    { begins: 'agent/', why: 'an agent is no model: it is asked at /bedrock/agents/…' },
-    { begins: 'agentcore/', why: 'an agent is no model: agents are asked by their own protocol' },
+    {
+      begins: 'agent/',
+      why: 'an agent is no model, and keeps a session for each who asks: ask it at /bedrock/agents/…',
+    },
+    {
+      begins: 'agentcore/',
+      why: "an agent is no model, and each has words of its own: ask its runtime, or offer it in OpenAI's words and use openai/ with api_base",
+    },
     {
       begins: 'async_invoke/',
       why: 'such jobs read and write S3: they are asked for at /bedrock/…',
@@ -51,7 +55,6 @@ export const modelsNotOffered: Readonly<
       begins: 'claude_platform/',
       why: "Anthropic's own platform, sold by AWS: use anthropic/ with api_base and its API key",
     },
-    { begins: 'mantle/', why: 'use bedrock_mantle/' },
   ],
 }
 

@@ -54,6 +54,7 @@ function says(param: string, info: JsonObject, known: boolean): boolean {
 function lacking(quirks: Quirks): ReadonlySet<string> {
   return new Set([
     ...(quirks.unsupported ?? []),
+    ...(quirks.refusedThere ?? []),
     ...(quirks.fixed ?? []),
     ...(quirks.samplingFreeAt ? [] : Object.keys(quirks.onlyDefault ?? {})),
     ...(quirks.noStreamUsage ? ['stream_options'] : []),

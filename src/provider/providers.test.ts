@@ -186,13 +186,19 @@ function assertGroups(id: string, match: string, to: string): void {
 }
 
 const variants: [provider: string, model: string, expected: object][] = [
-  ['openai', 'gpt-4o', {}],
-  ['openai', 'gpt-4.1-mini', {}],
+  ['openai', 'gpt-4o', { refusedThere: ['thinking', 'verbosity', 'web_search_options'] }],
+  ['openai', 'gpt-4.1-mini', { refusedThere: ['thinking', 'verbosity', 'web_search_options'] }],
+  ['openai', 'gpt-4o-search-preview', { maxTokensField: 'max_completion_tokens' }],
+  [
+    'openai',
+    'gpt-4-0613',
+    { refusedThere: ['thinking', 'verbosity', 'web_search_options', 'response_format'] },
+  ],
   ['openai', 'qwen3-32b', {}],
   ['openai', 'llama-o3', {}],
   ['openai', 'gpt-oss-120b', {}],
-  ['openai', 'gpt-35-turbo', {}],
-  ['openai', 'gpt-5-chat-latest', {}],
+  ['openai', 'gpt-35-turbo', { refusedThere: ['thinking', 'verbosity', 'web_search_options'] }],
+  ['openai', 'gpt-5-chat-latest', { refusedThere: ['thinking', 'web_search_options'] }],
   ['openai', 'o1', { maxTokensField: 'max_completion_tokens' }],
   ['openai', 'o3-mini', { maxTokensField: 'max_completion_tokens' }],
   ['openai', 'o4-mini-2025-04-16', { maxTokensField: 'max_completion_tokens' }],

@@ -6,17 +6,60 @@ import type { ModelRule, ProviderSpec, Variant } from './spec.ts'
 const reasoningModel = { maxTokensField: 'max_completion_tokens' } as const satisfies Quirks
 const penalties = { presence_penalty: 0, frequency_penalty: 0 } as const
 const sampling = { ...penalties, temperature: 1, top_p: 1 } as const
+/** Of models that sample freely while they do not think. */
+const freeSampling = { ...sampling, logprobs: false, top_logprobs: 0 } as const
+
+/**
+ * What OpenAI's servers refuse with a 400 of their own: Anthropic's `thinking` always; searches but of the models made for
+ * them; a length of answers before GPT-5; predictions and sound of models that think (platform.openai.com, 2026-11).
+ */
+const refusedByAll = ['thinking'] as const
+const refusedByOlder = [...refusedByAll, 'verbosity', 'web_search_options'] as const
+const refusedByThinking = [
+  ...refusedByAll,
+  'prediction',
+  'audio',
+  'modalities',
+  'web_search_options',
+] as const
+const refusedBySearching = [
+  ...refusedByAll,
+  'tools',
+  'tool_choice',
+  'parallel_tool_calls',
+  'functions',
+  'function_call',
+  'reasoning_effort',
+  'logprobs',
+  'top_logprobs',
+  'prediction',
+  'modalities',
+  'audio',
+] as const
 
 /**
  * Other models of OpenAI keep what the client sent. 5.1, 5.2 and 5.4, but not their codex and pro
  * editions, start from no effort and then sample freely (LiteLLM's catalogue, default_reasoning_effort).
  */
 const openaiVariants = [
-  { match: '^(ft:)?gpt-5-chat', quirks: {} },
+  {
+    match: '^(ft:)?gpt-5-chat',
+    quirks: { refusedThere: [...refusedByAll, 'web_search_options'] },
+  },
+  // Before JSON mode.
+  {
+    match: '^(gpt-4(-0314|-0613|-32k.*)?|gpt-3\\.?5-turbo-(16k.*|0301|0613))$',
+    quirks: { refusedThere: [...refusedByOlder, 'response_format'] },
+  },
+  {
+    match: '^(ft:)?(gpt-4|gpt-35|gpt-3\\.5|chatgpt-4o)(?![^/]*-search)',
+    quirks: { refusedThere: refusedByOlder },
+  },
   {
     match: '^gpt-\\d[^/]*-search',
     quirks: {
       ...reasoningModel,
+      refusedThere: refusedBySearching,
       unsupported: [
         'n',
         'stop',
@@ -34,6 +77,7 @@ const openaiVariants = [
     quirks: {
       ...reasoningModel,
       onlyDefault: sampling,
+      refusedThere: [...refusedByThinking, 'verbosity'],
       unsupported: ['logprobs', 'top_logprobs', 'logit_bias'],
     },
   },
@@ -42,6 +86,7 @@ const openaiVariants = [
     quirks: {
       ...reasoningModel,
       onlyDefault: sampling,
+      refusedThere: [...refusedByThinking, 'verbosity'],
       unsupported: ['logprobs', 'top_logprobs', 'logit_bias', 'stop'],
     },
   },
@@ -50,6 +95,7 @@ const openaiVariants = [
     quirks: {
       ...reasoningModel,
       onlyDefault: sampling,
+      refusedThere: refusedByThinking,
       unsupported: ['logprobs', 'top_logprobs', 'logit_bias', 'stop'],
     },
   },
@@ -57,7 +103,8 @@ const openaiVariants = [
     match: '^gpt-5\\.4(-mini|-nano)?(-\\d{4}-\\d\\d-\\d\\d)?$',
     quirks: {
       ...reasoningModel,
-      onlyDefault: sampling,
+      onlyDefault: freeSampling,
+      refusedThere: refusedByThinking,
       samplingFreeAt: 'none-or-unset',
       unsupported: ['logit_bias', 'stop'],
       toolsNeedResponses: true,
@@ -67,7 +114,8 @@ const openaiVariants = [
     match: '^gpt-5\\.[12](-mini|-nano)?(-\\d{4}-\\d\\d-\\d\\d)?$',
     quirks: {
       ...reasoningModel,
-      onlyDefault: sampling,
+      onlyDefault: freeSampling,
+      refusedThere: refusedByThinking,
       samplingFreeAt: 'none-or-unset',
       unsupported: ['logit_bias', 'stop'],
     },
@@ -76,7 +124,8 @@ const openaiVariants = [
     match: '^(ft:)?gpt-(5\\.[4-9]|[6-9]|1\\d)(?!\\d)',
     quirks: {
       ...reasoningModel,
-      onlyDefault: sampling,
+      onlyDefault: freeSampling,
+      refusedThere: refusedByThinking,
       samplingFreeAt: 'none',
       unsupported: ['logit_bias', 'stop'],
       toolsNeedResponses: true,
@@ -86,7 +135,8 @@ const openaiVariants = [
     match: '^(ft:)?gpt-([5-9]|1\\d)(?!\\d)',
     quirks: {
       ...reasoningModel,
-      onlyDefault: sampling,
+      onlyDefault: freeSampling,
+      refusedThere: refusedByThinking,
       samplingFreeAt: 'none',
       unsupported: ['logit_bias', 'stop'],
     },
@@ -217,6 +267,27 @@ const awsNames = [
   'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
   'AWS_CONTAINER_CREDENTIALS_FULL_URI',
 ] as const
+
+/** In front of a model's name: where it is, unless the row says another place. */
+const awsRegion = '(?:us-gov|us|eu|ap|ca|sa|me|af|il|mx)-[a-z]{4,9}-\\d'
+const mantleHere =
+  'https://bedrock-mantle.{BEDROCK_MANTLE_REGION|AWS_REGION_NAME|AWS_REGION=us-east-1}.api.aws'
+const mantleThere = 'https://bedrock-mantle.{aws_region_name=$1}.api.aws'
+const mantleModels = (begins: string, base: string, client: string | undefined): Variant[] => {
+  const asked = client === undefined ? {} : ({ client, wire: 'openai-responses' } as const)
+  return [
+    {
+      ...asked,
+      match: `${begins}openai\\.gpt-(?!oss)`,
+      baseUrl: `${base}/openai/v1`,
+      quirks: reasoningModel,
+    },
+    { ...asked, match: `${begins}(?:google\\.gemma-4|xai\\.)`, baseUrl: `${base}/openai/v1` },
+    ...(client === undefined
+      ? []
+      : [{ ...asked, match: `${begins}openai\\.gpt-oss-(?!safe)`, baseUrl: `${base}/v1` }]),
+  ]
+}
 
 /** An endpoint's name stands in the path; `sagemaker_base_url` may be written down to it. */
 const sagemakerRow = {
@@ -622,7 +693,7 @@ export const providers = {
         to: 'https://bedrock-runtime.$1.amazonaws.com',
       },
       {
-        match: '^(?:\\w+/)*((?:us-gov|us|eu|ap|ca|sa|me|af|il|mx)-[a-z]{4,9}-\\d)/',
+        match: `^(?:\\w+/)*(${awsRegion})/`,
         to: 'https://bedrock-runtime.$1.amazonaws.com',
       },
     ],
@@ -670,8 +741,7 @@ export const providers = {
     name: 'Amazon Bedrock Mantle',
     errorName: 'Bedrock_mantle',
     wire: 'openai-chat',
-    baseUrl:
-      'https://bedrock-mantle.{BEDROCK_MANTLE_REGION|AWS_REGION_NAME|AWS_REGION=us-east-1}.api.aws/v1',
+    baseUrl: `${mantleHere}/v1`,
     baseUrlEnv: ['BEDROCK_MANTLE_API_BASE'],
     auth: {
       scheme: 'aws-mantle',
@@ -684,15 +754,22 @@ export const providers = {
     },
     headers: { 'anthropic-version': '2023-06-01' },
     quirks: { maxTokensField: 'max_tokens' },
-    // Claude is there in its own words only (bedrock-mantle, Messages, 2026-11).
+    // Claude is there in its own words only. Which models are below /openai/v1 their cards tell, and the other path
+    // refuses them; so it is with Responses, which OpenAI's newer models have and few others (bedrock-mantle, 2026-11).
     variants: [
       {
-        match: 'claude',
+        match: `^(${awsRegion})/.*claude`,
         wire: 'anthropic',
-        baseUrl:
-          'https://bedrock-mantle.{BEDROCK_MANTLE_REGION|AWS_REGION_NAME|AWS_REGION=us-east-1}.api.aws/anthropic',
+        baseUrl: `${mantleThere}/anthropic`,
       },
+      { match: 'claude', wire: 'anthropic', baseUrl: `${mantleHere}/anthropic` },
+      ...(['openai-responses', undefined] as const).flatMap((client) => [
+        ...mantleModels(`^(${awsRegion})/`, mantleThere, client),
+        ...mantleModels('^', mantleHere, client),
+      ]),
     ],
+    places: [{ match: `^(${awsRegion})/`, to: `${mantleThere}/v1` }],
+    sends: [{ match: `^${awsRegion}/`, to: '' }],
     operations: ['chat', 'passthrough'],
     docs: 'https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html',
   },
@@ -2033,6 +2110,8 @@ export const providers = {
     baseUrl: 'https://api.x.ai/v1',
     baseUrlEnv: ['XAI_API_BASE'],
     auth: { bearer: ['XAI_API_KEY'] },
+    // 410 "Live search is deprecated": it searches in Responses only (docs.x.ai, 2026-11).
+    quirks: { refusedThere: ['web_search_options'] },
     variants: [
       { match: 'non-reasoning', quirks: {} },
       {
@@ -2124,6 +2203,7 @@ export const providers = {
     name: 'Azure Speech',
     errorName: 'Azure_speech',
     wire: 'openai-chat',
+    baseUrl: 'https://{AZURE_SPEECH_REGION}.api.cognitive.microsoft.com',
     baseUrlEnv: ['AZURE_SPEECH_API_BASE'],
     auth: { header: 'ocp-apim-subscription-key', env: ['AZURE_SPEECH_API_KEY'] },
     addresses: [
@@ -2444,6 +2524,36 @@ export const providers = {
     operations: ['search'],
     also: { search: 'tinyfish' },
     docs: 'https://docs.tinyfish.ai/search-api',
+  },
+  // Goals for a browser: another host than its search.
+  tinyfish_agent: {
+    name: 'TinyFish Agent',
+    errorName: 'Tinyfish',
+    wire: 'openai-chat',
+    baseUrl: 'https://agent.tinyfish.ai',
+    baseUrlEnv: ['TINYFISH_AGENT_API_BASE'],
+    auth: { header: 'x-api-key', env: ['TINYFISH_API_KEY'] },
+    operations: ['passthrough'],
+    docs: 'https://docs.tinyfish.ai/agent-api',
+  },
+  // Basic, with the key as the user's name; the Cloud Agents API (cursor.com/docs/background-agent/api, 2026-11).
+  cursor: {
+    name: 'Cursor',
+    wire: 'openai-chat',
+    baseUrl: 'https://api.cursor.com',
+    baseUrlEnv: ['CURSOR_API_BASE'],
+    auth: { header: 'authorization', env: ['CURSOR_API_KEY'] },
+    operations: ['passthrough'],
+    docs: 'https://cursor.com/docs/background-agent/api/endpoints',
+  },
+  typesafe: {
+    name: 'Typesafe',
+    wire: 'openai-chat',
+    baseUrl: 'https://api.typesafe.ai',
+    baseUrlEnv: ['TYPESAFE_API_BASE'],
+    auth: { bearer: ['TYPESAFE_API_KEY'] },
+    operations: ['passthrough'],
+    docs: 'https://docs.litellm.ai/docs/pass_through/typesafe',
   },
   nimble: {
     name: 'Nimble',

@@ -47,7 +47,7 @@ const cases: [model: string, custom: string | undefined, options: ResolveOptions
     ['ollama_chat/llama3', undefined, {}, 'ollama_chat llama3'],
     ['anthropic/claude-sonnet-4', undefined, {}, 'anthropic claude-sonnet-4'],
     ['bedrock/us.anthropic.claude-v2:1', undefined, {}, 'bedrock us.anthropic.claude-v2:1'],
-    ['bedrock/mantle/anthropic.claude-x', undefined, {}, '?bedrock mantle/anthropic.claude-x'],
+    ['bedrock/mantle/anthropic.claude-x', undefined, {}, 'bedrock_mantle anthropic.claude-x'],
     ['bedrock/agent/A/B', undefined, {}, '?bedrock agent/A/B'],
     ['text-completion-openai/davinci-002', undefined, {}, 'text-completion-openai davinci-002'],
     ['mock/anything', undefined, {}, 'mock anything'],

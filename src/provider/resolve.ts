@@ -172,6 +172,8 @@ function hasAddress(spec: ProviderSpec, env: (name: string) => string | undefine
 function lead(provider: string, model: string): Resolved {
   if (!isOffered(provider))
     return { type: 'not-offered', provider, spec: undefined, model, error: refusal(provider) }
+  const moved = elsewhere.find((one) => one.provider === provider && model.startsWith(one.begins))
+  if (moved) return lead(moved.to, model.slice(moved.begins.length))
   const spec: ProviderSpec = providers[provider]
   const refused = modelsNotOffered[provider]?.find(({ begins }) => model.startsWith(begins))
   if (refused) {
@@ -184,13 +186,21 @@ function lead(provider: string, model: string): Resolved {
       error: new GatewayError('not_offered', message, { param: 'model' }),
     }
   }
-  return { type: 'offered', provider, spec, model: spelt(spec, model) }
+  return { type: 'offered', provider, spec, model: spelt(spec.models, model) }
 }
 
+/** Models that LiteLLM names by one provider and asks at another's address, which has a row of its own here. */
+const elsewhere: readonly { provider: ProviderId; begins: string; to: ProviderId }[] = [
+  { provider: 'bedrock', begins: 'mantle/', to: 'bedrock_mantle' },
+]
+
+/** A model's name as the provider is told it. */
+export const sentName = ({ sends }: ProviderSpec, model: string): string => spelt(sends, model)
+
 /** A name with `*` is a pattern still: what it stands for is spelt when it is known. */
-function spelt({ models }: ProviderSpec, model: string): string {
+function spelt(rules: ProviderSpec['models'], model: string): string {
   if (model.includes('*')) return model
-  for (const { match, to } of models ?? []) {
+  for (const { match, to } of rules ?? []) {
     const wanted = pattern(match)
     if (wanted.test(model)) return model.replace(wanted, to)
   }

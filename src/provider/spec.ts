@@ -48,6 +48,8 @@ export type ProviderSpec = {
   places?: readonly ModelRule[]
   /** How the provider spells names of models, where it is not what LiteLLM's users write: the first that matches is applied. */
   models?: readonly ModelRule[]
+  /** What the provider is sent of a name that also says where the model is: the rest of the row sees all of it. */
+  sends?: readonly ModelRule[]
   /** Name in the catalogue (`litellm_provider`), if it is another. */
   catalogue?: string
   /** What LiteLLM offers at this provider: the grid of docs/providers.md. */

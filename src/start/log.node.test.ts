@@ -66,3 +66,18 @@ test('JSON: one object a line, whatever is in it', () => {
   assert.match(read.cause, /^TypeError: x\ny\n\s+at /)
   assert.match(read.circle, /Circular/)
 })
+
+test('of several processes each line says which wrote it', () => {
+  for (const json of [true, false]) {
+    const lines: string[] = []
+    const log = createLog({
+      level: 'info',
+      json,
+      worker: 2,
+      now,
+      write: (line) => lines.push(line),
+    })
+    log('info', 'hello', { port: 1 })
+    assert.match(lines.join(), json ? /"worker":2,"port":1/ : / hello worker=2 port=1\n/)
+  }
+})

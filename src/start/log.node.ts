@@ -7,6 +7,8 @@ const ranks: Record<Level, number> = { error: 0, warn: 1, info: 2, debug: 3 }
 export type LogOptions = {
   level: Level
   json: boolean
+  /** Which of several processes writes. */
+  worker?: number | undefined
   write?: (line: string) => void
   now?: () => Date
 }
@@ -18,11 +20,13 @@ export type LogOptions = {
 export function createLog({
   level,
   json,
+  worker,
   write = writeError,
   now = () => new Date(),
 }: LogOptions): Rooms['log'] {
-  return (at, message, more = {}) => {
+  return (at, message, said = {}) => {
     if (ranks[at] > ranks[level]) return
+    const more = worker === undefined ? said : { worker, ...said }
     const time = now().toISOString()
     if (json) return write(`${JSON.stringify({ time, level: at, message, ...plain(more) })}\n`)
     const details = Object.entries(plain(more)).map(

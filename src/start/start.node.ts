@@ -14,6 +14,7 @@ import { GatewayError } from '../errors.ts'
 import { watchBatches } from '../gateway/batches.ts'
 import { createGateway } from '../gateway/gateway.ts'
 import { watchJobs } from '../gateway/jobs.ts'
+import type { KeptAnswers } from '../gateway/kept.ts'
 import { type OpenDeps, openRooms } from '../gateway/open.ts'
 import type { Rooms, Tokens } from '../gateway/rooms.ts'
 import { createUpgrade } from '../gateway/socket.ts'
@@ -51,6 +52,8 @@ export type StartOptions = {
     | { keyPath: string | undefined; certPath: string | undefined; ciphers?: string | undefined }
     | undefined
   log: Rooms['log']
+  /** Where answers are kept that providers do not keep; absent: in this process. */
+  answers?: KeptAnswers | undefined
 }
 
 export type Running = {
@@ -129,7 +132,10 @@ async function listen(
       (await import('../call/dial.node.ts')).createDial({ env, defaults })(call),
     media: lazyMedia(options),
     // The same for every gateway of these settings, and after a restart.
-    memory: { secret: settings.saltKey ?? masterKey ?? admin?.key },
+    memory: {
+      secret: settings.saltKey ?? masterKey ?? admin?.key,
+      answers: options.answers,
+    },
     identify: withRules(
       createIdentify({
         masterKey,
@@ -205,7 +211,11 @@ async function listen(
     log,
   })
   rooms.prices = prices
-  const unwatch = [watchBatches(rooms), watchJobs(rooms), ...startRotation()]
+  const unwatch = [
+    watchBatches(rooms, books.leads),
+    watchJobs(rooms, books.leads),
+    ...startRotation(),
+  ]
   return {
     url: address.url,
     host: address.host,
@@ -214,7 +224,7 @@ async function listen(
     admin,
     addressNote: at.note,
     ...(live.reload && { reload: live.reload }),
-    async close(graceMs = (settings.graceSeconds ?? config.limits.grace_seconds) * 1000) {
+    async close(graceMs = graceMsOf(options)) {
       prices.close()
       for (const end of unwatch) end()
       live.close()
@@ -225,6 +235,13 @@ async function listen(
     },
   }
 }
+
+/** How long answers may go on once the server closes. */
+export const graceMsOf = ({
+  config,
+  settings,
+}: Pick<StartOptions, 'config' | 'settings'>): number =>
+  (settings.graceSeconds ?? config.limits.grace_seconds) * 1000
 
 /** Keys that rotate by themselves, where that is wanted. */
 function rotationOf(

@@ -13,6 +13,8 @@ export type Quirks = {
   dropReasoningHistory?: boolean
   /** Parameters the provider refuses: 400 that names them, or dropped with drop_params. */
   unsupported?: readonly string[]
+  /** Parameters the provider answers with a 400 of its own: sent, so that it says so, or left out with drop_params. */
+  refusedThere?: readonly string[]
   /** Parameters by another name. */
   rename?: Readonly<Record<string, string>>
   /** `tool_choice: "required"` is spelt `any`. */
@@ -49,7 +51,7 @@ export type Quirks = {
    * Sampling parameters that may only stay at this value: that value is taken out, since it changes nothing, and
    * another is refused as `unsupported` is (or dropped with drop_params).
    */
-  onlyDefault?: Readonly<Record<string, number>>
+  onlyDefault?: Readonly<Record<string, number | boolean>>
   /**
    * `onlyDefault` does not hold while the model does not reason: with `reasoning_effort: "none"`, and for
    * `none-or-unset` also without any effort, because `none` is what the model starts from.

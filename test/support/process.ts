@@ -11,6 +11,7 @@ const bin = join(import.meta.dirname, '..', '..', 'bin', 'throughway.ts')
 export type GatewayProcess = {
   url: string
   port: number
+  pid: number
   /** Megabytes of memory it holds. */
   residentMb(): Promise<number>
   signal(name: NodeJS.Signals): void
@@ -82,6 +83,7 @@ export async function startProcess(
   return {
     url: `http://127.0.0.1:${port}`,
     port,
+    pid: child.pid ?? 0,
     async residentMb() {
       const { stdout } = await promisify(execFile)('ps', ['-o', 'rss=', '-p', String(child.pid)])
       return Number(stdout) / 1024

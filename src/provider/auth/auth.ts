@@ -53,12 +53,17 @@ export type AuthRequest = {
 export type AuthDeps = {
   env: (name: string) => string | undefined
   now: () => number
-  /** Token endpoints and metadata services; never follows redirects, gives up after `timeoutMs`. */
-  fetch: (request: AuthFetch) => Promise<{ status: number; body: string }>
+  /**
+   * Token endpoints and metadata services; never follows redirects, gives up after `timeoutMs`. `challenge`: the answer's
+   * `www-authenticate`.
+   */
+  fetch: (request: AuthFetch) => Promise<{ status: number; body: string; challenge?: string }>
   /** Files named by settings (service accounts, token files); absent where there is no disk. */
   readFile?: (path: string) => Promise<string>
   /** Puts a text in place of a file, whole or not at all; absent where there is no disk. */
   writeFile?: (path: string, content: string) => Promise<void>
+  /** A private key in PEM without the passphrase it was encrypted with; throws where that is wrong. Absent where nothing can. */
+  decryptKey?: (pem: string, passphrase: string) => string
   /** AWS's own chain of credentials, of a profile or of none; undefined where its package is not installed. */
   awsChain?: (profile?: string) => Promise<AwsChainKeys | undefined>
 }

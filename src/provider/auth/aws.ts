@@ -201,6 +201,7 @@ function regionOf({ params, model }: AuthRow, env: AuthDeps['env']): string {
   return (
     text(params.aws_region_name) ||
     regionOfArn(text(params.model_id) ?? model) ||
+    regionOfName(model) ||
     ['AWS_REGION_NAME', 'AWS_REGION', 'AWS_DEFAULT_REGION'].map(env).find(Boolean) ||
     'us-west-2'
   )
@@ -208,6 +209,10 @@ function regionOf({ params, model }: AuthRow, env: AuthDeps['env']): string {
 
 const regionOfArn = (model: string): string | undefined =>
   /(?:^|\/)arn:aws[a-z-]{0,20}:[a-z-]{1,40}:([a-z0-9-]{1,40}):/.exec(model)?.[1]
+
+/** `us-gov-west-1/openai.gpt-oss-20b`. */
+const regionOfName = (model: string): string | undefined =>
+  /^(?:\w{1,20}\/)?((?:us-gov|us|eu|ap|ca|sa|me|af|il|mx)-[a-z]{4,9}-\d)\//.exec(model)?.[1]
 
 /** AWS's own host names tell the region, and the signature has to name the same. */
 function regionOfHost(url: string): string | undefined {

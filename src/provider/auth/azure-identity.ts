@@ -1,6 +1,6 @@
 import { GatewayError } from '../../errors.ts'
 import type { AuthDeps } from './auth.ts'
-import { askJson, hostOf, readToken } from './exchange.ts'
+import { ask, askJson, hostOf, type Question, readToken } from './exchange.ts'
 import { base64Url, derOf, readRsaKey, signJwt } from './jwt.ts'
 import { isOidc, readOidc } from './oidc.ts'
 import { readNamed, type Settings } from './settings.ts'
@@ -94,22 +94,47 @@ function clientSecret(asked: Asked): AzureIdentity | undefined {
   return exchange(asked, tenant, ['secret', client, secret], [secret], async () => form)
 }
 
-/** A PEM file or text with the certificate and its private key. */
+/** A PEM file or text with the certificate and its private key, which a password may protect. */
 function certificate(asked: Asked): AzureIdentity | undefined {
   const { tenant, client, settings } = idsOf(asked)
   const said = settings.env(...certificates)
   if (!tenant || !client || !said) return undefined
   const from = certificates.find((name) => settings.env(name) === said) ?? ''
-  return exchange(asked, tenant, ['certificate', client, said], [], async (url) => {
-    const pem = said.includes('-----BEGIN') ? said : await readNamed(said, from, asked.deps)
+  const word = settings.env(...passwords) ?? ''
+  const secrets = word === '' ? [] : [word]
+  return exchange(asked, tenant, ['certificate', client, said, word], secrets, async (url) => {
+    const read = said.includes('-----BEGIN') ? said : await readNamed(said, from, asked.deps)
+    const pem = unlocked(read.replaceAll('\\n', '\n'), word, from, asked.deps)
     return {
       grant_type: 'client_credentials',
       client_id: client,
       client_assertion_type: assertionType,
-      client_assertion: await assertion(pem.replaceAll('\\n', '\n'), from, client, url, asked.deps),
+      client_assertion: await assertion(pem, from, client, url, asked.deps),
     }
   })
 }
+
+/** The certificate, and its key as it is without the password. */
+function unlocked(pem: string, password: string, from: string, { decryptKey }: AuthDeps): string {
+  if (!pem.includes('ENCRYPTED')) return pem
+  if (password === '' || !decryptKey)
+    throw new GatewayError(
+      'authentication',
+      `${from} is encrypted: ${decryptKey ? 'set AZURE_CERTIFICATE_PASSWORD, or ' : ''}give it without a passphrase (openssl pkcs8 -topk8 -nocrypt)`,
+    )
+  const key = encryptedKey.exec(pem)?.[0] ?? pem
+  try {
+    return pem.replace(encryptedKey, '') + decryptKey(key, password)
+  } catch (cause) {
+    throw new GatewayError(
+      'authentication',
+      `the private key of ${from} does not open with AZURE_CERTIFICATE_PASSWORD`,
+      { cause },
+    )
+  }
+}
+const encryptedKey =
+  /-----BEGIN (?:ENCRYPTED|RSA) PRIVATE KEY-----[^-]*(?:-[^-]+)*-----END (?:ENCRYPTED|RSA) PRIVATE KEY-----/
 
 /** https://learn.microsoft.com/entra/identity-platform/certificate-credentials: `x5t` is how Entra finds the certificate. */
 async function assertion(
@@ -162,10 +187,7 @@ function appService(asked: Asked): AzureIdentity | undefined {
   const endpoint = settings.env('IDENTITY_ENDPOINT')
   const header = settings.env('IDENTITY_HEADER')
   if (!endpoint) return undefined
-  if (settings.env('IMDS_ENDPOINT') && !header)
-    return wrong(
-      'the managed identity of Azure Arc is not offered: use a client secret or a certificate',
-    )
+  if (settings.env('IMDS_ENDPOINT') && !header) return arc(asked, endpoint, client)
   if (settings.env('IDENTITY_SERVER_THUMBPRINT'))
     return wrong(
       'the managed identity of Service Fabric is not offered: use a client secret or a certificate',
@@ -173,6 +195,40 @@ function appService(asked: Asked): AzureIdentity | undefined {
   if (!header) return wrong('IDENTITY_ENDPOINT is set and IDENTITY_HEADER is not: set both or none')
   return managed(asked, endpoint, '2019-08-01', client, { 'x-identity-header': header })
 }
+
+/**
+ * A server of one's own that Azure Arc manages: the first question is answered with the name of a file, and who can read
+ * it may ask (https://learn.microsoft.com/azure/azure-arc/servers/managed-identity-authentication).
+ */
+function arc(asked: Asked, endpoint: string, client: string | undefined): AzureIdentity {
+  if (client) return wrong('a server of Azure Arc has one identity, its own: unset AZURE_CLIENT_ID')
+  const { deps } = asked
+  return managed(
+    asked,
+    endpoint,
+    '2020-06-01',
+    undefined,
+    { metadata: 'true' },
+    imdsMs,
+    async (question) => {
+      const told = await ask(question, deps)
+      if (told.status !== 401) return {}
+      const file = /^Basic realm=(.{1,200})$/.exec(told.challenge ?? '')?.[1] ?? ''
+      // Whoever answers there must not have us read and send any other file.
+      if (!arcKey.test(file))
+        throw new GatewayError(
+          'authentication',
+          'Azure: Azure Arc asks for a file outside of the folder for its keys, which is not read',
+        )
+      const key = (await readNamed(file, 'the key of Azure Arc', deps)).trim()
+      if (key.length > 4096 || !/^[\x21-\x7e]+$/.test(key))
+        throw new GatewayError('authentication', `Azure: ${file} holds no key of Azure Arc`)
+      return { authorization: `Basic ${key}` }
+    },
+  )
+}
+const arcKey =
+  /^(?:\/var\/opt\/azcmagent\/tokens\/|C:\\ProgramData\\AzureConnectedMachineAgent\\Tokens\\)[\w-]{1,100}\.key$/i
 
 /** https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token */
 function machine(asked: Asked): AzureIdentity | undefined {
@@ -194,6 +250,8 @@ function managed(
   client: string | undefined,
   headers: Record<string, string>,
   timeoutMs?: number,
+  /** More headers, asked for each time. */
+  prove?: (question: Question) => Promise<Record<string, string>>,
 ): AzureIdentity {
   if (hostOf(endpoint) === undefined)
     return wrong('the endpoint of the managed identity is not an http or https URL')
@@ -214,8 +272,14 @@ function managed(
     key: JSON.stringify(['managed', url.href, headers]),
     secrets,
     async fetch() {
+      const proof = prove ? await prove(question) : {}
+      const asked = {
+        ...question,
+        headers: { ...headers, ...proof },
+        secrets: [...secrets, ...Object.values(proof)],
+      }
       const askedAt = deps.now()
-      const { token, expiresAt } = readToken(await askJson(question, deps), question, askedAt)
+      const { token, expiresAt } = readToken(await askJson(asked, deps), asked, askedAt)
       return { value: token, expiresAt }
     },
   }
@@ -271,4 +335,6 @@ const certificates = [
   'AZURE_CERTIFICATE_PATH',
   'AZURE_CLIENT_CERTIFICATE_PATH',
 ] as const
+/** Azure's libraries know the second name. */
+const passwords = ['AZURE_CERTIFICATE_PASSWORD', 'AZURE_CLIENT_CERTIFICATE_PASSWORD'] as const
 const imdsMs = 5000

@@ -14,6 +14,7 @@ import {
 } from '../../../test/token-endpoint.ts'
 import type { JsonObject } from '../../json/json.ts'
 import { createAzureAiScheme, createAzureScheme } from './azure.ts'
+import { createAuthDeps } from './fetch.node.ts'
 
 const key = await rsaKey()
 const principal = { tenant_id: 't-1', client_id: 'c-1', client_secret: 's3cr3t~value' }
@@ -204,6 +205,78 @@ test('a certificate: an assertion that names it by its thumbprint', async (t) =>
   }
 })
 
+const locked: [name: string, type: 'pkcs8' | 'pkcs1'][] = [
+  ['ENCRYPTED PRIVATE KEY', 'pkcs8'],
+  ['RSA PRIVATE KEY, the older form', 'pkcs1'],
+]
+for (const [name, type] of locked)
+  test(`a certificate whose key a password protects: ${name}`, async (t) => {
+    const { url, asked } = await startEndpoint(t, () => token('t'))
+    const passphrase = 'open sesame'
+    const shut = createPrivateKey(key.pem).export({
+      type,
+      format: 'pem',
+      cipher: 'aes-256-cbc',
+      passphrase,
+    })
+    const opened = (env: Record<string, string>) => {
+      const ids = { AZURE_TENANT_ID: 't', AZURE_CLIENT_ID: 'c', AZURE_AUTHORITY_HOST: url }
+      const pem = pemOf(Buffer.from('c'), 'CERTIFICATE') + shut
+      const { decryptKey } = createAuthDeps({ env: {} })
+      const deps = depsOf({ ...ids, AZURE_CERTIFICATE_PATH: '/c.pem', ...env }, { '/c.pem': pem })
+      return createAzureScheme(decryptKey ? { ...deps, decryptKey } : deps).open(row())
+    }
+    for (const word of ['AZURE_CERTIFICATE_PASSWORD', 'AZURE_CLIENT_CERTIFICATE_PASSWORD']) {
+      const made = opened({ [word]: passphrase })
+      assert.deepEqual(await headersOf(made), { authorization: 'Bearer t' })
+      assert.ok(made.secrets.includes(passphrase))
+      const { claims } = await readJwt(asked.at(-1)?.form.client_assertion ?? '', key.verify)
+      assert.equal(claims.iss, 'c')
+    }
+    await assert.rejects(headersOf(opened({})), /is encrypted: set AZURE_CERTIFICATE_PASSWORD/)
+    const wrong = headersOf(opened({ AZURE_CERTIFICATE_PASSWORD: 'guess' }))
+    await assert.rejects(wrong, /does not open with AZURE_CERTIFICATE_PASSWORD/)
+  })
+
+const arcFolder = '/var/opt/azcmagent/tokens'
+const arcs: [name: string, challenge: string | undefined, expected: object | RegExp][] = [
+  ['the file it names', `Basic realm=${arcFolder}/a-1.key`, { authorization: 'Bearer t' }],
+  ['no file', undefined, /outside of the folder/],
+  ['another folder', 'Basic realm=/etc/passwd.key', /outside of the folder/],
+  ['a way out of the folder', `Basic realm=${arcFolder}/../x.key`, /outside of the folder/],
+  ['another kind of file', `Basic realm=${arcFolder}/a-1.pem`, /outside of the folder/],
+  ['a file that is not there', `Basic realm=${arcFolder}/b.key`, /b\.key does not exist/],
+  ['a file too long to be a key', `Basic realm=${arcFolder}/long.key`, /holds no key/],
+]
+for (const [name, challenge, expected] of arcs)
+  test(`Azure Arc proves itself by a file: ${name}`, async (t) => {
+    const { url, asked } = await startEndpoint(t, ({ headers }) =>
+      headers.authorization === 'Basic secret-of-arc'
+        ? { json: { access_token: 't', expires_on: '1780401600' } }
+        : {
+            status: 401,
+            text: '',
+            ...(challenge && { headers: { 'www-authenticate': challenge } }),
+          },
+    )
+    const files = {
+      [`${arcFolder}/a-1.key`]: 'secret-of-arc\n',
+      [`${arcFolder}/long.key`]: 'x'.repeat(4097),
+      '/etc/passwd.key': 'secret-of-arc',
+      [`${arcFolder}/../x.key`]: 'secret-of-arc',
+    }
+    const env = { IDENTITY_ENDPOINT: `${url}/metadata/identity/oauth2/token`, IMDS_ENDPOINT: url }
+    const made = createAzureScheme(depsOf(env, files)).open(row())
+    if (expected instanceof RegExp) return assert.rejects(headersOf(made), expected)
+    assert.deepEqual(await headersOf(made), expected)
+    const [first, second] = asked
+    assert.deepEqual([first?.headers.metadata, first?.headers.authorization], ['true', undefined])
+    assert.equal(
+      second?.path,
+      '/metadata/identity/oauth2/token?api-version=2020-06-01&resource=https%3A%2F%2Fcognitiveservices.azure.com',
+    )
+  })
+
 test('a key in the older form (RSA PRIVATE KEY) signs as well', async (t) => {
   const { url, asked } = await startEndpoint(t, () => token('t'))
   const pkcs1 = createPrivateKey(key.pem).export({ type: 'pkcs1', format: 'pem' })
@@ -343,10 +416,10 @@ const problems: [
   ],
   ['a strange authority', principal, { AZURE_AUTHORITY_HOST: 'ftp://x' }, /AZURE_AUTHORITY_HOST/],
   [
-    'Azure Arc',
+    'Azure Arc, for an identity that is not its own',
     {},
-    { IDENTITY_ENDPOINT: 'http://127.0.0.1:1', IMDS_ENDPOINT: 'x' },
-    /Azure Arc is not offered/,
+    { IDENTITY_ENDPOINT: 'http://127.0.0.1:1', IMDS_ENDPOINT: 'x', AZURE_CLIENT_ID: 'c' },
+    /unset AZURE_CLIENT_ID/,
   ],
   [
     'Service Fabric',

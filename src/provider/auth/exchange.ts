@@ -17,7 +17,7 @@ export type Question = {
   timeoutMs?: number
 }
 
-export type Told = { status: number; body: string }
+export type Told = { status: number; body: string; challenge?: string }
 
 /** Asks; any answer is an answer. No answer is a GatewayError that names the host and no more. */
 export async function ask(question: Question, { fetch }: Pick<AuthDeps, 'fetch'>): Promise<Told> {

@@ -1,3 +1,4 @@
+import { createPrivateKey } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
@@ -26,6 +27,8 @@ export function createAuthDeps({ env, now = Date.now, tls = {} }: AuthDepsOption
     fetch: createAuthFetch(env, tls),
     readFile: readSmall,
     writeFile: putWhole,
+    decryptKey: (key, passphrase) =>
+      createPrivateKey({ key, passphrase }).export({ type: 'pkcs8', format: 'pem' }).toString(),
     awsChain: createAwsChain(),
   }
 }
@@ -67,7 +70,11 @@ export function createAuthFetch(
       })
       request.on('response', (response) => {
         collect(response)
-          .then((body) => resolve({ status: response.statusCode ?? 0, body }), reject)
+          .then((body) => {
+            const { 'www-authenticate': challenge } = response.headers
+            const status = response.statusCode ?? 0
+            resolve({ status, body, ...(challenge !== undefined && { challenge }) })
+          }, reject)
           .finally(() => {
             clearTimeout(timer)
             request.destroy()

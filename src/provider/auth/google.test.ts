@@ -456,7 +456,16 @@ const broken: [name: string, credentials: string | JsonObject, expected: RegExp]
     account('x', { private_key: key.pem.replace(/\n.{64}\n/, '\n') }),
     /is not an RSA private key/,
   ],
-  ['a program', external({ executable: { command: 'rm' } }), /asks to run a program/],
+  [
+    'a program',
+    external({ executable: { command: 'rm' } }),
+    /asks to run a program.*use file or url/,
+  ],
+  [
+    'a client certificate',
+    external({ certificate: { use_default_certificate_config: true } }),
+    /asks for a client certificate.*use file or url/,
+  ],
   ['no source', external({}), /has no credential_source\.file/],
   ['an empty token', external({ file: '/empty' }), /empty subject token/],
   ['a strange URL', external({ url: 'file:///etc/passwd' }), /not an http or https URL/],

@@ -25,7 +25,7 @@ export function decodeParts(values: readonly Json[], idOf: IdOfCall, idFor?: IdO
   const parts: Part[] = []
   for (const value of values) {
     const part = typeof value === 'string' ? { text: value } : object(value)
-    const signature = text(at(part, 'thoughtSignature')) || undefined
+    const signature = standard(text(at(part, 'thoughtSignature'))) || undefined
     const call = at(part, 'functionCall')
     const result = at(part, 'functionResponse')
     if (isObject(call)) {
@@ -50,6 +50,17 @@ export function decodeParts(values: readonly Json[], idOf: IdOfCall, idFor?: IdO
   }
   return parts
 }
+
+/**
+ * A client that reads the field as bytes writes it in the URL's alphabet (python-genai does). Google takes both; others
+ * sign in the usual one, and OpenAI in the URL's.
+ */
+const standard = (signature: string | undefined): string | undefined =>
+  signature === undefined || isOpenAis(signature) || words.has(signature)
+    ? signature
+    : signature.replaceAll('-', '+').replaceAll('_', '/')
+/** Google's own, for calls that nobody signed. */
+const words = new Set(['skip_thought_signature_validator', 'context_engineering_is_the_way_to_go'])
 
 function decodeSaid(part: JsonObject): Part | undefined {
   const inline = at(part, 'inlineData')

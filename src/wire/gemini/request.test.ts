@@ -1024,3 +1024,35 @@ test('as many parts as a body can hold', () => {
   const { contents } = gemini.encodeRequest(request, targetOf(flash)).body
   assert.equal(JSON.stringify(contents).split('{"text":"x"}').length - 1, 300_000)
 })
+
+test('a turn of the model in one content per chunk is one turn, and signatures come back in the usual alphabet', () => {
+  const said = (text: string, more: JsonObject = {}) => ({
+    role: 'model',
+    parts: [{ text, ...more }],
+  })
+  const call = { functionCall: { name: 'look', args: {} }, thoughtSignature: 'a-_b' }
+  const { messages } = gemini.decodeRequest({
+    model: 'm',
+    contents: [
+      { role: 'user', parts: [{ text: 'x' }] },
+      said('Let ', { thought: true }),
+      said('me see.', { thought: true, thoughtSignature: 'Pz8_Pj4-' }),
+      said('I '),
+      said('look.'),
+      { role: 'model', parts: [call] },
+      { role: 'model', parts: [{ ...call, ...dummy }] },
+      { role: 'model', parts: [{ ...call, thoughtSignature: 'gAAAAABm-_==' }] },
+    ],
+  })
+  assert.deepEqual(
+    messages.map(({ role }) => role),
+    ['user', 'assistant'],
+  )
+  const [thought, words, ...calls] = messages[1]?.parts ?? []
+  assert.deepEqual(thought, { type: 'reasoning', text: 'Let me see.', signature: 'Pz8/Pj4+' })
+  assert.deepEqual(words, { type: 'text', text: 'I look.' })
+  assert.deepEqual(
+    calls.map((part) => part.type === 'tool-call' && part.signature),
+    ['a+/b', dummy.thoughtSignature, 'gAAAAABm-_=='],
+  )
+})

@@ -124,20 +124,35 @@ function decodeContents(value: Json | undefined): Message[] {
       'contents',
     )
   const calls = createCalls()
-  return listed(value).flatMap((content, index): Message[] => {
+  return turnsOf(value).flatMap(({ isModel, values }): Message[] =>
+    isModel
+      ? [{ role: 'assistant', parts: joinTexts(decodeParts(values, calls.call)) }]
+      : splitResults(decodeParts(values, calls.call, calls.result)),
+  )
+}
+
+type ClientTurn = { isModel: boolean; values: Json[] }
+
+/** Clients keep a streamed turn of the model as they got it, a content for each chunk (python-genai's chats): it is one. */
+function turnsOf(value: Json): ClientTurn[] {
+  const turns: ClientTurn[] = []
+  for (const [index, content] of listed(value).entries()) {
     if (typeof content !== 'string' && !isObject(content))
       throw invalid(`contents[${index}] must be an object with parts`, 'contents')
     const { role = 'user', parts } = isObject(content) ? content : { parts: content }
     if (role !== null && typeof role !== 'string')
       throw invalid(`contents[${index}].role must be 'user' or 'model'`, 'contents')
-    const values = listed(parts)
-    for (const part of values)
+    const isModel = role === 'model' || role === 'assistant'
+    const last = turns.at(-1)
+    const turn: ClientTurn = isModel && last?.isModel ? last : { isModel, values: [] }
+    if (turn !== last) turns.push(turn)
+    for (const part of listed(parts)) {
       if (typeof part !== 'string' && !isObject(part))
         throw invalid(`contents[${index}].parts must hold objects`, 'contents')
-    if (role === 'model' || role === 'assistant')
-      return [{ role: 'assistant', parts: joinTexts(decodeParts(values, calls.call)) }]
-    return splitResults(decodeParts(values, calls.call, calls.result))
-  })
+      turn.values.push(part)
+    }
+  }
+  return turns
 }
 
 /** Results come first: they answer the turn before. */

@@ -286,6 +286,132 @@ for (const [name, quirks, said, param] of refusals) {
   })
 }
 
+const plain = { litellm_provider: 'openai' }
+const thinker = { litellm_provider: 'openai', supports_reasoning: true }
+const told: [name: string, quirks: Quirks, info: JsonObject, said: JsonObject, left: JsonObject][] =
+  [
+    [
+      'what the row says is refused there',
+      { refusedThere: ['thinking', 'verbosity'] },
+      {},
+      { thinking: { type: 'enabled' }, verbosity: 'low', n: 2 },
+      { n: 2 },
+    ],
+    ['an effort, where nothing thinks', {}, plain, { reasoning_effort: 'high' }, {}],
+    [
+      'an effort that the row refuses as well',
+      { refusedThere: ['reasoning_effort'] },
+      plain,
+      { reasoning_effort: 'low' },
+      {},
+    ],
+    [
+      'an effort as Responses says it',
+      {},
+      plain,
+      { reasoning_effort: { effort: 'low', summary: 'auto' } },
+      {},
+    ],
+    [
+      'an effort of a model nobody knows',
+      {},
+      {},
+      { reasoning_effort: 'high' },
+      { reasoning_effort: 'high' },
+    ],
+    ['an effort it knows', {}, thinker, { reasoning_effort: 'low' }, { reasoning_effort: 'low' }],
+    [
+      'an effort the catalogue denies',
+      {},
+      { ...thinker, litellm_provider: 'groq', supports_none_reasoning_effort: false },
+      { reasoning_effort: 'none' },
+      {},
+    ],
+    ["an effort few of OpenAI's know", {}, thinker, { reasoning_effort: 'xhigh' }, {}],
+    [
+      'an effort that is granted',
+      {},
+      { ...thinker, supports_xhigh_reasoning_effort: true },
+      { reasoning_effort: 'xhigh' },
+      { reasoning_effort: 'xhigh' },
+    ],
+    [
+      'an effort in words the row turns into a switch',
+      { effortAsThinking: true },
+      plain,
+      { reasoning_effort: 'high' },
+      { thinking: { type: 'enabled' } },
+    ],
+    [
+      'no effort, in words the row has for it',
+      { effortNoneAsThinkingOff: true },
+      { ...thinker, supports_none_reasoning_effort: false },
+      { reasoning_effort: 'none' },
+      { thinking: { type: 'disabled' } },
+    ],
+    [
+      'calls side by side',
+      {},
+      { ...thinker, supports_parallel_function_calling: false },
+      { parallel_tool_calls: true, tools: [] },
+      { tools: [] },
+    ],
+    ['a choice of tools', {}, { supports_tool_choice: false }, { tool_choice: 'required' }, {}],
+    [
+      'no tools, which must hold',
+      {},
+      { supports_tool_choice: false },
+      { tool_choice: 'none' },
+      { tool_choice: 'none' },
+    ],
+    [
+      'nothing said',
+      { refusedThere: ['verbosity'] },
+      plain,
+      { verbosity: null },
+      { verbosity: null },
+    ],
+  ]
+for (const [name, quirks, info, said, left] of told) {
+  const gone = Object.keys(said).filter((key) => !(key in left) && left.thinking === undefined)
+  test(`with drop_params: ${name}`, () => {
+    const body = { ...said }
+    const asked = to(quirks, { info, dropParams: true })
+    assert.deepEqual(adaptRequest(body, asked).sort(), gone.sort())
+    assert.deepEqual(body, left)
+    const keys = requestKeys(asked)
+    for (const key of gone) assert.ok(keys === 'all' || keys.has(key), `${key} is looked at`)
+  })
+  test(`without drop_params or where it is allowed: ${name}`, () => {
+    const off = { ...quirks, effortAsThinking: false, effortNoneAsThinkingOff: false }
+    const asked = to(off, { info })
+    assert.deepEqual(requestKeys(asked), new Set(), 'the bytes pass')
+    for (const one of [
+      asked,
+      to(off, { info, dropParams: true, allowedParams: Object.keys(said) }),
+    ]) {
+      const body = { ...said }
+      assert.deepEqual(adaptRequest(body, one), [])
+      assert.deepEqual(body, said)
+    }
+  })
+}
+
+const open: [provider: string, info: JsonObject, dropped: string[]][] = [
+  ['databricks', { litellm_provider: 'databricks' }, []],
+  [
+    'databricks',
+    { litellm_provider: 'databricks', supports_reasoning: false },
+    ['reasoning_effort'],
+  ],
+  ['groq', { litellm_provider: 'groq' }, ['reasoning_effort']],
+]
+for (const [provider, info, dropped] of open)
+  test(`an effort at ${provider}, of a model of which is said ${JSON.stringify(info)}`, () => {
+    const asked = to({}, { provider, info, dropParams: true })
+    assert.deepEqual(adaptRequest({ reasoning_effort: 'low' }, asked), dropped)
+  })
+
 const answers: [name: string, message: JsonObject, adapted: JsonObject | undefined][] = [
   ['a plain one', { content: 'a' }, undefined],
   [

@@ -10,6 +10,7 @@ import {
 } from '../../json/json.ts'
 import { hash } from '../gemini/names.ts'
 import type { Target } from '../wire.ts'
+import { dropRefused, refusable } from './refused.ts'
 
 /**
  * The named quirks of OpenAI-compatible providers, on the JSON itself, so that what nobody models survives.
@@ -17,9 +18,14 @@ import type { Target } from '../wire.ts'
  */
 
 /** Top-level keys the request quirks of a target look at. */
-export function requestKeys({ quirks }: Target): ReadonlySet<string> | 'all' {
+export function requestKeys(to: Target): ReadonlySet<string> | 'all' {
+  const { quirks } = to
   if (quirks.flattenText || quirks.flattenToolResults || quirks.splitToolCalls) return 'all'
-  const keys = new Set<string>([...(quirks.unsupported ?? []), ...(quirks.fixed ?? [])])
+  const keys = new Set<string>([
+    ...(quirks.unsupported ?? []),
+    ...(quirks.fixed ?? []),
+    ...refusable(to),
+  ])
   for (const key in quirks.rename) keys.add(key)
   for (const key in quirks.onlyDefault) keys.add(key)
   if (quirks.maxTokensField)
@@ -52,6 +58,7 @@ const bookkeeping = ['user', 'metadata', 'store', 'safety_identifier', 'prompt_c
 export function adaptRequest(body: JsonObject, to: Target): string[] {
   const { quirks } = to
   const dropped = dropUnsupported(body, to)
+  if (to.dropParams) dropped.push(...dropRefused(body, to))
   const field = quirks.maxTokensField
   if (field) {
     const other = field === 'max_tokens' ? 'max_completion_tokens' : 'max_tokens'

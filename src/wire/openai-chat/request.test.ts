@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { ChatRequest, Message, Part, Source } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
-import type { Json, JsonObject } from '../../json/json.ts'
+import { type Json, type JsonObject, list } from '../../json/json.ts'
 import type { Target } from '../wire.ts'
 import { target } from './chunks.test.ts'
 import {
@@ -424,6 +424,76 @@ test('encode: tools and parts of other wires are left out and named', () => {
   assert.deepEqual(dropped, ['tools[].web_search', 'messages[].content[].container'])
   assert.deepEqual(out['messages'], [{ role: 'user', content: 'a' }])
 })
+
+const claudes = {
+  type: 'web_search_20250305',
+  name: 'web_search',
+  user_location: { type: 'approximate', city: 'Bern', country: 'CH' },
+  max_uses: 3,
+  allowed_domains: ['e.com'],
+}
+const place = { type: 'approximate', approximate: { city: 'Bern', country: 'CH' } }
+const lost = ['tools[].max_uses', 'tools[].allowed_domains']
+const searches: [
+  name: string,
+  value: JsonObject,
+  to: Partial<Target>,
+  more: Partial<ChatRequest>,
+  sent: JsonObject | undefined,
+  dropped: string[],
+][] = [
+  [
+    'a model that searches in chat',
+    claudes,
+    { info: { supports_web_search: true } },
+    {},
+    { user_location: place },
+    lost,
+  ],
+  ['Google’s', { googleSearch: {} }, { info: { supports_web_search: true } }, {}, {}, []],
+  [
+    'chosen by name',
+    { type: 'web_search_20250305', name: 'web_search' },
+    { info: { supports_web_search: true } },
+    { toolChoice: { name: 'web_search' } },
+    {},
+    [],
+  ],
+  ['a model that does not', claudes, {}, {}, undefined, ['tools[].web_search_20250305']],
+  [
+    'a model that searches elsewhere',
+    claudes,
+    { info: { supports_web_search: true }, quirks: { refusedThere: ['web_search_options'] } },
+    {},
+    undefined,
+    ['tools[].web_search_20250305'],
+  ],
+  [
+    'no tool is to be used',
+    claudes,
+    { info: { supports_web_search: true } },
+    { toolChoice: 'none' },
+    undefined,
+    ['tools[].web_search_20250305'],
+  ],
+]
+for (const [name, value, more, said, sent, dropped] of searches)
+  test(`a search of another dialect: ${name}`, () => {
+    const request: ChatRequest = {
+      ...decode(),
+      dialect: 'anthropic',
+      tools: [
+        { type: 'function', name: 'f' },
+        { type: 'server', wire: 'anthropic', value },
+      ],
+      ...said,
+    }
+    const { body, dropped: told } = encodeRequest(request, { ...target, ...more })
+    assert.deepEqual(body.web_search_options, sent)
+    assert.deepEqual(told, dropped)
+    assert.equal(list(body.tools).length, 1)
+    assert.equal(body.tool_choice, said.toolChoice === 'none' ? 'none' : undefined)
+  })
 
 test('law: nothing but GatewayError is thrown for any JSON', () => {
   fc.assert(

@@ -27,6 +27,7 @@ import {
 } from '../../json/json.ts'
 import { lostFields } from '../foreign.ts'
 import { effortOf, nearest, thinks } from '../openai-responses/effort.ts'
+import { isSearch, lostOfSearch, refusesSearch, searchOptions } from '../search-tool.ts'
 import type { Encoded, Target } from '../wire.ts'
 import { adaptRequest } from './adapt.ts'
 import { asFunction, inputAsArguments } from './custom.ts'
@@ -369,11 +370,13 @@ function decodeReasoning(body: JsonObject): ChatRequest['reasoning'] {
 /** What every compatible server takes; the row's quirks then adapt it, as they adapt a body that passes. */
 export function encodeRequest(request: ChatRequest, to: Target): Encoded {
   const dropped: string[] = []
-  const { dialect, toolChoice } = request
+  const { dialect } = request
   // Another dialect's freeform tools and lists of allowed ones are told in words that every server knows.
   const plain = dialect !== undefined && dialect !== 'openai-chat'
   const custom = new Set<string>()
+  const search = plain ? searchOf(request, to, dropped) : undefined
   const tools = offered(request, plain).flatMap((tool) => {
+    if (search && isSearch(tool)) return []
     if (tool.type !== 'custom' || !plain) return encodeTool(tool, dropped)
     custom.add(tool.name)
     return encodeTool(asFunction(tool), dropped)
@@ -385,7 +388,7 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
     model: to.model,
     messages: request.messages.flatMap((message) => encodeMessage(message, plain, dropped)),
     tools: tools.length > 0 ? tools : undefined,
-    tool_choice: hasTools ? encodeToolChoice(toolChoice, plain) : undefined,
+    tool_choice: hasTools ? encodeToolChoice(chosen(request, plain), plain) : undefined,
     parallel_tool_calls: hasTools ? request.parallelTools : undefined,
     max_completion_tokens: request.maxTokens,
     stop: request.stop,
@@ -403,7 +406,7 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
     verbosity: request.verbosity,
     modalities: request.modalities,
     audio: request.audio,
-    web_search_options: request.webSearch,
+    web_search_options: request.webSearch ?? search,
     service_tier: request.serviceTier,
     response_format: encodeOutput(request.output),
     user: request.user,
@@ -414,6 +417,28 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
   dropped.push(...adaptRequest(body, to))
   const notes = { model: to.model, ...(custom.size > 0 && { customTools: custom }) }
   return { body, dropped, notes }
+}
+
+/** Another dialect's search, where the model searches in chat. */
+function searchOf(
+  { tools, toolChoice, webSearch }: ChatRequest,
+  to: Target,
+  dropped: string[],
+): JsonObject | undefined {
+  const tool = tools.find(isSearch)
+  const searches = to.info.supports_web_search === true && !refusesSearch(to.quirks)
+  if (!tool || !searches || webSearch || toolChoice === 'none') return undefined
+  dropped.push(...lostOfSearch(tool, true))
+  return searchOptions(tool)
+}
+
+/** A tool that the provider runs is no function that could be called by name. */
+function chosen({ tools, toolChoice }: ChatRequest, plain: boolean): ToolChoice | undefined {
+  if (!plain || typeof toolChoice !== 'object' || !('name' in toolChoice)) return toolChoice
+  const { name } = toolChoice
+  return tools.some((tool) => tool.type === 'server' && tool.value.name === name)
+    ? undefined
+    : toolChoice
 }
 
 /** Tools that may not be called are not sent, which comes to the same. */

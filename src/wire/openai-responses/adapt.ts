@@ -3,6 +3,7 @@ import { unsupported } from '../openai-chat/adapt.ts'
 import { isOpenAis } from '../signatures.ts'
 import type { Target } from '../wire.ts'
 import { summaryOf } from './compaction.ts'
+import { thinks } from './effort.ts'
 import { foreignMark } from './thoughts.ts'
 
 /**
@@ -42,8 +43,10 @@ const flatFormat = (format: JsonObject): JsonObject =>
   isObject(format.json_schema) ? { type: format.type, ...format.json_schema } : format
 
 /** Top-level keys the request quirks of a target look at. */
-export function requestKeys({ quirks }: Target): ReadonlySet<string> {
+export function requestKeys(to: Target): ReadonlySet<string> {
+  const { quirks } = to
   const keys = new Set<string>(places.map(([name]) => name))
+  if (losesThoughts(to)) for (const key of thoughtful) keys.add(key)
   for (const name of quirks.unsupported ?? []) keys.add(placeOf(name)[0])
   for (const name of quirks.fixed ?? []) keys.add(placeOf(name)[0])
   for (const name in quirks.rename) keys.add(name)
@@ -57,6 +60,11 @@ export function requestKeys({ quirks }: Target): ReadonlySet<string> {
 
 const bookkeeping = ['user', 'metadata', 'safety_identifier', 'prompt_cache_key']
 
+/** OpenAI answers 400 to an effort, or to a wish for thoughts, where a model does not think; agents ask every model alike. */
+const losesThoughts = (to: Target): boolean =>
+  to.dropParams && thinks(to) === false && !to.allowedParams?.includes('reasoning_effort')
+const thoughtful = ['reasoning', 'include']
+
 /** Thoughts that another model signed show themselves by the mark the gateway gave them. */
 export function requestWords({ quirks }: Target): readonly string[] {
   const words = [foreignMark]
@@ -68,6 +76,7 @@ export function adaptRequest(body: JsonObject, to: Target): string[] {
   const { quirks } = to
   respell(body)
   const dropped = dropUnsupported(body, to)
+  if (losesThoughts(to)) dropped.push(...dropThoughts(body))
   for (const [from, name] of Object.entries(quirks.rename ?? {})) {
     if (body[from] === undefined) continue
     body[name] ??= body[from]
@@ -94,6 +103,14 @@ function dropUnsupported(body: JsonObject, to: Target): string[] {
   if (found.length > 0 && !to.dropParams) throw unsupported(to, found)
   for (const name of found) remove(body, name)
   return found
+}
+
+function dropThoughts(body: JsonObject): string[] {
+  if (Array.isArray(body.include))
+    body.include = body.include.filter((what) => what !== 'reasoning.encrypted_content')
+  const isAsked = isSaid(body.reasoning)
+  delete body.reasoning
+  return isAsked ? ['reasoning'] : []
 }
 
 function read(body: JsonObject, name: string): Json | undefined {

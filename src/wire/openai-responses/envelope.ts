@@ -37,6 +37,12 @@ export function createIds(response: string): Ids {
   }
 }
 
+/** The response an item's id was made for; undefined for ids of other makers, and for those of a long response's. */
+export function responseOfItem(id: string): string | undefined {
+  const base = /^[a-z]{1,8}_([\w-]{1,40})_\d{1,6}$/.exec(id)?.[1]
+  return base === undefined ? undefined : `resp_${base}`
+}
+
 export type Envelope = {
   id: string
   created: number

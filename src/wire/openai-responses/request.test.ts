@@ -597,14 +597,33 @@ test('an agent of another dialect: its long user is cut, what only it knows is d
     top_k: 40,
     service_tier: 'standard_only',
     context_management: { edits: [] },
-    tools: [{ type: 'web_search_20250305', name: 'web_search', allowed_domains: ['e.com'] }],
+    tools: [
+      { type: 'web_search_20250305', name: 'web_search', allowed_domains: ['e.com'], max_uses: 8 },
+    ],
   })
   assert.equal(body.user, 'u'.repeat(64))
   assert.equal(body.max_output_tokens, 16)
   assert.equal(body.service_tier, 'default')
   assert.deepEqual(body.tools, [{ type: 'web_search', filters: { allowed_domains: ['e.com'] } }])
-  assert.deepEqual(dropped, ['context_management', 'top_k'])
+  assert.deepEqual(dropped, ['tools[].max_uses', 'context_management', 'top_k'])
 })
+
+const search = { type: 'web_search_20250305', name: 'web_search' }
+const forced: [name: string, tools: JsonObject[], choice: JsonObject | string][] = [
+  ['the only tool', [search], 'required'],
+  [
+    'one of several',
+    [search, { name: 'f', input_schema: { type: 'object' } }],
+    { type: 'allowed_tools', mode: 'required', tools: [{ type: 'web_search' }] },
+  ],
+]
+for (const [name, tools, choice] of forced)
+  test(`an Anthropic client that wants its search used: ${name}`, () => {
+    const messages = [{ role: 'user', content: 'x' }]
+    const tool_choice = { type: 'tool', name: 'web_search' }
+    const { body } = encode(anthropic, { max_tokens: 20, messages, tools, tool_choice })
+    assert.deepEqual(body.tool_choice, choice)
+  })
 
 test('a thought that another model signed never reaches OpenAI, but other servers may have signed it', () => {
   const messages = [
@@ -675,6 +694,19 @@ const quirks: [
     },
     { text: { format: { type: 'text' } }, top_p: 1 },
     ['reasoning_effort', 'verbosity'],
+  ],
+  [
+    'thoughts of a model that has none, dropped',
+    { dropParams: true, info: { litellm_provider: 'openai' } },
+    { reasoning: { effort: 'high' }, include: ['reasoning.encrypted_content', 'x'], input: 'x' },
+    { include: ['x'], input: 'x' },
+    ['reasoning'],
+  ],
+  [
+    'thoughts of a model that has none, for OpenAI to refuse',
+    { info: { litellm_provider: 'openai' } },
+    { reasoning: { effort: 'high' }, include: ['reasoning.encrypted_content'] },
+    { reasoning: { effort: 'high' }, include: ['reasoning.encrypted_content'] },
   ],
   [
     'usual sampling is taken out',

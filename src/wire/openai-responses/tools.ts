@@ -11,6 +11,7 @@ import {
   text,
 } from '../../json/json.ts'
 import { decodeCache } from '../openai-chat/request.ts'
+import { isSearch, lostOfSearch, placeOf, searches } from '../search-tool.ts'
 import { itemWire } from './content.ts'
 import { flatName, type ToolNames } from './names.ts'
 
@@ -177,12 +178,14 @@ function encodeNamed(tool: NamedTool, { own, names }: ToolWriter): JsonObject {
 }
 
 /** Tools that OpenAI runs, whichever dialect brought them here; of the others only a search is known to be one. */
-function encodeServerTool({ wire, value }: ServerTool, { drop }: ToolWriter): JsonObject[] {
+function encodeServerTool(tool: ServerTool, { drop }: ToolWriter): JsonObject[] {
+  const { wire, value } = tool
   const type = text(value.type) ?? ''
   if (wire === itemWire || builtIn.has(type)) return [value]
-  const isSearch =
-    searches.test(type) || isObject(value.google_search) || isObject(value.googleSearch)
-  if (isSearch) return [encodeSearch(value)]
+  if (isSearch(tool)) {
+    for (const lost of lostOfSearch(tool, false)) drop(lost)
+    return [encodeSearch(value)]
+  }
   drop(`tools[].${type || Object.keys(value)[0] || wire}`)
   return []
 }
@@ -192,28 +195,16 @@ const builtIn = new Set(
   code_interpreter image_generation mcp computer computer_use_preview local_shell shell apply_patch
   tool_search programmatic_tool_calling`.split(/\s+/),
 )
-/** OpenAI's `web_search` and `web_search_preview`, and Anthropic's, with their dates. */
-const searches = /^web_search(?:_preview)?(?:_\d{4}_\d{2}_\d{2}|_20\d{6})?$/
-
 /** Chat's `web_search_options`, or another provider's search. */
 function encodeSearch(options: JsonObject): JsonObject {
-  const location = object(options.user_location)
-  const place = isObject(location.approximate) ? location.approximate : location
+  const place = placeOf(options)
   const domains = options.allowed_domains ?? object(options.filters).allowed_domains
   return compact({
     type: 'web_search',
     search_context_size: options.search_context_size,
     filters:
       Array.isArray(domains) && domains.length > 0 ? { allowed_domains: domains } : undefined,
-    user_location: isObject(options.user_location)
-      ? compact({
-          type: 'approximate',
-          city: text(place.city),
-          region: text(place.region),
-          country: text(place.country),
-          timezone: text(place.timezone),
-        })
-      : undefined,
+    user_location: place && { type: 'approximate', ...place },
   })
 }
 
@@ -251,8 +242,16 @@ export function encodeToolChoice(request: ChatRequest, writer: ToolWriter): Json
       namespace: text(object(namespace).name),
     })
   }
-  if ('name' in choice) return named(choice.name)
+  if ('name' in choice) return searchChoice(request.tools, choice.name) ?? named(choice.name)
   return { type: 'allowed_tools', mode: choice.mode, tools: choice.names.map(named) }
+}
+
+/** Agents of Anthropic's force its search by name; here it has none. */
+function searchChoice(tools: readonly Tool[], name: string): Json | undefined {
+  const isForced = tools.some((tool) => isSearch(tool) && tool.value.name === name)
+  if (!isForced) return undefined
+  if (tools.length === 1) return 'required'
+  return { type: 'allowed_tools', mode: 'required', tools: [{ type: 'web_search' }] }
 }
 
 /** The client's own names of its tools, by the names that providers without namespaces know. */
