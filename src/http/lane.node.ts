@@ -166,7 +166,9 @@ export class Lane {
   /** Undefined: the connection has been handed over, or the head is not complete. */
   #readHead(bytes: Buffer): PlainHead | undefined {
     const end = bytes.indexOf(emptyLine)
-    if (end === -1 && bytes.length <= this.#options.headBytes && mayBegin(bytes[0])) {
+    const isPart = end === -1 && bytes.length <= this.#options.headBytes && mayBegin(bytes[0])
+    // What ends with bare line feeds would be waited for in vain.
+    if (isPart && bytes.indexOf(bareEnd) === -1) {
       this.#wait()
       return undefined
     }
@@ -222,6 +224,7 @@ function destroy(this: Socket): void {
 }
 
 const emptyLine = Buffer.from('\r\n\r\n')
+const bareEnd = Buffer.from('\n\n')
 /** A method; before it, empty lines are passed over (RFC 9112 §2.2). */
 const mayBegin = (byte: number | undefined): boolean =>
   byte !== undefined && ((byte >= 65 && byte <= 90) || byte === 13 || byte === 10)

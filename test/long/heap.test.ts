@@ -41,7 +41,7 @@ const passing = `
 
 const run = promisify(execFile)
 async function megabytes(program: string, semiSpaceMb: number, mode: string): Promise<number> {
-  const module = new URL('./heap.node.ts', import.meta.url).href
+  const module = new URL('../../src/start/heap.node.ts', import.meta.url).href
   const flags = [`--max-semi-space-size=${semiSpaceMb}`, '--input-type=module']
   const { stdout, stderr } = await run(process.execPath, [
     ...flags,
@@ -68,7 +68,7 @@ test('the old generation is looked through before it has grown to several times 
 })
 
 test('who sets the size by flag or environment is left alone', async () => {
-  const { boundOldGeneration, boundYoungGeneration } = await import('./heap.node.ts')
+  const { boundOldGeneration, boundYoungGeneration } = await import('../../src/start/heap.node.ts')
   assert.equal(boundYoungGeneration(['--max-semi-space-size=128'], ''), undefined)
   assert.equal(boundYoungGeneration([], '--max_semi_space_size=8'), undefined)
   const stop = boundYoungGeneration([], '')
