@@ -281,6 +281,66 @@ describe('Firebender', () => {
     equal((await own.get('/model/info?litellm_model_id=none')).status, 400)
   })
 
+  test('a virtual key per user: what it may call and see, and what becomes of it', async (t) => {
+    const master = 'sk-master-key-of-the-tests'
+    const own = await startGateway(t, {
+      models: [row, openaiRow('gpt-5.5', provider)],
+      general: { master_key: master },
+      key: master,
+    })
+    provider.tell(hello)
+    const make = async (more: JsonObject): Promise<string> => {
+      const made = await own.post('/key/generate', { user_id: 'ada', ...more })
+      equal(made.status, 200, await made.clone().text())
+      return (await made.json()).key
+    }
+    const as = (key: string) => ({ authorization: `Bearer ${key}` })
+    const chats = (key: string, model = 'gpt-5.5') =>
+      own.post('/v1/chat/completions', ask(model), as(key))
+    const seen = async (key: string, path: string) => {
+      const { data } = await (await own.get(path, as(key))).json()
+      return data.map((one: JsonObject) => one['model_name'] ?? one['id']).sort()
+    }
+    const both = [row.model_name, 'gpt-5.5']
+
+    const user = await make({ key_alias: 'ada', key_type: 'llm_api' })
+    equal((await chats(user)).status, 200)
+    const streamed = await own.post(
+      '/v1/chat/completions',
+      ask('gpt-5.5', { stream: true }),
+      as(user),
+    )
+    equal((await eventsOf(streamed)).at(-1)?.data, '[DONE]')
+    for (const path of ['/v1/models', '/model/info']) deepEqual(await seen(user, path), both, path)
+    for (const path of ['/key/generate', '/model/new', '/user/new'])
+      equal((await own.post(path, {}, as(user))).status, 403, path)
+    equal((await own.get('/spend/logs', as(user))).status, 403)
+
+    const reader = await make({ key_alias: 'reader', key_type: 'read_only' })
+    for (const path of ['/v1/models', '/model/info'])
+      deepEqual(await seen(reader, path), both, path)
+    const denied = await chats(reader)
+    equal(denied.status, 403)
+    const told = await denied.json()
+    equal(told.detail, told.error.message)
+
+    const narrow = await make({ key_alias: 'narrow', models: ['gpt-5.5'] })
+    for (const path of ['/v1/models', '/model/info'])
+      deepEqual(await seen(narrow, path), ['gpt-5.5'], path)
+    const other = await chats(narrow, row.model_name)
+    equal(other.status, 403)
+    equal((await other.json()).error.type, 'key_model_access_denied')
+
+    await own.post('/key/block', { key: narrow })
+    equal((await chats(narrow)).status, 401)
+    await own.post('/key/unblock', { key: narrow })
+    equal((await chats(narrow)).status, 200)
+    await own.post('/key/delete', { keys: [narrow] })
+    const gone = await chats(narrow)
+    equal(gone.status, 401)
+    equal((await gone.json()).error.type, 'token_not_found_in_db')
+  })
+
   test('a call without credentials says which are missing', async (t) => {
     const own = await startGateway(t, { models: [row] })
     const response = await own.post('/v1/chat/completions', ask(row.model_name))
@@ -388,6 +448,71 @@ describe('Fased', () => {
     for (const name of ['tools', 'response_format']) ok(model.supported_parameters.includes(name))
     ok(model.pricing.prompt > 0 && model.pricing.completion > model.pricing.prompt)
     equal(typeof model.display_name, 'string')
+  })
+
+  test('a stream that is cut before its end is an error', async () => {
+    provider.tell(() => stream([chunk({ role: 'assistant', content: 'Hel' }), 5]))
+    const events = await eventsOf(await call(ask('default')))
+    const last = object(events.at(-1)?.data)
+    ok(object(last.error).message, JSON.stringify(events))
+  })
+
+  test('a key with a budget for the month, and what it has spent', async (t) => {
+    const master = 'sk-master-key-of-the-tests'
+    const own = await startGateway(t, {
+      models: [openaiRow('default', provider, { input_cost_per_token: 0.001 })],
+      general: { master_key: master },
+      key: master,
+    })
+    provider.tell(hello)
+    const wanted = { key_alias: 'fased', max_budget: 50.0, budget_duration: 'monthly' }
+    const made = await (await own.post('/key/generate', wanted)).json()
+    deepEqual([made.max_budget, made.budget_duration], [50, 'monthly'])
+    const again = await own.post('/key/generate', wanted)
+    equal(again.status, 400)
+    const { error } = await again.json()
+    match(error.message, /Key with alias 'fased' already exists/)
+    equal(error.param, 'key_alias')
+    for (const budget_duration of ['fortnightly', '0d', '-1d']) {
+      const refused = await own.post('/key/generate', {
+        ...wanted,
+        key_alias: 'x',
+        budget_duration,
+      })
+      equal(refused.status, 422, budget_duration)
+      match((await refused.json()).error.message, /budget_duration/)
+    }
+    const as = { authorization: `Bearer ${made.key}` }
+    const { key: hash, info } = await (await own.get('/key/info', as)).json()
+    match(hash, /^[0-9a-f]{64}$/)
+    equal(info.budget_duration, 'monthly')
+    const reset = new Date(info.budget_reset_at)
+    equal(reset.getUTCDate(), 1)
+    equal(reset.toISOString().slice(10), 'T00:00:00.000Z')
+
+    const answer = await (await own.post('/chat/completions', ask('default'), as)).json()
+    const rows = await (await own.get(`/spend/logs?api_key=${hash}`)).json()
+    equal(rows.length, 1)
+    const [{ request_id, api_key, spend, total_tokens, model_group }] = rows
+    deepEqual(
+      { request_id, api_key, spend, total_tokens, model_group },
+      {
+        request_id: answer.id,
+        api_key: hash,
+        spend: 0.009,
+        total_tokens: 12,
+        model_group: 'default',
+      },
+    )
+    equal((await (await own.get(`/spend/logs?request_id=${answer.id}`)).json()).length, 1)
+    // With the key itself: what was asked with it, and no more.
+    const foreign = await own.post('/chat/completions', ask('default'))
+    equal(foreign.status, 200)
+    const mine = await (await own.get('/spend/logs', as)).json()
+    deepEqual(
+      mine.map((one: JsonObject) => one['request_id']),
+      [answer.id],
+    )
   })
 
   test('a row `*` takes every name', async (t) => {

@@ -63,7 +63,8 @@ const waitingMax = 100_000
 const owedMax = 500
 /** Prompts and answers that wait for the database; past this they are not kept, which matters less than memory. */
 const payloadsMax = 64 * 1024 * 1024
-const batchMax = 2000
+/** More at once would hold the requests up for longer than 5 ms. */
+const batchMax = 512
 const flushMs = 100
 /** So many that wait are written without waiting for it. */
 const flushMax = 256
