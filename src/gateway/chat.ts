@@ -6,7 +6,7 @@ import { countedUsage } from '../chat/tokens.ts'
 import { GatewayError } from '../errors.ts'
 import type { Flow, Flowing, Incoming, Outgoing, Sink } from '../http/http.ts'
 import { list, number, object } from '../json/json.ts'
-import { toUtf8 } from '../json/latin1.ts'
+import { bytesOf, toUtf8 } from '../json/latin1.ts'
 import type { Caller } from '../policy/caller.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { unknownModel } from '../router/router.ts'
@@ -378,6 +378,8 @@ function streamed(
     status: 200,
     headers: { ...sse, ...answerHeaders(answer, receipt) },
     body: streamBody(answer, said, receipt, rooms, release),
+    // Of what passes as text.
+    encoding: 'latin1',
   }
 }
 
@@ -491,10 +493,12 @@ function streamBody(
       chunk: (bytes) =>
         safely(() => {
           if (closed) return 'nothing'
-          const out = relay.push(bytes)
-          if (relay.fault) last(both(out, fail(relay.fault)))
-          else if (relay.complete) finishing(out)
-          else return out === undefined || sink.write(out) ? 'more' : 'later'
+          const out = relay.pass ? relay.pass(bytes) : relay.push(bytes)
+          if (!relay.fault && !relay.complete)
+            return out === undefined || sink.write(out) ? 'more' : 'later'
+          const before = typeof out === 'string' ? bytesOf(out) : out
+          if (relay.fault) last(both(before, fail(relay.fault)))
+          else finishing(before)
           return 'nothing'
         }, 'nothing'),
       end: () =>

@@ -30,6 +30,7 @@ export async function streamGenerateContent({
     ...out,
     headers: { ...out.headers, 'content-type': 'application/json; charset=utf-8' },
     body: listOf(out.body),
+    encoding: 'utf8',
   }
 }
 

@@ -24,7 +24,7 @@ export type Outgoing = {
   status: number
   /** Lower-case names. */
   headers: Record<string, string>
-  /** Of a `body` that is text: `latin1` says that each character is one byte, as where bytes passed through undecoded. Default utf8. */
+  /** Of a `body`, or pieces of it, that are text: `latin1` says that each character is one byte, as where bytes passed through undecoded. Default utf8. */
   encoding?: 'utf8' | 'latin1'
   /** Leaving the iteration, however it is left, ends the body: its `finally` settles the request. */
   body: Uint8Array | string | AsyncIterable<Uint8Array | string>

@@ -121,6 +121,8 @@ const textOfPart = (part: {
 export interface StreamRelay {
   /** Bytes for the client, or undefined when this read has nothing for it. Throws GatewayError for a hostile stream. */
   push(chunk: Uint8Array): Uint8Array | undefined
+  /** The same as a text with a character for each byte, where that is what it has; absent: it has bytes. */
+  pass?(chunk: Uint8Array): string | undefined
   /** Has the model said anything yet? Until then an error may still become an HTTP error. */
   readonly content: boolean
   /** The provider has said its last word, though the connection may still be open. */
@@ -168,19 +170,22 @@ class Passing implements StreamRelay {
     this.#machine = machine
     this.#secrets = secrets
   }
-  #take(batch: readonly Frame[]): Uint8Array | undefined {
+  #take(batch: readonly Frame[]): string | undefined {
     let out = ''
     for (const frame of batch) out += this.#machine.push(frame)
-    return out === '' ? undefined : bytesOf(hide(out, this.#secrets))
+    return out === '' ? undefined : hide(out, this.#secrets)
+  }
+  pass(chunk: Uint8Array): string | undefined {
+    return this.#take(this.#frames.push(chunk))
   }
   push(chunk: Uint8Array): Uint8Array | undefined {
-    return this.#take(this.#frames.push(chunk))
+    return asBytes(this.pass(chunk))
   }
   flush(): Uint8Array | undefined {
     const out = this.#take(this.#frames.end())
     // Whether it was cut short it finds out at its end; what it says there is said by `end`.
     this.#machine.end(undefined)
-    return out
+    return asBytes(out)
   }
   get content(): boolean {
     return this.#machine.content
@@ -207,6 +212,9 @@ class Passing implements StreamRelay {
     return bytesOf(hide(this.#machine.end(counted), this.#secrets))
   }
 }
+
+const asBytes = (out: string | undefined): Uint8Array | undefined =>
+  out === undefined ? undefined : bytesOf(out)
 
 const speaks = new Set<ChatEvent['type']>([
   'text',
