@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts'
-import type { HeaderList } from '../http/fields.ts'
+import { fieldIn, type HeaderList } from '../http/fields.ts'
 import { codingsOf, createDecoder, type Decoder } from './decompress.node.ts'
 import { createInbox } from './inbox.ts'
 import type { Reply } from './transport.ts'
@@ -76,9 +76,7 @@ export function createAnswer(status: number, received: HeaderList, network: Netw
 
 /** A provider's cookies are for one client, and a gateway is many. */
 function valueIn(headers: HeaderList, name: string): string | undefined {
-  if (name === 'set-cookie') return undefined
-  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1]
-  return undefined
+  return name === 'set-cookie' ? undefined : fieldIn(headers, name)
 }
 
 /** Of the bytes before they were decompressed; untrue of what is read. */

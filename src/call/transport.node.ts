@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { GatewayError } from '../errors.ts'
-import { type HeaderList, token } from '../http/fields.ts'
+import { type HeaderList, token, unwritable } from '../http/fields.ts'
 import { type Answer, createAnswer, type Network } from './answer.node.ts'
 import { canceled, connectionError, uploadError } from './connection-error.ts'
 import { HttpFault } from './h1.ts'
@@ -264,9 +264,6 @@ function requestFor(
     servername: host && bareHost(host.replace(/:\d*$/, '')),
   }
 }
-
-/** RFC 9110 §5.5, a character for each byte. */
-const unwritable = /[^\t\x20-\x7e\x80-\xff]/
 
 /**
  * In lower case; '' for what is written here alone, however it was spelled: a second length would make two requests of

@@ -37,6 +37,15 @@ const names = new Map<string, string>()
 /** RFC 9110 §5.6.2. */
 export const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
+/** What no value may hold (RFC 9110 §5.5): a line end would begin a header, or a body, of somebody else's making. */
+export const unwritable = /[^\t\x20-\x7e\x80-\xff]/
+
+/** `name` in lower case. */
+export function fieldIn(headers: HeaderList, name: string): string | undefined {
+  for (let at = 0; at < headers.length; at += 2) if (headers[at] === name) return headers[at + 1]
+  return undefined
+}
+
 /** What stands between the blanks. */
 export function trimmed(text: string, from: number, to: number): string {
   let start = from

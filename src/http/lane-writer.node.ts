@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { writeLatin1 } from '../json/latin1.ts'
 import type { AnswerOptions, ResponseWriter, Visit } from './answer.node.ts'
 import { isBodiless } from './door.ts'
-import { token } from './fields.ts'
+import { nameOf, unwritable } from './fields.ts'
 import { connectionHeaders, cutMs, joinedMax, lengthOf } from './head.ts'
 import type { Outgoing } from './http.ts'
 import { atTurnEnd } from './turn.ts'
@@ -38,10 +38,10 @@ export class LaneWriter implements ResponseWriter {
     const { method } = this.#visit
     let text = statusLine(status)
     for (const key of Object.keys(headers)) {
-      const name = writableName(key)
+      const name = nameOf(key)
+      if (name === undefined) throw new TypeError('a header whose name is none cannot be sent')
       const value = headers[key]
       if (value === undefined || connectionHeaders.has(name)) continue
-      // RFC 9110 §5.5: a line end in a value would begin a header, or a body, of somebody else's making.
       if (unwritable.test(value)) throw new TypeError(`the header ${name} cannot be sent`)
       text += `${name}: ${value}\r\n`
     }
@@ -151,20 +151,6 @@ function statusLine(status: number): string {
   return line
 }
 const statusLines = new Map<number, string>()
-
-/** In lower case. Answers carry the same names again and again. */
-function writableName(key: string): string {
-  const known = writableNames.get(key)
-  if (known !== undefined) return known
-  if (!token.test(key)) throw new TypeError('a header whose name is none cannot be sent')
-  const name = key.toLowerCase()
-  if (writableNames.size >= 2000) writableNames.clear()
-  writableNames.set(key, name)
-  return name
-}
-const writableNames = new Map<string, string>()
-
-const unwritable = /[^\t\x20-\x7e\x80-\xff]/
 
 /** Made once a second. */
 function dateNow(): string {

@@ -12,7 +12,7 @@ import {
   targetOf,
   tooLarge,
 } from './door.ts'
-import type { HeaderList } from './fields.ts'
+import { fieldIn } from './fields.ts'
 import type { Handler, Incoming } from './http.ts'
 import type { Lane } from './lane.node.ts'
 import { LaneWriter, type LaneWriterOptions } from './lane-writer.node.ts'
@@ -307,7 +307,7 @@ function plainIncoming(
     method,
     path,
     query,
-    header: (name) => fieldOf(headers, name),
+    header: (name) => fieldIn(headers, name),
     headerNames: () => headers.filter((_, at) => at % 2 === 0),
     headers() {
       const all: Record<string, string> = {}
@@ -327,11 +327,6 @@ function plainIncoming(
     },
     signal: visit.controller.signal,
   }
-}
-
-function fieldOf(headers: HeaderList, name: string): string | undefined {
-  for (let at = 0; at < headers.length; at += 2) if (headers[at] === name) return headers[at + 1]
-  return undefined
 }
 
 /** The signal first: it ends what the answer's body is waiting for, so that the body can end too. */

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { type JsonObject, object } from '../json/json.ts'
 import type { Reader } from './docs.ts'
 import { conditionsOf, type Keys, keysOf, namesIn, type SpendFilter } from './spend-filter.ts'
+import { groupRows } from './spend-groups.ts'
 import { wordIds, wordTexts } from './words.ts'
 
 /** One request as it was written down, its words put back. Money in nano-dollars, times in milliseconds. */
@@ -170,45 +171,24 @@ export async function spendRowSums(
   filter: SpendFilter,
   by: readonly RowSumsBy[],
 ): Promise<RowSums[]> {
-  const idOf = await wordIds(db, namesIn(filter))
-  const rows = (await db
-    .selectFrom('spend_log')
-    .select((a) => [
-      a.fn.countAll<number>().as('count'),
-      a.fn.sum<number>('spend').as('sum_spend'),
-      a.fn.sum<number>('input').as('sum_input'),
-      a.fn.sum<number>('output').as('sum_output'),
-      ...by.map((name) => rowGroups[name].as(`by_${name}`)),
-    ])
-    .where(conditionsOf(filter, idOf, await keysOf(db, filter, idOf), db))
-    .groupBy(by.map((name) => sql.ref(`by_${name}`)))
-    .execute()) as Record<string, unknown>[]
-  const words = by.filter((name) => name !== 'day')
-  const texts = await wordTexts(
-    db,
-    rows.flatMap((row) => words.map((name) => Number(row[`by_${name}`]))),
-  )
-  const word = (row: Record<string, unknown>, name: RowSumsBy): string =>
-    texts.get(Number(row[`by_${name}`] ?? 0)) ?? ''
-  return rows.map((row) => ({
-    day: Number(row['by_day'] ?? 0),
-    key: word(row, 'key'),
-    team: word(row, 'team'),
-    model: word(row, 'model'),
-    deployment: word(row, 'deployment'),
-    count: Number(row['count']),
-    spend: Number(row['sum_spend']),
-    input: Number(row['sum_input']),
-    output: Number(row['sum_output']),
+  const rows = await groupRows(db, filter, by, {
+    count: sql<number>`count(*)`,
+    spend: sql<number>`sum(spend)`,
+    input: sql<number>`sum(input)`,
+    output: sql<number>`sum(output)`,
+  })
+  return rows.map(({ day, word, figure }) => ({
+    day,
+    key: word('key'),
+    team: word('team'),
+    model: word('model'),
+    deployment: word('deployment'),
+    count: figure('count'),
+    spend: figure('spend'),
+    input: figure('input'),
+    output: figure('output'),
   }))
 }
-const rowGroups = {
-  day: sql<number>`started_at / 86400000`,
-  key: sql<number>`key_id`,
-  team: sql<number>`team_id`,
-  model: sql<number>`model`,
-  deployment: sql<number>`deployment_id`,
-} as const satisfies Record<RowSumsBy, unknown>
 
 /** What an operator had kept of a request; undefined: nothing. */
 export async function payloadOf(db: Reader, requestId: string): Promise<JsonObject | undefined> {
