@@ -37,21 +37,20 @@ export class LaneWriter implements ResponseWriter {
   head({ status, headers }: Outgoing, size: number | undefined): void {
     const { method } = this.#visit
     let text = statusLine(status)
-    for (const key of Object.keys(headers)) {
-      const name = nameOf(key)
-      if (name === undefined) throw new TypeError('a header whose name is none cannot be sent')
+    for (const key in headers) {
       const value = headers[key]
-      if (value === undefined || connectionHeaders.has(name)) continue
-      if (unwritable.test(value)) throw new TypeError(`the header ${name} cannot be sent`)
-      text += `${name}: ${value}\r\n`
+      const begun = value === undefined ? '' : beginningOf(key)
+      if (value === undefined || begun === '') continue
+      if (unwritable.test(value)) throw new TypeError(`the header ${key} cannot be sent`)
+      text = text + begun + value
     }
     const length = lengthOf(method, status, headers['content-length'], size)
     if (length !== undefined) {
       if (!/^\d+$/.test(length)) throw new TypeError('the content-length is not a number')
-      text += `content-length: ${length}\r\n`
+      text += `\r\ncontent-length: ${length}`
     } else if (!isBodiless(method, status)) {
       this.#isChunked = true
-      text += 'transfer-encoding: chunked\r\n'
+      text += '\r\ntransfer-encoding: chunked'
     }
     if (size === undefined && length !== undefined && !isBodiless(method, status))
       this.#left = Number(length)
@@ -59,8 +58,8 @@ export class LaneWriter implements ResponseWriter {
     this.#head =
       text +
       (this.#visit.last
-        ? `date: ${dateNow()}\r\nconnection: close\r\n\r\n`
-        : `date: ${dateNow()}\r\nconnection: keep-alive\r\nkeep-alive: timeout=${Math.floor(this.#options.keepAliveMs / 1000)}\r\n\r\n`)
+        ? `\r\ndate: ${dateNow()}\r\nconnection: close\r\n\r\n`
+        : endOfKept(this.#options.keepAliveMs))
     this.begun = true
   }
 
@@ -146,11 +145,37 @@ function statusLine(status: number): string {
   if (known !== undefined) return known
   if (!Number.isInteger(status) || status < 200 || status > 999)
     throw new RangeError(`${status} is no status of an answer`)
-  const line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`
+  const line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}`
   statusLines.set(status, line)
   return line
 }
 const statusLines = new Map<number, string>()
+
+/** `\\r\\nname: ` of a header; empty for what is said by this door alone. Answers have the same few names again and again. */
+function beginningOf(key: string): string {
+  const known = beginnings.get(key)
+  if (known !== undefined) return known
+  const name = nameOf(key)
+  if (name === undefined) throw new TypeError('a header whose name is none cannot be sent')
+  const beginning = connectionHeaders.has(name) ? '' : `\r\n${name}: `
+  if (beginnings.size >= 2000) beginnings.clear()
+  beginnings.set(key, beginning)
+  return beginning
+}
+const beginnings = new Map<string, string>()
+
+/** What a head ends with where the connection is kept: another each second. */
+function endOfKept(keepAliveMs: number): string {
+  const date = dateNow()
+  if (date !== kept.date || keepAliveMs !== kept.ms)
+    kept = {
+      date,
+      ms: keepAliveMs,
+      text: `\r\ndate: ${date}\r\nconnection: keep-alive\r\nkeep-alive: timeout=${Math.floor(keepAliveMs / 1000)}\r\n\r\n`,
+    }
+  return kept.text
+}
+let kept = { date: '', ms: 0, text: '' }
 
 /** Made once a second. */
 function dateNow(): string {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { latin1 } from '../json/latin1.ts'
 import { type PlainHead, readPlainHead } from './plain.ts'
+import { SameHead } from './same-head.node.ts'
 
 /** The lanes of one server, and the clock they share. */
 export class Lanes {
@@ -75,6 +76,9 @@ export class Lane {
   /** The head of the request whose body is waited for, and where that begins. */
   #head: PlainHead | undefined
   #bodyAt = 0
+  /** What one of its requests began with, and perhaps the next; and how many heads were read in full. */
+  #same: SameHead | undefined
+  #heads = 0
   /** Of the request being answered: all has been written; and nobody works on it any more. */
   #isWritten = false
   #isOver = false
@@ -165,6 +169,11 @@ export class Lane {
 
   /** Undefined: the connection has been handed over, or the head is not complete. */
   #readHead(bytes: Buffer): PlainHead | undefined {
+    const known = this.#same?.read(bytes)
+    if (this.#same && known) {
+      this.#bodyAt = this.#same.bodyAt
+      return known
+    }
     const end = bytes.indexOf(emptyLine)
     const isPart = end === -1 && bytes.length <= this.#options.headBytes && mayBegin(bytes[0])
     // What ends with bare line feeds would be waited for in vain.
@@ -176,6 +185,10 @@ export class Lane {
       end === -1 || end > this.#options.headBytes ? undefined : readPlainHead(latin1(bytes, 0, end))
     if (head === undefined) this.#handOver()
     this.#bodyAt = end + emptyLine.length
+    // Many a connection carries one request, and others never the same twice.
+    if (head && this.#heads > 0 && this.#heads < triesMax)
+      this.#same = new SameHead(bytes, this.#bodyAt, head)
+    this.#heads++
     return head
   }
 
@@ -234,6 +247,9 @@ const wholeMax = 64 * 1024
 
 /** One that comes in more pieces than this costs more than it may. */
 const piecesMax = 16
+
+/** After so many different heads no more are kept. */
+const triesMax = 8
 
 /** Requests that may wait for the one being answered. */
 const pipelinedMax = 256
