@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.ts'
+import type { Signal } from '../http/signal.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { sentSecrets } from '../provider/secrets.ts'
 import { named, refusalOf } from './call.ts'
@@ -19,7 +20,7 @@ export async function callBeside(
   to: Deployment,
   { method, url, headers: more, body }: Beside,
   transport: Transport,
-  { signal, limits }: { signal: AbortSignal; limits: Limits },
+  { signal, limits }: { signal: Signal; limits: Limits },
 ): Promise<{ reply: Reply; at: Deployment }> {
   if (to.problem) throw to.problem
   if (to.mock)

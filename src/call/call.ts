@@ -1,5 +1,6 @@
 import { eventsOf } from '../chat/fold.ts'
 import { GatewayError, saidBy } from '../errors.ts'
+import type { Signal } from '../http/signal.ts'
 import { toUtf8 } from '../json/latin1.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { sentSecrets, unmistakable } from '../provider/secrets.ts'
@@ -71,7 +72,7 @@ export async function call(
   to: Deployment,
   ask: Ask,
   deps: CallDeps,
-  { signal, limits }: { signal: AbortSignal; limits: Limits },
+  { signal, limits }: { signal: Signal; limits: Limits },
 ): Promise<Answer> {
   if (to.problem ?? to.noChat) throw to.problem ?? to.noChat
   // Before the try: what cannot be fetched is no error of the provider's.
@@ -139,7 +140,7 @@ function fetchMedia(
   said: Inbound,
   to: Deployment,
   media: FetchMedia,
-  signal: AbortSignal,
+  signal: Signal,
   limits: Limits,
 ): Promise<Fetched> | undefined {
   const errands = errandsOf({ ...said.request(), dialect: said.wire.id }, to.wire, to.target)

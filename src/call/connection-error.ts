@@ -1,4 +1,5 @@
 import { type FaultKind, GatewayError } from '../errors.ts'
+import type { Signal } from '../http/signal.ts'
 
 /**
  * What broke between us and an upstream, as a fault. The text names the code and what it means, and never a host, a
@@ -18,7 +19,7 @@ export function connectionError(cause: unknown, answering: boolean): GatewayErro
 }
 
 /** The caller's signal was aborted. */
-export function canceled(signal: AbortSignal | undefined): GatewayError {
+export function canceled(signal: Signal | undefined): GatewayError {
   return GatewayError.is(signal?.reason)
     ? signal.reason
     : new GatewayError('canceled', 'the request was canceled', { cause: signal?.reason })

@@ -1,3 +1,4 @@
+import type { Signal } from '../http/signal.ts'
 import type { Connection, Reply } from './transport.ts'
 
 /** The way out to a WebSocket. One implementation per runtime; absent where there is none. */
@@ -9,7 +10,7 @@ export type DialCall = {
   /** Lower-case names. */
   headers: Readonly<Record<string, string>>
   /** Aborting ends the connection at once, whatever state it is in. */
-  signal: AbortSignal
+  signal: Signal
   /** Until the handshake is over. */
   connectMs: number
   /** A larger message ends the connection. */

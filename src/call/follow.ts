@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.ts'
+import type { Signal } from '../http/signal.ts'
 import { isObject, type JsonObject } from '../json/json.ts'
 import { utf8 } from '../json/latin1.ts'
 import type { Deployment } from '../provider/deployment.ts'
@@ -13,7 +14,7 @@ export type Following = {
   stream: boolean
   transport: Transport
   maxBytes: number
-  signal: AbortSignal
+  signal: Signal
   limits: Limits
 }
 
@@ -102,7 +103,7 @@ const whole = (reply: Reply, bytes: Uint8Array): Reply => ({
   bytes: async () => bytes,
 })
 
-function wait(ms: number, signal: AbortSignal): Promise<void> {
+function wait(ms: number, signal: Signal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(canceled(signal))
     const done = () => {

@@ -2,6 +2,7 @@ import { lookup as lookUp } from 'node:dns/promises'
 import type { IncomingMessage } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import { GatewayError } from '../errors.ts'
+import { abortSignalOf } from '../http/signal.ts'
 import { version } from '../version.ts'
 import { openSocket, prepareSettings, type Route, type Settings } from './connection.node.ts'
 import {
@@ -118,7 +119,7 @@ async function inTime(
   totalMs: number,
 ): Promise<Found> {
   const clock = AbortSignal.timeout(totalMs)
-  const signal = AbortSignal.any([wanted.signal, clock])
+  const signal = AbortSignal.any([abortSignalOf(wanted.signal), clock])
   try {
     const leave = await enter(signal)
     try {

@@ -1,5 +1,6 @@
 import type { ChatRequest, MediaPart, Part, Source } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
+import { abortSignalOf, type Signal } from '../http/signal.ts'
 import type { ProviderWire, Target } from '../wire/wire.ts'
 
 /**
@@ -11,7 +12,7 @@ export type Wanted = {
   kind: MediaPart['media']
   /** The type the client states, if any. */
   mime: string | undefined
-  signal: AbortSignal
+  signal: Signal
   /** Told of every byte; throws when the request has had enough. */
   take(bytes: number): void
 }
@@ -90,7 +91,7 @@ export async function runErrands(
   if (beyond) throw refused(beyond, `at most ${itemsMax} addresses of a request are fetched`)
   const stop = new AbortController()
   const clock = AbortSignal.timeout(Math.min(timeoutMs || longestMs, longestMs))
-  const ends = AbortSignal.any([signal, stop.signal, clock])
+  const ends = AbortSignal.any([abortSignalOf(signal), stop.signal, clock])
   const fetched = new Map<string, Extract<Source, { type: 'bytes' }>>()
   let room = bytesMax
   const take = (bytes: number): void => {
@@ -119,7 +120,7 @@ export async function runErrands(
 }
 
 export type ErrandOptions = {
-  signal: AbortSignal
+  signal: Signal
   /** For all of them together. */
   timeoutMs?: number | undefined
 }
@@ -181,7 +182,7 @@ function shown(text: string): string {
   return whole.length > 200 ? `${whole.slice(0, 200)}…` : whole
 }
 
-const gone = (signal: AbortSignal): GatewayError =>
+const gone = (signal: Signal): GatewayError =>
   GatewayError.is(signal.reason)
     ? signal.reason
     : new GatewayError('canceled', 'the request was canceled', { cause: signal.reason })

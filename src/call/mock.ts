@@ -1,4 +1,5 @@
 import { faults, GatewayError } from '../errors.ts'
+import type { Signal } from '../http/signal.ts'
 import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
 import { toUtf8 } from '../json/latin1.ts'
 import { parseObject } from '../json/parse.ts'
@@ -44,7 +45,7 @@ async function waitFor(ms: number, sleep: Sleep, { limits, signal }: Upstream): 
   )
 }
 
-type Sleep = (ms: number, signal: AbortSignal | undefined) => Promise<void>
+type Sleep = (ms: number, signal: Signal | undefined) => Promise<void>
 type MockError = { status: number; message: string; type: string; code: string | null }
 type Plan = {
   latencyMs: number

@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.ts'
+import { abortSignalOf, type Signal } from '../http/signal.ts'
 import type { JsonObject } from '../json/json.ts'
 import { toUtf8 } from '../json/latin1.ts'
 import { stringify } from '../json/parse.ts'
@@ -54,7 +55,7 @@ export async function operate(
   to: Deployment,
   ask: Ask,
   deps: CallDeps,
-  { signal, limits }: { signal: AbortSignal; limits: Limits },
+  { signal, limits }: { signal: Signal; limits: Limits },
 ): Promise<OperationAnswer> {
   if (to.problem) throw to.problem
   if (to.mock)
@@ -159,7 +160,7 @@ type Line = {
   deps: CallDeps
   ask: Ask
   limits: Limits
-  signal: AbortSignal
+  signal: Signal
   decodeError: Deployment['wire']['decodeError']
   /** The deployment with the secrets that were fetched on the way. */
   at: Deployment
@@ -168,7 +169,7 @@ type Line = {
 
 async function converse(exchange: Exchange<Told>, line: Line): Promise<Told> {
   const stop = new AbortController()
-  const signal = AbortSignal.any([line.signal, stop.signal])
+  const signal = AbortSignal.any([abortSignalOf(line.signal), stop.signal])
   let ended = false
   try {
     let step = exchange.next([])
@@ -309,7 +310,7 @@ function shielded(told: Told, secrets: readonly string[]): Told {
   }
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+function pause(ms: number, signal: Signal): Promise<void> {
   return new Promise((resolve, reject) => {
     const left = () => {
       clearTimeout(timer)

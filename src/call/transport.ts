@@ -1,3 +1,4 @@
+import type { Signal } from '../http/signal.ts'
 import { allocate } from '../json/latin1.ts'
 import type { InboxBody } from './inbox.ts'
 
@@ -11,7 +12,7 @@ export type Upstream = {
   headers: Record<string, string>
   body?: Uint8Array | string | AsyncIterable<Uint8Array>
   /** Aborting ends the upstream request at once, whatever state it is in. */
-  signal?: AbortSignal | undefined
+  signal?: Signal | undefined
   limits?: Limits | undefined
   /** TLS and proxy settings of the deployment; absent: the process's. */
   connection?: Connection | undefined

@@ -2,6 +2,7 @@ import { call } from '../call/call.ts'
 import { operate } from '../call/operate.ts'
 import { GatewayError } from '../errors.ts'
 import type { Outgoing } from '../http/http.ts'
+import type { Signal } from '../http/signal.ts'
 import { type JsonObject, number, text } from '../json/json.ts'
 import { toUtf8 } from '../json/latin1.ts'
 import type { Deployment } from '../provider/deployment.ts'
@@ -37,7 +38,7 @@ const patienceMs = 15_000
 export async function health(
   rooms: Rooms,
   query: URLSearchParams,
-  signal: AbortSignal,
+  signal: Signal,
 ): Promise<Outgoing> {
   const model = query.get('model')
   const id = query.get('model_id')
@@ -88,7 +89,7 @@ function testOf({ info, noChat, spec }: Deployment): 'chat' | 'none' | keyof typ
 async function test(
   to: Deployment,
   rooms: Rooms,
-  signal: AbortSignal,
+  signal: Signal,
 ): Promise<GatewayError | undefined> {
   const model = to.group
   const { info } = to.row

@@ -1,5 +1,6 @@
 import { GatewayError } from '../errors.ts'
 import type { Outgoing } from '../http/http.ts'
+import type { Signal } from '../http/signal.ts'
 import { isObject, type JsonObject, number, text } from '../json/json.ts'
 import { toUtf8 } from '../json/latin1.ts'
 import { encodeStreamError } from '../wire/openai-responses/errors.ts'
@@ -103,7 +104,7 @@ const ended = (event: JsonObject | undefined): boolean =>
 const frame = (event: JsonObject, sequence_number: number): string =>
   `event: ${text(event['type']) ?? ''}\ndata: ${JSON.stringify({ ...event, sequence_number })}\n\n`
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+function pause(ms: number, signal: Signal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timer)

@@ -2,6 +2,7 @@ import { callBeside } from '../call/beside.ts'
 import { type Ask, prepare } from '../call/prepare.ts'
 import { GatewayError } from '../errors.ts'
 import type { Outgoing } from '../http/http.ts'
+import type { Signal } from '../http/signal.ts'
 import { toUtf8 } from '../json/latin1.ts'
 import { parseObject, stringify } from '../json/parse.ts'
 import { requestBounds } from '../json/peek.ts'
@@ -121,7 +122,7 @@ async function askProvider(
   said: Inbound,
   to: Deployment,
   ask: Ask,
-  signal: AbortSignal,
+  signal: Signal,
   rooms: Rooms,
 ): Promise<{ tokens: number; body: ReturnType<typeof readObject> } | undefined> {
   const { count } = to.wire

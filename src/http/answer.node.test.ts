@@ -10,7 +10,7 @@ import {
   sleep,
   statusOf,
 } from '../../test/raw-client.ts'
-import type { Handler, Outgoing } from './http.ts'
+import type { Handler, Incoming, Outgoing } from './http.ts'
 
 const close = 'Connection: close'
 const answer = (body: Outgoing['body'], headers: Record<string, string> = {}): Outgoing => ({
@@ -38,7 +38,7 @@ function stream(step: (i: number) => Promise<string | Uint8Array | undefined>) {
   return { told, body: body() }
 }
 
-const untilAborted = (signal: AbortSignal): Promise<never> =>
+const untilAborted = (signal: Incoming['signal']): Promise<never> =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
 
 test('a client that leaves while a whole answer is computed: the signal tells', async (t) => {
@@ -126,7 +126,7 @@ test('a client that has left before the stream begins: it is settled all the sam
 })
 
 test('a client that leaves after its answer: nothing is aborted', async (t) => {
-  const signals: AbortSignal[] = []
+  const signals: Incoming['signal'][] = []
   const { port, door } = await openDoor(t, async ({ signal, path }) => {
     signals.push(signal)
     return answer(path === '/x' ? 'whole' : stream(async (i) => (i < 3 ? 'x' : undefined)).body)

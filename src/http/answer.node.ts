@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { isBodiless } from './door.ts'
 import type { Flowing, Outgoing } from './http.ts'
+import type { Stop } from './signal.ts'
 
 /** The way back to the client of one request. */
 export type ResponseWriter = {
@@ -29,7 +30,8 @@ export type Visit = {
   gone: boolean
   /** Told when that happens. */
   onGone: (() => void) | undefined
-  controller: AbortController
+  /** Whoever works on the request hears of that by it. */
+  leaving: Stop
 }
 
 export type AnswerOptions = {

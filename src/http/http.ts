@@ -1,3 +1,4 @@
+import type { Signal } from './signal.ts'
 /** A request and an answer as the rooms see them: not Node's, not the web's. */
 export type Incoming = {
   method: string
@@ -17,7 +18,7 @@ export type Incoming = {
   /** The body as it comes: uploads are never held whole. */
   stream(): AsyncIterable<Uint8Array>
   /** Aborted when the client has gone before the answer was complete. */
-  readonly signal: AbortSignal
+  readonly signal: Signal
 }
 
 export type Outgoing = {

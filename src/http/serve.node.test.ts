@@ -132,7 +132,7 @@ test('a broken chunk ends its request', async (t) => {
 
 test('rubbish behind a request is not taken for its answer', async (t) => {
   const { port, door } = await openDoor(t, async ({ signal }) => {
-    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    await new Promise<void>((resolve) => signal.addEventListener('abort', resolve))
     return { status: 200, headers: {}, body: 'late' }
   })
   const { text } = await openClient(port, `${head('GET /')}\x01\x02\r\n`).end()
@@ -309,7 +309,7 @@ test('a flood of pipelined requests ends the connection', async (t) => {
   let handled = 0
   const { port, door } = await openDoor(t, async ({ signal }) => {
     handled++
-    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    await new Promise<void>((resolve) => signal.addEventListener('abort', resolve))
     return { status: 200, headers: {}, body: '' }
   })
   await openClient(port, head('GET /').repeat(2000)).end()

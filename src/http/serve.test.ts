@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { eventually, sleep } from '../../test/raw-client.ts'
 import { GatewayError } from '../errors.ts'
-import type { Handler, Outgoing } from './http.ts'
+import type { Handler, Incoming, Outgoing } from './http.ts'
 import { serveFetch } from './serve.ts'
 
 const url = 'https://gateway.example/v1/x'
@@ -215,7 +215,7 @@ test('a client that leaves, as the runtime tells it, in every phase', async () =
   for (const phase of ['computing', 'streaming', 'before']) {
     const client = new AbortController()
     if (phase === 'before') client.abort()
-    let seen: AbortSignal | undefined
+    let seen: Incoming['signal'] | undefined
     const { told, body } = stream(async () => {
       await sleep(2)
       return 'x'

@@ -5,6 +5,7 @@ import { GatewayError } from '../errors.ts'
 import { bodyTaken, clientGone, faultAnswer, isUnexpected, targetOf } from './door.ts'
 import type { Incoming } from './http.ts'
 import { writtenAnswer } from './serve.node.ts'
+import type { Signal } from './signal.ts'
 import { isKeyProtocol, type Socket, type Upgrade } from './socket.ts'
 import { headerOf, oneHost, plainAddress } from './visit.node.ts'
 
@@ -89,7 +90,7 @@ export function createSocketDoor(upgrade: Upgrade, options: SocketOptions): Sock
   }
 }
 
-function incomingOf(req: IncomingMessage, root: string, signal: AbortSignal): Incoming {
+function incomingOf(req: IncomingMessage, root: string, signal: Signal): Incoming {
   return {
     method: 'GET',
     ...targetOf(req.url ?? '/', root),
@@ -111,7 +112,7 @@ function incomingOf(req: IncomingMessage, root: string, signal: AbortSignal): In
 /** One peer: its messages wait here for the one who reads them, and when too many wait, in the network. */
 function converse(
   peer: WebSocket,
-  signal: AbortSignal,
+  signal: Signal,
   { idleMs, pingMs, stallMs }: SocketOptions,
 ): { conversation: Socket; leave: () => void } {
   const waiting: string[] = []

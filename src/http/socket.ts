@@ -1,4 +1,5 @@
 import type { Incoming, Outgoing } from './http.ts'
+import type { Signal } from './signal.ts'
 
 /** A connection of texts, as rooms see it. */
 export type Socket = {
@@ -9,7 +10,7 @@ export type Socket = {
   /** Ends it with a code of RFC 6455 and at most 123 bytes of words. What was sent before arrives before. */
   close(code: number, reason?: string): void
   /** Aborted when the peer has gone. */
-  readonly signal: AbortSignal
+  readonly signal: Signal
 }
 
 /** What becomes of a handshake: a refusal in HTTP, or a conversation that lasts as long as its promise. */

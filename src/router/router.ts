@@ -1,5 +1,6 @@
 import type { FaultKind, GatewayError } from '../errors.ts'
 import { GatewayError as Fault } from '../errors.ts'
+import type { Signal } from '../http/signal.ts'
 import { number } from '../json/json.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { type AffinitySettings, type Belonging, createAffinity, type Pins } from './affinity.ts'
@@ -70,7 +71,7 @@ export type RouterOptions = {
   passOver?: ((deployment: Deployment) => string | undefined) | undefined
   now?: () => number
   random?: () => number
-  sleep?: (ms: number, signal: AbortSignal) => Promise<void>
+  sleep?: (ms: number, signal: Signal) => Promise<void>
 }
 
 export type Router = {
@@ -109,7 +110,7 @@ export type RouteAsk<T> = {
   hints?: RouteHints | undefined
   /** The client set the time limit: passing it is not the deployment's fault. */
   ownTimeout?: boolean
-  signal: AbortSignal
+  signal: Signal
   attempt(deployment: Deployment): Promise<T>
 }
 export type Routed<T> = {
@@ -496,7 +497,7 @@ const stays = new Set<FaultKind>(['canceled', 'context_window', 'content_policy'
 
 const gone = (): GatewayError => new Fault('canceled', 'the client has gone')
 
-const wait = (ms: number, signal: AbortSignal): Promise<void> =>
+const wait = (ms: number, signal: Signal): Promise<void> =>
   new Promise((resolve) => {
     if (ms <= 0 || signal.aborted) return resolve()
     const done = () => {

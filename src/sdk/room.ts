@@ -7,6 +7,7 @@ import { rowOf } from '../config/routing.ts'
 import { type Config, readModel } from '../config/schema.ts'
 import { createReport, reportIdle } from '../config/table.ts'
 import { GatewayError } from '../errors.ts'
+import { abortSignalOf } from '../http/signal.ts'
 import type { JsonObject } from '../json/json.ts'
 import { infoOf } from '../provider/catalogue.ts'
 import {
@@ -125,7 +126,9 @@ function limitedMock(settings: Deployment): Transport {
     if (!ms) return answer(request)
     const passed = new AbortController()
     const timer = setTimeout(() => passed.abort(), ms)
-    const signal = request.signal ? AbortSignal.any([request.signal, passed.signal]) : passed.signal
+    const signal = request.signal
+      ? AbortSignal.any([abortSignalOf(request.signal), passed.signal])
+      : passed.signal
     try {
       return await answer({ ...request, signal })
     } catch (cause) {

@@ -3,6 +3,7 @@ import type { FetchMedia } from '../call/media.ts'
 import type { Transport } from '../call/transport.ts'
 import type { Encoder } from '../chat/bpe.ts'
 import { GatewayError } from '../errors.ts'
+import type { Signal } from '../http/signal.ts'
 import type { JsonObject } from '../json/json.ts'
 import type { AuthDeps, AuthScheme } from '../provider/auth/auth.ts'
 import type { AwsDeps } from '../provider/auth/aws.ts'
@@ -28,7 +29,7 @@ export type Runtime = {
   /** Hears what was asked for and has no effect. */
   warn(message: string): void
   /** Waits between two tries; absent: timers. */
-  sleep?: (ms: number, signal: AbortSignal) => Promise<void>
+  sleep?: (ms: number, signal: Signal) => Promise<void>
   /** Connections that are kept for the next call. */
   close(): Promise<void>
 }
