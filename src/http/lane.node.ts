@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { latin1 } from '../json/latin1.ts'
+import type { Direct } from './direct.node.ts'
 import { type PlainHead, readPlainHead } from './plain.ts'
 import { SameHead } from './same-head.node.ts'
 
@@ -18,9 +19,9 @@ export class Lanes {
     this.#idleSweeps = (keepAliveMs + idleMarginMs) / this.#sweepMs
   }
 
-  open(socket: Socket, handOver: LaneOptions['handOver'], serve: LaneOptions['serve']): void {
+  open(direct: Direct, handOver: LaneOptions['handOver'], serve: LaneOptions['serve']): void {
     this.#all.add(
-      new Lane(socket, {
+      new Lane(direct, {
         headBytes: this.#headBytes,
         idleSweeps: this.#idleSweeps,
         handOver,
@@ -65,6 +66,7 @@ export type LaneOptions = {
  * in time, that server gets, with all of its bytes, and the connection stays with it.
  */
 export class Lane {
+  readonly #direct: Direct
   readonly #socket: Socket
   readonly #options: LaneOptions
   #state: 'fresh' | 'idle' | 'part' | 'busy' | 'over' = 'fresh'
@@ -83,10 +85,12 @@ export class Lane {
   #isWritten = false
   #isOver = false
 
-  constructor(socket: Socket, options: LaneOptions) {
+  constructor(direct: Direct, options: LaneOptions) {
+    const { socket } = direct
+    this.#direct = direct
     this.#socket = socket
     this.#options = options
-    socket.on('data', this.#data)
+    direct.tell(this.#data)
     socket.on('end', this.#end)
     socket.on('error', destroy)
     socket.on('timeout', destroy)
@@ -110,7 +114,7 @@ export class Lane {
     this.#age++
     // Who takes his time is timed by Node's server.
     if (this.#state === 'fresh' || this.#state === 'part') {
-      if (this.#age > 1) this.#handOver()
+      if (this.#age > 1) this.#handOver(this.#held)
     } else if (this.#state === 'idle' && this.#age > this.#options.idleSweeps)
       this.#socket.destroy()
     return false
@@ -121,6 +125,7 @@ export class Lane {
     if (this.#state === 'idle' && this.#socket.writableLength === 0) this.#socket.destroy()
   }
 
+  /** What is kept of the bytes is a copy. */
   readonly #data = (bytes: Buffer): void => {
     if (this.#state === 'busy') this.#hold(bytes)
     else this.#read(this.#held ? Buffer.concat([this.#held, bytes]) : bytes)
@@ -132,7 +137,7 @@ export class Lane {
   #hold(bytes: Buffer): void {
     const held = this.#held
     if (!held && !mayBegin(bytes[0])) return void this.#socket.destroy()
-    this.#held = held ? Buffer.concat([held, bytes]) : bytes
+    this.#held = held ? Buffer.concat([held, bytes]) : Buffer.from(bytes)
     if (!this.#isWritten) this.#stem(this.#held)
     else if (this.#held.length > wholeMax) this.#socket.pause()
   }
@@ -143,27 +148,26 @@ export class Lane {
   }
 
   #read(bytes: Buffer): void {
-    this.#held = bytes
     const head = this.#head ?? this.#readHead(bytes)
     if (head === undefined) return
     this.#head = head
     const end = this.#bodyAt + head.length
-    if (head.length > wholeMax) this.#handOver()
-    else if (bytes.length < end) this.#wait()
+    if (head.length > wholeMax) this.#handOver(bytes)
+    else if (bytes.length < end) this.#wait(bytes)
     else if (bytes.length > end && !mayBegin(bytes[end])) this.#socket.destroy()
     else this.#serve(head, bytes, end)
   }
 
   #serve(head: PlainHead, bytes: Buffer, end: number): void {
     this.#head = undefined
-    this.#held = bytes.length > end ? bytes.subarray(end) : undefined
+    this.#held = bytes.length > end ? copyOf(bytes, end, bytes.length) : undefined
     this.#state = 'busy'
     this.#pieces = 0
     this.#isWritten = false
     this.#isOver = false
     // Of a client that was slow to take the answer before.
     if (this.#socket.timeout) this.#socket.setTimeout(0)
-    this.#options.serve(head, bytes.subarray(this.#bodyAt, end), this)
+    this.#options.serve(head, copyOf(bytes, this.#bodyAt, end), this)
     if (this.#held) this.#stem(this.#held)
   }
 
@@ -178,12 +182,12 @@ export class Lane {
     const isPart = end === -1 && bytes.length <= this.#options.headBytes && mayBegin(bytes[0])
     // What ends with bare line feeds would be waited for in vain.
     if (isPart && bytes.indexOf(bareEnd) === -1) {
-      this.#wait()
+      this.#wait(bytes)
       return undefined
     }
     const head =
       end === -1 || end > this.#options.headBytes ? undefined : readPlainHead(latin1(bytes, 0, end))
-    if (head === undefined) this.#handOver()
+    if (head === undefined) this.#handOver(bytes)
     this.#bodyAt = end + emptyLine.length
     // Many a connection carries one request, and others never the same twice.
     if (head && this.#heads > 0 && this.#heads < triesMax)
@@ -192,12 +196,13 @@ export class Lane {
     return head
   }
 
-  #wait(): void {
+  #wait(bytes: Buffer): void {
+    this.#held = Buffer.from(bytes)
     if (this.#state !== 'part') {
       this.#state = 'part'
       this.#age = 0
     }
-    if (++this.#pieces > piecesMax) this.#handOver()
+    if (++this.#pieces > piecesMax) this.#handOver(this.#held)
   }
 
   #next(): void {
@@ -215,18 +220,18 @@ export class Lane {
     this.#read(held)
   }
 
-  #handOver(): void {
+  /** `came`: what has come and was not served. */
+  #handOver(came: Buffer | undefined): void {
     const socket = this.#socket
-    const held = this.#held
     this.#state = 'over'
     this.#held = undefined
     this.#head = undefined
-    socket.off('data', this.#data)
+    this.#direct.tell(undefined)
     socket.off('end', this.#end)
     socket.off('error', destroy)
     socket.off('timeout', destroy)
     socket.pause()
-    if (held) socket.unshift(held)
+    if (came) socket.unshift(Buffer.from(came))
     this.#options.handOver(socket)
     socket.resume()
   }
@@ -234,6 +239,12 @@ export class Lane {
 
 function destroy(this: Socket): void {
   this.destroy()
+}
+
+function copyOf(bytes: Buffer, from: number, to: number): Buffer {
+  const copy = Buffer.allocUnsafe(to - from)
+  bytes.copy(copy, 0, from, to)
+  return copy
 }
 
 const emptyLine = Buffer.from('\r\n\r\n')

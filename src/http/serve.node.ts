@@ -3,6 +3,7 @@ import { createServer as createTlsServer } from 'node:https'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError } from '../errors.ts'
+import { byStream, directly } from './direct.node.ts'
 import { defaultBodyLimits, faultAnswer, rootOf } from './door.ts'
 import type { Handler, Outgoing } from './http.ts'
 import { Lanes } from './lane.node.ts'
@@ -79,7 +80,9 @@ export function createNodeServer(handler: Handler, options: ServerOptions = {}):
   // Over TLS a request comes from the socket inside, which exists only after the handshake.
   const handOver = options.tls ? undefined : ownListener(server)
   const lanes = new Lanes(limits)
-  server.on('connection', (socket: Socket) => {
+  server.on('connection', (accepted: Socket) => {
+    const direct = handOver === undefined ? byStream(accepted) : directly(accepted)
+    const { socket } = direct
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
     if (options.tls) return
@@ -88,7 +91,7 @@ export function createNodeServer(handler: Handler, options: ServerOptions = {}):
     if (handOver === undefined) return
     if (isCrowded) handOver(socket)
     else
-      lanes.open(socket, handOver, (head, body, lane) => visits.acceptPlain(line, head, body, lane))
+      lanes.open(direct, handOver, (head, body, lane) => visits.acceptPlain(line, head, body, lane))
   })
   if (options.tls)
     server.on('secureConnection', (socket: Socket) =>
