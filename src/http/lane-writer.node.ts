@@ -20,18 +20,18 @@ export class LaneWriter implements ResponseWriter {
   begun = false
   readonly #visit: Visit
   readonly #options: LaneWriterOptions
-  readonly #written: () => void
+  readonly #lane: { written(): void }
   /** The head, until the first bytes of the body go with it. */
   #head = ''
   #isChunked = false
   /** What a streamed body promised and has not brought yet; -1: nothing was promised. */
   #left = -1
 
-  /** `written`: all of the answer is the socket's. */
-  constructor(visit: Visit, options: LaneWriterOptions, written: () => void) {
+  /** `lane` is told when all of the answer is the socket's. */
+  constructor(visit: Visit, options: LaneWriterOptions, lane: { written(): void }) {
     this.#visit = visit
     this.#options = options
-    this.#written = written
+    this.#lane = lane
   }
 
   head({ status, headers }: Outgoing, size: number | undefined): void {
@@ -108,7 +108,7 @@ export class LaneWriter implements ResponseWriter {
     const { last, socket } = this.#visit
     if (socket.writableLength > 0) socket.setTimeout(this.#options.stallMs)
     if (last) socket.destroySoon()
-    this.#written()
+    this.#lane.written()
   }
 }
 

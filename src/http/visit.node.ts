@@ -91,13 +91,8 @@ export function createVisits(handler: Handler, options: VisitOptions): Visits {
     line.mayAnswer = () => !res.headersSent && !req.complete
     const refusal = refusalOf(exchange, line, options)
     if (refusal) visit.last = true
-    await answerVisit(
-      visit,
-      refusal ?? incomingOf(exchange, visit, line.peer, options),
-      handler,
-      options,
-    )
-    over(line, visit)
+    const incoming = refusal ?? incomingOf(exchange, visit, line.peer, options)
+    await answerVisit(visit, incoming, handler, options, () => over(line, visit))
     if (line.waiting.length === 0) line.busy = false
     // Not before the last answer has left: else one slow reader could make any number of answers pile up.
     else if (res.writableFinished) runNext(line)
@@ -138,13 +133,9 @@ export function createVisits(handler: Handler, options: VisitOptions): Visits {
     acceptPlain(line, head, body, lane) {
       const visit = open(line, head.method)
       visit.last ||= head.last
-      visit.writer = new LaneWriter(visit, options, () => lane.written())
-      void answerVisit(
-        visit,
-        plainIncoming(head, body, visit, line.peer, options),
-        handler,
-        options,
-      ).then(() => {
+      visit.writer = new LaneWriter(visit, options, lane)
+      const incoming = plainIncoming(head, body, visit, line.peer, options)
+      void answerVisit(visit, incoming, handler, options, () => {
         over(line, visit)
         lane.over()
       })
@@ -173,12 +164,13 @@ export function createVisits(handler: Handler, options: VisitOptions): Visits {
   }
 }
 
-/** Never throws: whatever goes wrong is an answer, or the end of the connection. */
+/** Never throws: whatever goes wrong is an answer, or the end of the connection. `over` is called last. */
 async function answerVisit(
   visit: Visit,
   incoming: Incoming | GatewayError,
   handler: Handler,
   options: VisitOptions,
+  over: () => void,
 ): Promise<void> {
   try {
     const answer = GatewayError.is(incoming) ? faultAnswer(incoming) : await handler(incoming)
@@ -197,6 +189,8 @@ async function answerVisit(
       options.onError(second)
       visit.socket.destroy()
     }
+  } finally {
+    over()
   }
 }
 
