@@ -9,7 +9,7 @@ export type Ask = {
     sql: string
     parameters: readonly unknown[]
     many?: readonly (readonly unknown[])[]
-    /** `many` on its way to a thread. */
+    /** The same as `many`. */
     packed?: Packed
     expect?: number
   }[]
