@@ -51,7 +51,7 @@ export function openJournal(folder: string, node: string): Journal {
   /** The last write stopped in the middle of a line. */
   let torn = false
   const begun = new Map<number, Opening>()
-  let kept: { seq: number; entry: Entry; opening: Opening | undefined }[] = []
+  let kept: { seq: number; entry: Entry }[] = []
   let names = noNames()
   let lastName = 0
 
@@ -131,7 +131,8 @@ export function openJournal(folder: string, node: string): Journal {
       .raw(opening.stream ? ',1,' : ',0,')
     lines.number(opening.nanoDollars).raw(',').number(who).raw(']}\n')
   }
-  const putDone = (seq: number, entry: Entry): void => {
+  /** `alone`: what its opening has said is said again. */
+  const putDone = (seq: number, entry: Entry, alone = entry.opened === undefined): void => {
     const { opened = 0, firstByteAt, answerId, fault, error, units } = entry
     const who = nameOf(entry.payer)
     const place = placeOf(entry)
@@ -151,7 +152,7 @@ export function openJournal(folder: string, node: string): Journal {
     lines.raw(',[')
     for (const name of countNames) lines.number(entry.usage[name]).raw(',')
     lines.raw(entry.usage.estimated ? '1]' : '0]')
-    if (opened === 0) {
+    if (alone) {
       lines.raw(',').text(entry.requestId).raw(',').text(entry.operation)
       lines.raw(',').text(entry.keyId).raw(',').text(entry.model)
       lines.raw(entry.stream ? ',1' : ',0')
@@ -172,10 +173,7 @@ export function openJournal(folder: string, node: string): Journal {
   function putAnew(): void {
     names = noNames()
     for (const [opened, opening] of begun) putOpen(opened, opening)
-    for (const { seq, entry, opening } of kept) {
-      if (opening && entry.opened !== undefined) putOpen(entry.opened, opening)
-      putDone(seq, entry)
-    }
+    for (const { seq, entry } of kept) putDone(seq, entry, true)
   }
 
   function rewrite(): void {
@@ -221,9 +219,9 @@ export function openJournal(folder: string, node: string): Journal {
     },
     done(seq, entry) {
       putDone(seq, entry)
-      const opening = entry.opened === undefined ? undefined : begun.get(entry.opened)
       if (entry.opened !== undefined) begun.delete(entry.opened)
-      kept.push({ seq, entry, opening })
+      // Not its opening, which holds on to all that the request was.
+      kept.push({ seq, entry })
       writeLater()
     },
     written: () => writing?.promise,
