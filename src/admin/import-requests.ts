@@ -95,7 +95,7 @@ async function writePage(
   const { store, requestRows } = options
   const here = requestRows ? await hereOf(store, entries) : new Set<string>()
   const fresh = entries.filter((entry) => !here.has(nameOf(entry)))
-  const wordOf = await words.known(fresh.flatMap(wordsOf))
+  const wordOf = await words.known(wordsOf(fresh))
   await store.db.batch([
     ...statementsOf(fresh, wordOf, store.db.dialect, requestRows),
     markOf(options, reached),

@@ -128,11 +128,13 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
     const batch = waiting.slice(0, batchSize)
     const upTo = batch.at(-1)?.seq ?? flushedSeq
     let flushing: Flush | undefined
+    let spent: ReadonlyMap<string, number>
     try {
       const entries = batch.map(({ entry }) => entry)
-      const wordOf = await words.known(entries.flatMap(wordsOf))
+      const wordOf = await words.known(wordsOf(entries))
       const rowsAndSums = statementsOf(entries, wordOf, db.dialect, rows)
-      flushing = await purses.takeFlush(spentBy(entries))
+      spent = spentBy(entries)
+      flushing = await purses.takeFlush(spent)
       const mark = sql`update node set flushed = ${upTo}
         where id = ${node} and taken_by is null and flushed = ${flushedSeq}`
       await db.batch([
@@ -146,14 +148,19 @@ export async function createBooks(options: BooksOptions): Promise<Books> {
       throw cause
     }
     batchSize = batchMax
-    written(batch, upTo, flushing)
+    written(batch, upTo, spent, flushing)
   }
 
-  function written(batch: readonly Waiting[], upTo: number, flushing?: Flush): void {
+  function written(
+    batch: readonly Waiting[],
+    upTo: number,
+    spent: ReadonlyMap<string, number> = spentBy(batch.map(({ entry }) => entry)),
+    flushing?: Flush,
+  ): void {
     flushing?.done()
     waiting = waiting.slice(batch.length)
     for (const { entry } of batch) payloads -= entry.payload?.length ?? 0
-    for (const [account, amount] of spentBy(batch.map(({ entry }) => entry))) {
+    for (const [account, amount] of spent) {
       const rest = (unwritten.get(account) ?? 0) - amount
       if (rest === 0) unwritten.delete(account)
       else unwritten.set(account, rest)

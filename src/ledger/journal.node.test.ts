@@ -126,6 +126,35 @@ test('a journal that grows is begun anew with what is still needed', async () =>
   journal.close()
 })
 
+test('begun anew, a request that has ended says by itself what its opening said', async () => {
+  const journal = openJournal(folder, 'anew')
+  journal.open(1, opening('running'))
+  journal.open(2, opening('ended'))
+  journal.open(3, { ...opening('nobody'), payer: undefined })
+  journal.done(1, { ...entry('ended', 2), answerId: 'é"', error: 'no\u0000\n' })
+  journal.done(2, { ...entry('nobody', 3), payer: undefined })
+  const before = await (async () => {
+    await journal.written()
+    return readOf('anew')
+  })()
+  journal.renew()
+  journal.progress(1, { tokens: 2, nanoDollars: 20 })
+  journal.done(3, entry('later'))
+  await journal.written()
+  const after = await readOf('anew')
+  assert.deepEqual(after.settled.slice(0, 2), before.settled)
+  assert.equal(after.settled[2]?.entry.payer?.customerId, 'c')
+  assert.deepEqual(
+    after.open.map(({ opening: { requestId }, tokens, nanoDollars }) => [
+      requestId,
+      tokens,
+      nanoDollars,
+    ]),
+    [['running', 2, 23]],
+  )
+  journal.close()
+})
+
 test('only journals of processes that are no more are dead', () => {
   const mine = openJournal(folder, 'living')
   appendFileSync(

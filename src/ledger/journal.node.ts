@@ -19,6 +19,7 @@ import { isObject, type Json, type JsonObject, list, number, object, text } from
 import type { Units } from '../provider/cost.ts'
 import type { Dead, Journal, Left } from './journal.ts'
 import type { Entry, Opening, Payer } from './ledger.ts'
+import { Lines } from './lines.ts'
 
 /** A journal past this is begun anew, with what is still needed. */
 const rewriteBytes = 8 * 1024 * 1024
@@ -40,7 +41,7 @@ export function openJournal(folder: string, node: string): Journal {
   let file = openFirst(folder, path)
   let written = 0
   /** Not on disk: what this turn has brought, or all since the disk was full. */
-  let buffered = ''
+  let lines = new Lines()
   /** When the disk has refused the last time; 0: it takes what it gets. */
   let refusedAt = 0
   /** Up to this one everything that has ended is on disk. */
@@ -50,14 +51,12 @@ export function openJournal(folder: string, node: string): Journal {
   /** The last write stopped in the middle of a line. */
   let torn = false
   const begun = new Map<number, Opening>()
-  let kept: { seq: number; entry: Entry; opening: Opening | undefined }[] = []
-  let payers = new Map<Payer, number>()
-  let places = new Map<string, number>()
+  let kept: { seq: number; entry: Entry }[] = []
+  let names = noNames()
   let lastName = 0
 
   /** Where it stops in the middle, all of it is written again later: who reads knows the numbers. */
-  const write = (target: number, lines: string): void => {
-    const bytes = Buffer.from(lines)
+  const write = (target: number, bytes: Uint8Array): void => {
     let at = 0
     try {
       while (at < bytes.length) at += writeSync(target, bytes, at)
@@ -71,10 +70,10 @@ export function openJournal(folder: string, node: string): Journal {
   const writeBuffered = (): void => {
     const done = writing
     writing = undefined
-    if (buffered !== '' && !closed)
+    if (lines.length > 0 && !closed)
       try {
-        write(file, torn ? `\n${buffered}` : buffered)
-        buffered = ''
+        write(file, lines.bytes(torn))
+        lines.clear()
         refusedAt = 0
         safe = kept.at(-1)?.seq ?? safe
       } catch {
@@ -83,8 +82,8 @@ export function openJournal(folder: string, node: string): Journal {
       }
     done?.resolve()
   }
-  const later = (line: string): void => {
-    buffered += line
+  /** Something has been put down. */
+  const writeLater = (): void => {
     if (writing) return
     writing = Promise.withResolvers()
     // A disk that was full is asked again now and then, and answers wait for that.
@@ -93,82 +92,111 @@ export function openJournal(folder: string, node: string): Journal {
     else setImmediate(writeBuffered)
   }
 
-  const nameOf = (payer: Payer): number => {
-    let name = payers.get(payer)
+  const nameOf = (payer: Payer | undefined): number => {
+    if (!payer) return 0
+    let name = names.payers.get(payer)
     if (name === undefined) {
-      if (payers.size >= toldMax) payers = new Map()
+      if (names.payers.size >= toldMax) names.payers.clear()
       name = ++lastName
-      payers.set(payer, name)
-      buffered += `${JSON.stringify({ w: name, e: payer })}\n`
+      names.payers.set(payer, name)
+      lines.raw('{"w":').number(name).raw(',"e":').json(JSON.stringify(payer)).raw('}\n')
     }
     return name
   }
-  const placeOf = ({ group, deploymentId, provider, upstreamModel }: Entry): number => {
+  const placeOf = (entry: Entry): number => {
+    const last = names.last.get(entry.deploymentId)
+    if (last && isPlaceOf(last, entry)) return last.name
+    const { group, deploymentId, provider, upstreamModel } = entry
     const place = JSON.stringify([group, deploymentId, provider, upstreamModel])
-    let name = places.get(place)
+    let name = names.places.get(place)
     if (name === undefined) {
-      if (places.size >= toldMax) places = new Map()
+      if (names.places.size >= toldMax) {
+        names.places.clear()
+        names.last.clear()
+      }
       name = ++lastName
-      places.set(place, name)
-      buffered += `{"v":${name},"e":${place}}\n`
+      names.places.set(place, name)
+      lines.raw('{"v":').number(name).raw(',"e":').json(place).raw('}\n')
     }
+    names.last.set(deploymentId, { group, deploymentId, provider, upstreamModel, name })
     return name
   }
-  const openLine = (opened: number, opening: Opening): string => {
-    const { requestId, startedAt, operation, keyId, model, stream, payer, nanoDollars } = opening
-    const who = payer ? nameOf(payer) : 0
-    return `{"o":${opened},"e":[${quoted(requestId)},${startedAt},${quoted(operation)},${quoted(keyId)},${quoted(model)},${stream ? 1 : 0},${nanoDollars},${who}]}\n`
+  const putOpen = (opened: number, opening: Opening): void => {
+    const who = nameOf(opening.payer)
+    lines.raw('{"o":').number(opened).raw(',"e":[').text(opening.requestId).raw(',')
+    lines.number(opening.startedAt).raw(',').text(opening.operation).raw(',').text(opening.keyId)
+    lines
+      .raw(',')
+      .text(opening.model)
+      .raw(opening.stream ? ',1,' : ',0,')
+    lines.number(opening.nanoDollars).raw(',').number(who).raw(']}\n')
   }
-  const doneLine = (seq: number, entry: Entry): string => {
-    const { usage, opened = 0, startedAt, firstByteAt, endedAt, answerId, fault, error } = entry
-    const counts = countsOf(usage)
-    const units = entry.units ? `,"u":${JSON.stringify(entry.units)}` : ''
-    const who = entry.payer ? nameOf(entry.payer) : 0
-    const rest =
-      opened === 0
-        ? `,${quoted(entry.requestId)},${quoted(entry.operation)},${quoted(entry.keyId)},${quoted(entry.model)},${entry.stream ? 1 : 0}`
-        : ''
-    return `{"d":${opened},"n":${seq},"e":[${placeOf(entry)},${who},${startedAt},${firstByteAt ?? 'null'},${endedAt},${entry.nanoDollars},${entry.priced ? 1 : 0},${entry.retries},${entry.fallbacks},${entry.status},${answerId === undefined ? 'null' : quoted(answerId)},${fault === undefined ? 'null' : quoted(fault)},${error === undefined ? 'null' : JSON.stringify(error.slice(0, 2000))},[${counts}]${rest}]${units}}\n`
+  /** `alone`: what its opening has said is said again. */
+  const putDone = (seq: number, entry: Entry, alone = entry.opened === undefined): void => {
+    const { opened = 0, firstByteAt, answerId, fault, error, units } = entry
+    const who = nameOf(entry.payer)
+    const place = placeOf(entry)
+    lines.raw('{"d":').number(opened).raw(',"n":').number(seq).raw(',"e":[').number(place).raw(',')
+    lines.number(who).raw(',').number(entry.startedAt).raw(',')
+    if (firstByteAt === undefined) lines.raw('null,')
+    else lines.number(firstByteAt).raw(',')
+    lines
+      .number(entry.endedAt)
+      .raw(',')
+      .number(entry.nanoDollars)
+      .raw(entry.priced ? ',1,' : ',0,')
+    lines.number(entry.retries).raw(',').number(entry.fallbacks).raw(',').number(entry.status)
+    putText(answerId)
+    putText(fault)
+    putText(error?.slice(0, 2000))
+    lines.raw(',[')
+    for (const name of countNames) lines.number(entry.usage[name]).raw(',')
+    lines.raw(entry.usage.estimated ? '1]' : '0]')
+    if (alone) {
+      lines.raw(',').text(entry.requestId).raw(',').text(entry.operation)
+      lines.raw(',').text(entry.keyId).raw(',').text(entry.model)
+      lines.raw(entry.stream ? ',1' : ',0')
+    }
+    lines.raw(']')
+    if (units) lines.raw(',"u":').json(JSON.stringify(units))
+    lines.raw('}\n')
+  }
+  const putText = (said: string | undefined): void => {
+    if (said === undefined) lines.raw(',null')
+    else lines.raw(',').text(said)
   }
 
-  buffered = head(node)
+  lines.json(head(node))
   writeBuffered()
 
   /** What is still needed, with new names. */
-  function anew(): string {
-    payers = new Map()
-    places = new Map()
-    buffered = ''
-    let lines = ''
-    const add = (line: string): void => {
-      lines += buffered + line
-      buffered = ''
-    }
-    for (const [opened, opening] of begun) add(openLine(opened, opening))
-    for (const { seq, entry, opening } of kept) {
-      if (opening && entry.opened !== undefined) add(openLine(entry.opened, opening))
-      add(doneLine(seq, entry))
-    }
-    return lines
+  function putAnew(): void {
+    names = noNames()
+    for (const [opened, opening] of begun) putOpen(opened, opening)
+    for (const { seq, entry } of kept) putDone(seq, entry, true)
   }
 
   function rewrite(): void {
     const fresh = `${path}.new`
     // Named anew only as long as it takes: should this fail, the old file goes on with the old names.
-    const was = { payers, places, buffered }
+    const was = { names, lines }
     let next: number | undefined
     try {
       next = openSync(fresh, 'w', 0o600)
-      write(next, head(node) + anew())
+      lines = new Lines()
+      lines.json(head(node))
+      putAnew()
+      write(next, lines.bytes())
       renameSync(fresh, path)
     } catch {
-      ;({ payers, places, buffered } = was)
+      ;({ names, lines } = was)
       if (next !== undefined) closeSync(next)
       removeJournal(fresh)
       // The old one is still good. It is tried again when as much has come as may.
       written = 0
       return
     }
+    lines.clear()
     closeSync(file)
     file = next
     torn = false
@@ -180,18 +208,21 @@ export function openJournal(folder: string, node: string): Journal {
   return {
     open(opened, opening) {
       begun.set(opened, opening)
-      const line = openLine(opened, opening)
-      later(line)
+      putOpen(opened, opening)
+      writeLater()
     },
     progress(opened, { tokens, nanoDollars }) {
-      if (begun.has(opened)) later(`{"p":${opened},"tokens":${tokens},"nano":${nanoDollars}}\n`)
+      if (!begun.has(opened)) return
+      lines.raw('{"p":').number(opened).raw(',"tokens":').number(tokens)
+      lines.raw(',"nano":').number(nanoDollars).raw('}\n')
+      writeLater()
     },
     done(seq, entry) {
-      const line = doneLine(seq, entry)
-      const opening = entry.opened === undefined ? undefined : begun.get(entry.opened)
+      putDone(seq, entry)
       if (entry.opened !== undefined) begun.delete(entry.opened)
-      kept.push({ seq, entry, opening })
-      later(line)
+      // Not its opening, which holds on to all that the request was.
+      kept.push({ seq, entry })
+      writeLater()
     },
     written: () => writing?.promise,
     flushed(seq) {
@@ -201,7 +232,10 @@ export function openJournal(folder: string, node: string): Journal {
       safe = Math.max(safe, seq)
       if (written > rewriteBytes) rewrite()
       // While the disk refuses: what the database has need not wait for it.
-      else if (buffered.length > rewriteBytes) buffered = anew()
+      else if (lines.length > rewriteBytes) {
+        lines.clear()
+        putAnew()
+      }
     },
     owed() {
       if (refusedAt === 0) return 0
@@ -231,9 +265,22 @@ function openFirst(folder: string, path: string): number {
   }
 }
 
-/** Most texts here need no escaping, and looking is cheaper than JSON. */
-const quoted = (said: string): string => (plain.test(said) ? `"${said}"` : JSON.stringify(said))
-const plain = /^[\w ./:@*-]{0,300}$/
+/** What has been told, by the name it was told as. */
+type Names = {
+  readonly payers: Map<Payer, number>
+  readonly places: Map<string, number>
+  /** The last place of each deployment: mostly it is the same again, and need not be spelled to be found. */
+  readonly last: Map<string | undefined, Place>
+}
+type Place = Pick<Entry, 'group' | 'deploymentId' | 'provider' | 'upstreamModel'> & { name: number }
+
+const noNames = (): Names => ({ payers: new Map(), places: new Map(), last: new Map() })
+
+const isPlaceOf = (place: Place, entry: Entry): boolean =>
+  place.group === entry.group &&
+  place.deploymentId === entry.deploymentId &&
+  place.provider === entry.provider &&
+  place.upstreamModel === entry.upstreamModel
 
 const countNames = [
   'input',
@@ -248,9 +295,6 @@ const countNames = [
   'outputImage',
   'searches',
 ] as const
-const countsOf = (u: Usage): string =>
-  `${u.input},${u.cacheRead},${u.cacheWrite},${u.cacheWrite1h},${u.inputAudio},${u.inputImage},${u.output},${u.reasoning},${u.outputAudio},${u.outputImage},${u.searches},${u.estimated ? 1 : 0}`
-
 /** Who writes it: a process is the same one only if it began at the same instant of the same boot. */
 const head = (node: string): string =>
   `${JSON.stringify({ node, host: hostname(), pid: process.pid, began: beganOf(process.pid) })}\n`

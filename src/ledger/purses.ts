@@ -46,7 +46,7 @@ export function createPurses(options: PurseOptions): Purses {
 
   const idle = ({ lease, reserved, spent }: Purse): number => lease - reserved - spent
 
-  function purseOf({ account, max, duration }: Ask): Purse {
+  function purseOf({ account, max, duration }: Ask, at: number): Purse {
     let purse = purses.get(account)
     if (!purse) {
       if (purses.size >= evictAt) evict()
@@ -67,7 +67,7 @@ export function createPurses(options: PurseOptions): Purses {
         turn: Promise.resolve(),
         waiting: 0,
         leaving: false,
-        usedAt: mono(),
+        usedAt: at,
       }
       purses.set(account, purse)
     }
@@ -76,7 +76,7 @@ export function createPurses(options: PurseOptions): Purses {
       purse.duration = duration
       purse.stale = true
     }
-    purse.usedAt = mono()
+    purse.usedAt = at
     purse.leaving = false
     return purse
   }
@@ -105,9 +105,9 @@ export function createPurses(options: PurseOptions): Purses {
     seen !== undefined && seen.resetsAt !== null && seen.resetsAt <= now()
 
   /** The others may have taken us for dead by now, and what we held idle for theirs. */
-  function lapse(): boolean {
+  function lapse(at = mono()): boolean {
     if (lapsed) return true
-    if (mono() - heard < leaseMs && now() - heardWall < leaseMs) return false
+    if (at - heard < leaseMs && now() - heardWall < leaseMs) return false
     lapsed = true
     for (const purse of purses.values()) purse.stale = true
     return true
@@ -136,21 +136,13 @@ export function createPurses(options: PurseOptions): Purses {
     idle(purse) + free(purse) < (short === 'clip' ? 1 : amount)
 
   function take(of: readonly Purse[], need: Need): Reserved {
-    const held = of.map((purse) => {
+    const held = []
+    for (const purse of of) {
       const amount = Math.min(need.amount, Math.max(idle(purse), 0))
       purse.reserved += amount
-      return { purse, amount }
-    })
-    let released = false
-    return {
-      ok: true,
-      held,
-      release() {
-        if (released) return
-        released = true
-        for (const { purse, amount } of held) purse.reserved -= amount
-      },
+      held.push({ purse, amount })
     }
+    return new Hold(held)
   }
 
   async function reserveSlowly(of: readonly Purse[], need: Need): Promise<Reserved | Refused> {
@@ -430,8 +422,9 @@ export function createPurses(options: PurseOptions): Purses {
   return {
     reserve(asks, need) {
       if (asks.length === 0 || need.amount <= 0) return take([], need)
-      const of = asks.map(purseOf)
-      if (lapse()) {
+      const at = mono()
+      const of = asks.map((ask) => purseOf(ask, at))
+      if (lapse(at)) {
         for (const purse of of) purse.stale = true
         return reserveSlowly(of, need)
       }
@@ -475,5 +468,22 @@ export function createPurses(options: PurseOptions): Purses {
       closing = true
       for (const purse of purses.values()) restless.add(purse)
     },
+  }
+}
+
+/** One for each request: as a closure it was twice as large. */
+class Hold implements Reserved {
+  readonly ok = true
+  readonly held: Reserved['held']
+  #released = false
+
+  constructor(held: Reserved['held']) {
+    this.held = held
+  }
+
+  release(): void {
+    if (this.#released) return
+    this.#released = true
+    for (const { purse, amount } of this.held) purse.reserved -= amount
   }
 }

@@ -1,37 +1,45 @@
 import { inputTokens, outputTokens } from '../chat/chat.ts'
 import type { Json, JsonObject } from '../json/json.ts'
 import type { Statement } from '../store/db.ts'
-import type { Entry } from './ledger.ts'
+import { columnsOf, type Packed, Packing } from '../store/packed.ts'
+import type { Entry, Payer } from './ledger.ts'
+import { cacheWrites, isAlike, span, Tallies, type Tally, whole, wordAt } from './tallies.ts'
 import { fitting } from './words.ts'
 
 /** What `spend_log.flags` holds. */
 export const flags = { stream: 1, estimated: 2, unpriced: 4, cached: 8 } as const
 
-/** Names of an entry that rows refer to by number. */
-export function wordsOf(entry: Entry): string[] {
-  const { payer } = entry
-  return [
-    entry.operation,
-    entry.keyId,
-    payer?.userId,
-    payer?.teamId,
-    payer?.organizationId,
-    payer?.customerId,
-    entry.group || entry.model,
-    entry.upstreamModel,
-    entry.deploymentId,
-    entry.provider,
-    entry.fault,
-    ...(payer?.tags ?? []),
-  ].filter((word): word is string => word !== undefined && word !== '')
+/** Names that rows of these refer to by number. */
+export function wordsOf(entries: readonly Entry[]): Set<string> {
+  const words = new Set<string>()
+  const add = (word: string | undefined): void => {
+    if (word !== undefined && word !== '') words.add(word)
+  }
+  let last: Entry | undefined
+  for (const entry of entries) {
+    if (last && isAlike(last, entry)) continue
+    last = entry
+    const { payer } = entry
+    add(entry.operation)
+    add(entry.keyId)
+    add(payer?.userId)
+    add(payer?.teamId)
+    add(payer?.organizationId)
+    add(payer?.customerId)
+    add(entry.group || entry.model)
+    add(entry.upstreamModel)
+    add(entry.deploymentId)
+    add(entry.provider)
+    add(entry.fault)
+    for (const tag of payer?.tags ?? []) add(tag)
+  }
+  return words
 }
 
 /** As it can be kept, whatever a client called its model, its tags or itself. The same entry where nothing is wrong. */
 export function fitted(entry: Entry): Entry {
   const { payer, model } = entry
-  const tags = payer?.tags?.some(unfit) === true
-  const accounts = payer?.accounts.some(unfit) === true
-  if (!tags && !accounts && !unfit(model)) return entry
+  if (!unfit(model) && (payer === undefined || isFit(payer))) return entry
   return {
     ...entry,
     model: fitting(model),
@@ -45,6 +53,18 @@ export function fitted(entry: Entry): Entry {
   }
 }
 const unfit = (text: string): boolean => text.length > 512 || fitting(text) !== text
+
+/** Requests of a key have one payer, which is looked at once. */
+function isFit(payer: Payer): boolean {
+  if (fit.has(payer)) return true
+  if (payer.tags?.some(unfit) || payer.accounts.some(unfit)) return false
+  if (isShared(payer)) fit.add(payer)
+  return true
+}
+const fit = new WeakSet<Payer>()
+/** What a request brings besides makes it a payer of its own. */
+const isShared = ({ tags, metadata }: Payer): boolean =>
+  tags === undefined && metadata === undefined
 
 type Lookup = (text: string) => number
 
@@ -121,59 +141,64 @@ export function statementsOf(
   dialect: 'sqlite' | 'postgres',
   rows: boolean,
 ): Statement[] {
+  if (entries.length === 0) return []
+  const tallies = new Tallies(wordOf)
+  const log = new Packing(Object.keys(logColumns).length, rows ? entries.length : 0)
+  let before: string | null | undefined
+  for (const entry of entries) {
+    const tally = tallies.add(entry)
+    if (!rows) continue
+    putRow(log, entry, tally)
+    const more = moreOf(entry)
+    if (more === before) log.asBefore()
+    else log.text(more)
+    before = more
+  }
   const statements: Statement[] = []
-  if (rows && entries.length > 0)
-    statements.push(
-      bulk(
-        'spend_log',
-        logColumns,
-        entries.map((entry) => logRow(entry, wordOf)),
-        '',
-        dialect,
-      ),
-    )
-  // By the call's id, which is its own, unlike answers of providers that repeat themselves.
-  const payloads = new Map(
-    entries.flatMap(({ payload, requestId, endedAt }) =>
-      payload === undefined
-        ? []
-        : [[fitting(requestId), [fitting(requestId), whole(endedAt), payload.length, payload]]],
-    ),
-  )
-  if (payloads.size > 0)
+  if (rows) statements.push(bulk('spend_log', logColumns, log.packed, '', dialect))
+  const payloads = payloadRows(entries)
+  if (payloads)
     statements.push(
       bulk(
         'payload',
         { request_id: 'text', at: 'bigint', bytes: 'bigint', data: 'text' },
-        [...payloads.values()],
+        payloads,
         ' on conflict (request_id) do update set at = excluded.at, bytes = excluded.bytes, data = excluded.data',
         dialect,
       ),
     )
-  const hours = hourRows(entries, wordOf)
-  if (hours.length > 0) {
-    const sums = hourSums.map((name) => `${name} = spend_hour.${name} + excluded.${name}`)
-    statements.push(
-      bulk(
-        'spend_hour',
-        hourColumns,
-        hours,
-        ` on conflict (scope, scope_id, hour, key_id, model_group, model, provider, operation) do update set ${sums.join(', ')}`,
-        dialect,
-      ),
-    )
-  }
+  statements.push(bulk('spend_hour', hourColumns, tallies.hourRows(), addHour, dialect))
   return statements
+}
+
+const addHour = ` on conflict (scope, scope_id, hour, key_id, model_group, model, provider, operation) do update set ${hourSums
+  .map((name) => `${name} = spend_hour.${name} + excluded.${name}`)
+  .join(', ')}`
+
+/** By the call's id, which is its own, unlike answers of providers that repeat themselves. */
+function payloadRows(entries: readonly Entry[]): Packed | undefined {
+  const kept = new Map<string, { payload: string; endedAt: number }>()
+  for (const { payload, requestId, endedAt } of entries)
+    if (payload !== undefined) kept.set(fitting(requestId), { payload, endedAt })
+  if (kept.size === 0) return undefined
+  const packing = new Packing(4, kept.size)
+  for (const [requestId, { payload, endedAt }] of kept) {
+    packing.text(requestId)
+    packing.number(whole(endedAt))
+    packing.number(payload.length)
+    packing.text(payload)
+  }
+  return packing.packed
 }
 
 /**
  * Many rows at once, the way each database takes them fastest: SQLite one prepared insert a row, PostgreSQL one array a
  * column.
  */
-export function bulk(
+function bulk(
   table: string,
   columns: Readonly<Record<string, string>>,
-  rows: readonly (readonly unknown[])[],
+  rows: Packed,
   conflict: string,
   dialect: 'sqlite' | 'postgres',
 ): Statement {
@@ -185,64 +210,69 @@ export function bulk(
         sql: `${into} values (${names.map(() => '?').join(', ')})${conflict}`,
         parameters: [],
       },
-      many: rows,
+      packed: rows,
     }
   const types = Object.values(columns)
   return {
     query: {
       sql: `${into} select * from unnest(${types.map((type, at) => `$${at + 1}::${type}[]`).join(', ')})${conflict}`,
-      parameters: names.map((_, at) => rows.map((row) => row[at] ?? null)),
+      parameters: columnsOf(rows),
     },
   }
 }
 
-function logRow(entry: Entry, wordOf: Lookup): unknown[] {
-  const { payer, usage } = entry
-  const word = (text: string | undefined): number | null =>
-    text === undefined || text === '' ? null : wordOf(text)
-  return [
-    fitting(entry.answerId ?? entry.requestId),
-    entry.answerId === undefined ? null : fitting(entry.requestId),
-    whole(entry.startedAt),
-    span(entry.startedAt, entry.endedAt),
-    entry.firstByteAt === undefined ? null : span(entry.startedAt, entry.firstByteAt),
-    wordOf(entry.operation),
-    word(entry.keyId),
-    word(payer?.userId),
-    word(payer?.teamId),
-    word(payer?.organizationId),
-    word(payer?.customerId),
-    word(entry.group || entry.model),
-    word(entry.upstreamModel),
-    word(entry.deploymentId),
-    word(entry.provider),
-    whole(entry.nanoDollars),
-    whole(inputTokens(usage)),
-    whole(outputTokens(usage)),
-    whole(usage.cacheRead),
-    cacheWrites(entry),
-    whole(usage.reasoning),
-    whole(entry.status),
-    word(entry.fault),
+/** All of a row but `more`, which is its last column. */
+function putRow(to: Packing, entry: Entry, { words }: Tally): void {
+  const { answerId, requestId, startedAt, endedAt, firstByteAt, usage } = entry
+  to.text(fitting(answerId ?? requestId))
+  to.text(answerId === undefined ? null : fitting(requestId))
+  to.number(whole(startedAt))
+  to.number(span(startedAt, endedAt))
+  if (firstByteAt === undefined) to.nothing()
+  else to.number(span(startedAt, firstByteAt))
+  to.number(words[wordAt.operation] ?? 0)
+  for (let at = wordAt.operation + 1; at < wordAt.fault; at++) putWord(to, words[at])
+  to.number(whole(entry.nanoDollars))
+  to.number(whole(inputTokens(usage)))
+  to.number(whole(outputTokens(usage)))
+  to.number(whole(usage.cacheRead))
+  to.number(cacheWrites(entry))
+  to.number(whole(usage.reasoning))
+  to.number(whole(entry.status))
+  putWord(to, words[wordAt.fault])
+  to.number(
     (entry.stream ? flags.stream : 0) |
       (usage.estimated ? flags.estimated : 0) |
       (entry.priced ? 0 : flags.unpriced) |
-      (payer?.cached ? flags.cached : 0),
-    moreOf(entry),
-  ]
+      (entry.payer?.cached ? flags.cached : 0),
+  )
 }
 
-const cacheWrites = ({ usage }: Entry): number => whole(usage.cacheWrite + usage.cacheWrite1h)
+function putWord(to: Packing, word: number | undefined): void {
+  if (word) to.number(word)
+  else to.nothing()
+}
 
-/** Whatever a provider counted: no column takes a fraction, and one bad number must not hold up all the others. */
-const whole = (count: number): number =>
-  count > 0 ? Math.min(Math.round(count), Number.MAX_SAFE_INTEGER) : 0
-/** Milliseconds between two instants, though the clock may have been set meanwhile. */
-const span = (from: number, to: number): number =>
-  Math.max(0, Math.min(Math.round(to - from) || 0, 2_000_000_000))
-
-/** What most requests do not have. */
+/** What most requests do not have; of most requests only their payer has any of it. */
 function moreOf(entry: Entry): string | null {
+  const { payer, group } = entry
+  if (
+    payer === undefined ||
+    !isShared(payer) ||
+    entry.retries !== 0 ||
+    entry.fallbacks !== 0 ||
+    entry.units !== undefined ||
+    entry.error !== undefined ||
+    (group !== '' && group !== entry.model)
+  )
+    return moreText(entry)
+  let more = mores.get(payer)
+  if (more === undefined) mores.set(payer, (more = moreText(entry)))
+  return more
+}
+const mores = new WeakMap<Payer, string | null>()
+
+function moreText(entry: Entry): string | null {
   const { payer } = entry
   const more: JsonObject = {}
   const put = (name: string, value: Json | undefined): void => {
@@ -274,50 +304,4 @@ function unitsOf({ units = {} }: Entry): JsonObject | undefined {
       out[name] = typeof value === 'string' ? fitting(value) : value
   for (const _ in out) return out
   return undefined
-}
-
-/** Sums per hour, once for everybody and once for each party. */
-function hourRows(entries: readonly Entry[], wordOf: Lookup): (string | number)[][] {
-  const rows = new Map<string, (string | number)[]>()
-  for (const entry of entries) {
-    const { payer } = entry
-    const word = (text: string | undefined): number =>
-      text === undefined || text === '' ? 0 : wordOf(text)
-    const parties: [scope: string, id: number][] = [['all', 0]]
-    if (payer?.userId) parties.push(['user', word(payer.userId)])
-    if (payer?.teamId) parties.push(['team', word(payer.teamId)])
-    if (payer?.organizationId) parties.push(['organization', word(payer.organizationId)])
-    if (payer?.customerId) parties.push(['customer', word(payer.customerId)])
-    for (const tag of new Set(payer?.tags?.map(word))) parties.push(['tag', tag])
-    const hour = Math.floor(whole(entry.startedAt) / 3_600_000) * 3_600_000
-    const sums = [
-      whole(entry.nanoDollars),
-      whole(inputTokens(entry.usage)),
-      whole(outputTokens(entry.usage)),
-      whole(entry.usage.cacheRead),
-      cacheWrites(entry),
-      1,
-      entry.fault === undefined ? 0 : 1,
-      entry.fault === undefined ? span(entry.startedAt, entry.endedAt) : 0,
-    ]
-    const what = [
-      word(entry.keyId),
-      word(entry.group || entry.model),
-      // Who was refused asked for a model all the same.
-      word(entry.upstreamModel || entry.group || entry.model),
-      word(entry.provider),
-      word(entry.operation),
-    ]
-    for (const [scope, id] of parties) {
-      const keys = [hour, scope, id, ...what]
-      const name = keys.join(' ')
-      const row = rows.get(name)
-      if (row)
-        for (const [at, sum] of sums.entries())
-          row[keys.length + at] = Number(row[keys.length + at]) + sum
-      else rows.set(name, [...keys, ...sums])
-    }
-  }
-  // In one order, so that two processes that write the same rows do not wait for each other crosswise.
-  return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
 }

@@ -35,7 +35,7 @@ export async function takeOver(
   )
   const unfinished = left.open.filter(({ opening }) => !written.has(fitting(opening.requestId)))
   const entries = [...settled.map(({ entry }) => entry), ...unfinished.map(entryOfOpen)]
-  const wordOf = await words.known(entries.flatMap(wordsOf))
+  const wordOf = await words.known(wordsOf(entries))
   const spent = spentBy(entries)
   const leased = (
     await query.selectFrom('lease').select('account').where('node', '=', left.node).execute()

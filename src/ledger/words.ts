@@ -3,7 +3,7 @@ import type { Db } from '../store/db.ts'
 /** Names and the numbers that stand for them in rows of spend. */
 export type Words = {
   /** Learns the numbers of these, writing those that are new, and answers a lookup for them. */
-  known(wanted: readonly string[]): Promise<(word: string) => number>
+  known(wanted: Iterable<string>): Promise<(word: string) => number>
 }
 
 const wordsMax = 50_000

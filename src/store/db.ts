@@ -1,5 +1,6 @@
 import type { CompiledQuery, Kysely, QueryResult } from 'kysely'
 import { GatewayError } from '../errors.ts'
+import type { Packed } from './packed.ts'
 import type { Tables } from './tables.ts'
 
 /** An open database. Both dialects run the same schema and the same queries. */
@@ -23,6 +24,8 @@ export type Statement = {
   query: CompiledQuery<unknown> | { sql: string; parameters: readonly unknown[] }
   /** The same statement once for each of these, instead of `query.parameters`. */
   many?: readonly (readonly unknown[])[]
+  /** The same as `many`, in words of SQLite. */
+  packed?: Packed
   /** The transaction is given up when the statement touches another number of rows. */
   expect?: number
 }

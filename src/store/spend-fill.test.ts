@@ -38,7 +38,7 @@ export function entry(
 
 /** Writes them as the ledger does. */
 export async function fill(db: Db, entries: readonly Entry[]): Promise<void> {
-  const texts = [...new Set(entries.flatMap(wordsOf))]
+  const texts = [...wordsOf(entries)]
   for (let from = 0; from < texts.length; from += 500)
     await db.query
       .insertInto('word')

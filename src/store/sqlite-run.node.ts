@@ -9,7 +9,7 @@ export type Ask = {
     sql: string
     parameters: readonly unknown[]
     many?: readonly (readonly unknown[])[]
-    /** `many` on its way to a thread. */
+    /** The same as `many`. */
     packed?: Packed
     expect?: number
   }[]
@@ -73,9 +73,11 @@ function run(db: DatabaseSync, prepared: Prepared, { id, statements, atomic }: A
     if (atomic) db.exec('begin immediate')
     const results = statements.map(({ sql, parameters, many, packed, expect }) => {
       if (packed) {
+        // Looked up once: a row takes 5 µs.
+        const { statement } = prepared.get(sql) ?? prepare(db, prepared, sql)
         let changes = 0
         eachRow(packed, (row) => {
-          changes += one(db, prepared, sql, row).changes
+          changes += Number(statement.run(...row).changes)
         })
         return { rows: [], changes }
       }

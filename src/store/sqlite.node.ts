@@ -13,7 +13,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import { away, type Db, Superseded } from './db.ts'
-import { packed } from './packed.ts'
+import { packed as packedOf } from './packed.ts'
 import { type Ask, openConnection, type SqliteConnection, type Told } from './sqlite-run.node.ts'
 import type { Tables } from './tables.ts'
 
@@ -116,10 +116,11 @@ export function openSqlite(path: string): Db {
       await take()
       try {
         return await results(
-          statements.map(({ query: { sql, parameters }, many, expect }) => ({
+          statements.map(({ query: { sql, parameters }, many, packed, expect }) => ({
             sql,
             parameters,
             ...(many && { many }),
+            ...(packed && { packed }),
             ...(expect !== undefined && { expect }),
           })),
           true,
@@ -157,8 +158,9 @@ type Asked = {
 
 const isLong = (statements: Ask['statements']): boolean =>
   statements.some(
-    ({ sql, many }) =>
+    ({ sql, many, packed }) =>
       (many !== undefined && many.length > rowsMax) ||
+      (packed !== undefined && packed.numbers.length > rowsMax * packed.width) ||
       (/\b(spend_log|spend_hour|payload)\b/.test(sql) && /^\s*(select|with)\b/i.test(sql)),
   )
 
@@ -277,10 +279,10 @@ function openThread(path: string): Asked {
         worker.ref()
         const buffers: ArrayBuffer[] = []
         const sent = statements.map((statement) => {
-          const rows = statement.many && packed(statement.many)
-          if (!rows) return statement
-          buffers.push(rows.numbers.buffer)
-          return { ...statement, many: [], packed: rows }
+          const { many, packed = many && packedOf(many), ...rest } = statement
+          if (!packed) return statement
+          buffers.push(packed.numbers.buffer)
+          return { ...rest, packed }
         })
         worker.postMessage({ id, statements: sent, atomic } satisfies Ask, buffers)
       }),

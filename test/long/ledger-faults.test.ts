@@ -45,7 +45,7 @@ async function make(
   const broken: Db = {
     ...db,
     async batch(statements) {
-      if (statements.some(({ many }) => many?.flat().includes('poison')))
+      if (statements.some(({ packed }) => packed?.texts.includes('poison')))
         throw Object.assign(new Error('CHECK constraint failed'), { errcode: 275 })
       const is = fate()
       if (is === 'before') throw away(new Error('gone before'))
