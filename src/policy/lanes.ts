@@ -14,6 +14,8 @@ export function refuseOtherLane(
 ): void {
   if (!grant) return
   const { allowed_routes, key_type } = grant.key.data
+  // Most keys have neither.
+  if (allowed_routes === undefined && key_type === undefined) return
   const said = list(allowed_routes).filter((route) => typeof route === 'string')
   const lanes =
     said.length > 0
