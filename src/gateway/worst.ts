@@ -184,8 +184,9 @@ function lookAt(said: Inbound): Seen {
       unseen: true,
       kinds: { audio: true, images: true, longCache: true, searches: searchesMax, raw },
     }
-  const unseen = namesUnseen(said, body)
-  const images = pictured.test(body) ? countImages(body) : 0
+  const told = telling.test(body)
+  const unseen = namesUnseen(said, body, told)
+  const images = told && pictured.test(body) ? countImages(body) : 0
   if (raw || unseen || rich.test(body)) {
     const kinds: Kinds = {
       audio: /audio/i.test(body),
@@ -204,6 +205,9 @@ const disguised = /\\u00[4-7]/
 const imagesMax = 20
 const searchesMax = 10
 const rich = /[aA](?:udio|UDIO)|[iI](?:mage|MAGE)|"1h"/
+/** Whatever `pictured` or `documented` finds begins like this: one look in 5 µs for 24 KB, where those two take 31. */
+const telling =
+  /"(?:[fF][iI][lL][eE]|[dD][oO][cC][uU]|[iI][nN](?:[pP][uU][tT]_|line)|[vV][iI][dD][eE][oO]|[cC][oO][nN][tT][aA]|https?:|data:image|base64")|\/[pP][dD][fF]/
 /** Addresses, and pictures in the body itself. */
 const pictured = /"(?:https?:|data:image|base64"|inline_?[dD]ata")/
 
@@ -223,7 +227,7 @@ function rawOf(said: Inbound): JsonObject | undefined {
 }
 
 /** Does it name what the gateway cannot see: what the provider keeps, what it reads by itself, pages of a document? */
-function namesUnseen(said: Inbound, body: string): boolean {
+function namesUnseen(said: Inbound, body: string, told: boolean): boolean {
   for (const name of elsewhere) if (said.has(name) && isSome(said.field(name))) return true
   if (said.wire.id === 'openai-responses' && isObject(said.field('prompt'))) return true
   // Long lists of tools and long conversations are only parsed where there is something to find.
@@ -232,7 +236,7 @@ function namesUnseen(said: Inbound, body: string): boolean {
     const tools = span ? body.slice(span.valueStart, span.valueEnd) : body
     if (oddTool.test(tools) && list(said.field('tools')).some(isTheirs)) return true
   }
-  if (!documented.test(body)) return false
+  if (!told || !documented.test(body)) return false
   for (const name of ['messages', 'input', 'contents', 'system', 'instructions'])
     if (said.has(name) && holdsDocument(said.field(name), 12)) return true
   return false
