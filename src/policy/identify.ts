@@ -65,6 +65,12 @@ export function createIdentify({
           'token_not_found_in_db',
         )
   }
+  const admitWhen = async (
+    found: Promise<Caller | undefined>,
+    permission: Exclude<Permission, 'public'>,
+    incoming: Incoming,
+    key: string,
+  ): Promise<Caller> => admit(await found, permission, incoming, key)
   return (incoming, permission) => {
     if (open) refuseStrangers(incoming)
     if (permission === 'public') return nobody
@@ -73,7 +79,7 @@ export function createIdentify({
     if (admin !== undefined && sameSecret(key, admin)) return administrator
     const found = find?.(key, incoming)
     return found instanceof Promise
-      ? found.then((caller) => admit(caller, permission, incoming, key))
+      ? admitWhen(found, permission, incoming, key)
       : admit(found, permission, incoming, key)
   }
 }

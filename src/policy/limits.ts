@@ -166,10 +166,12 @@ export function createLimits(
     together: ReadonlyMap<LimitAsk, number> | undefined,
   ): Taken {
     const at = now()
-    const left: number[] = []
+    // One that grows has room for 17.
+    const left = new Array<number>(asks.length)
+    let nth = 0
     for (const ask of asks) {
       const used = note(ask, amountOf(ask, tokens), at)
-      left.push(Math.max(0, ask.limit - (together ? (together.get(ask) ?? 0) : used)))
+      left[nth++] = Math.max(0, ask.limit - (together ? (together.get(ask) ?? 0) : used))
     }
     return new Counted({ asks, left, tokens, at, together: together !== undefined }, giveBack)
   }
