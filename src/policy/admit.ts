@@ -164,9 +164,9 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
         if (!one.ok) throw limitRefusal(one.ask, one.retryAfterMs, now())
         taken.push(one)
       }
-      const pass = await pay(entering, plan, await limits.take(asks, tokens))
-      pass.holdSides(sides, taken)
-      return pass
+      const admitted = await pay(entering, plan, await limits.take(asks, tokens))
+      admitted.holdSides(sides, taken)
+      return admitted
     } catch (cause) {
       for (const one of taken) one.release(undefined)
       throw cause
@@ -191,7 +191,7 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
       const budgets = budgetsBy(plan, entering, settings, now())
       const paid =
         budgets.length === 0
-          ? pass(entering, plan, taken, undefined, 0)
+          ? letIn(entering, plan, taken, undefined, 0)
           : reserve(entering, plan, budgets, taken)
       return paid instanceof Promise ? orGiveBack(paid, taken) : paid
     } catch (cause) {
@@ -209,7 +209,7 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
     }
   }
 
-  const pass = (
+  const letIn = (
     entering: Entering,
     plan: Plan,
     taken: Taken,
@@ -233,7 +233,7 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
     const careless = settings.reserve === false && cheap > 0
     const unknown = careless || worst.unknown === true || prices.some(isToldLater)
     // What costs nothing passes an exhausted budget.
-    if (!unknown && cheap === 0) return pass(entering, plan, taken, undefined, 0)
+    if (!unknown && cheap === 0) return letIn(entering, plan, taken, undefined, 0)
     const clips =
       settings.overshoot === 'bounded' ? bounded === undefined : settings.overshoot === 'allow'
     const need: Need = {
@@ -242,7 +242,7 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
     }
     const reserved = books.purses.reserve(budgets, need)
     if (!(reserved instanceof Promise) && reserved.ok)
-      return pass(entering, plan, taken, reserved, need.amount)
+      return letIn(entering, plan, taken, reserved, need.amount)
     return reserveSlowly(entering, plan, budgets, taken, { need, reserved, price, output, unknown })
   }
 
@@ -257,7 +257,7 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
     const { worst } = entering
     const { need, price, output, unknown } = asked
     const first = await asked.reserved
-    if (first.ok) return pass(entering, plan, taken, first, need.amount)
+    if (first.ok) return letIn(entering, plan, taken, first, need.amount)
     if (unknown) {
       const input = worst.input()
       throw budgetRefusal(first, budgets, entering, need.amount, input, undefined, settings)
@@ -268,7 +268,7 @@ export function createAdmit({ books, limits, parties, now, settings }: AdmitOpti
     if (amount >= need.amount)
       throw budgetRefusal(first, budgets, entering, need.amount, exact, price, settings)
     const reserved = await books.purses.reserve(budgets, { ...need, amount })
-    if (reserved.ok) return pass(entering, plan, taken, reserved, amount)
+    if (reserved.ok) return letIn(entering, plan, taken, reserved, amount)
     throw budgetRefusal(reserved, budgets, entering, amount, exact, price, settings)
   }
 

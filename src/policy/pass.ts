@@ -26,7 +26,7 @@ export type Desk = Omit<AdmitOptions, 'parties'> & {
 }
 
 /** Who has been let in, with what was counted and set aside. */
-export type Entry = {
+export type LetIn = {
   entering: Entering
   plan: Plan
   taken: Taken
@@ -56,7 +56,7 @@ export class Admitted implements Pass {
   #alsoTaken: Taken[] | undefined = undefined
   #sides: { sides: readonly Side[]; taken: readonly Taken[] } | undefined = undefined
 
-  constructor(desk: Desk, { entering, plan, taken, reserved, amount }: Entry) {
+  constructor(desk: Desk, { entering, plan, taken, reserved, amount }: LetIn) {
     this.#desk = desk
     this.#entering = entering
     this.#answering = entering
