@@ -1,13 +1,14 @@
 import { noUsage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import type { Incoming } from '../http/http.ts'
-import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
+import { isObject, type Json, type JsonObject, list, number, object } from '../json/json.ts'
 import { parseObject } from '../json/parse.ts'
 import { plain } from '../ledger/words.ts'
 import type { Entering, Pass, Worst } from '../policy/admit.ts'
 import type { Caller } from '../policy/caller.ts'
 import type { Price } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
+import type { Doc } from '../store/docs.ts'
 import type { Inbound } from '../wire/inbound.ts'
 import { refuseLacking } from './enforced.ts'
 import type { Controls } from './fields.ts'
@@ -72,12 +73,30 @@ export function admission(
     userAgent: incoming.header('user-agent')?.slice(0, 200),
     metadata: kept(withSpendMetadata(metadata, incoming, caller)),
   })
-  const enter = (pass: Pass): void => {
-    receipt.pass = pass
-    receipt.keep = keepOf(incoming, said, rooms)
-    receipt.open()
-  }
-  return admitted instanceof Promise ? admitted.then(enter) : enter(admitted)
+  if (admitted instanceof Promise) return enterWhen(admitted, incoming, said, receipt, rooms)
+  enter(admitted, incoming, said, receipt, rooms)
+}
+
+function enter(
+  pass: Pass,
+  incoming: Incoming,
+  said: Inbound,
+  receipt: Receipt,
+  rooms: Rooms,
+): void {
+  receipt.pass = pass
+  receipt.keep = keepOf(incoming, said, rooms)
+  receipt.open()
+}
+
+async function enterWhen(
+  admitted: Promise<Pass>,
+  incoming: Incoming,
+  said: Inbound,
+  receipt: Receipt,
+  rooms: Rooms,
+): Promise<void> {
+  enter(await admitted, incoming, said, receipt, rooms)
 }
 
 /**
@@ -160,13 +179,18 @@ export async function paced(
 }
 
 /** Does the caller's key name others for this group? Most do not, and wait for nothing. */
-export const hasBudgetFallbacks = ({ grant }: Caller, group: string): boolean =>
-  grant !== undefined && list(object(grant.key.data['budget_fallbacks'])[group]).length > 0
+export function hasBudgetFallbacks({ grant }: Caller, group: string): boolean {
+  const others = grant?.key.data['budget_fallbacks']
+  return isObject(others) && isSomeList(others[group])
+}
+
+const isSomeList = (value: Json | undefined): boolean => Array.isArray(value) && value.length > 0
 
 const keyLimits = new WeakMap<readonly Deployment[], Entering['keyLimits']>()
 /** Of the deployments of a model the strictest says. */
 function keyLimitsOf(deployments: readonly Deployment[]): Entering['keyLimits'] {
-  if (keyLimits.has(deployments)) return keyLimits.get(deployments)
+  const known = keyLimits.get(deployments)
+  if (known !== undefined || keyLimits.has(deployments)) return known
   const least = (name: string): number | undefined => {
     const said = deployments
       .map(({ row }) => number(row.params[name]))
@@ -192,8 +216,9 @@ function pricesOf(deployments: readonly Deployment[], said: Inbound): readonly P
   return prices
 }
 
+const metadataNames = ['litellm_metadata', 'metadata']
 export function metadataOf(said: Inbound): JsonObject | undefined {
-  for (const name of ['litellm_metadata', 'metadata']) {
+  for (const name of metadataNames) {
     if (!said.has(name)) continue
     const value = said.field(name)
     if (isObject(value)) return value
@@ -229,19 +254,25 @@ const named = (value: Json | undefined): string | undefined =>
       : undefined
 
 function tagsOf(controls: Controls, { grant }: Caller): string[] {
-  const own = [grant?.key, grant?.team].flatMap((doc) => [
-    ...list(doc?.data['tags']),
-    ...list(object(doc?.data['metadata'])['tags']),
-  ])
-  if (own.length === 0 && controls.tags.length === 0) return controls.tags
+  if (controls.tags.length === 0 && !hasTags(grant?.key) && !hasTags(grant?.team))
+    return controls.tags
   // The key's own come first: no crowd of others pushes them out.
   const tags = new Set<string>()
-  for (const tag of [...own, ...controls.tags]) {
+  for (const tag of [...ownTags(grant?.key), ...ownTags(grant?.team), ...controls.tags]) {
     if (tags.size >= tagsMax) break
     if (typeof tag === 'string' && tag !== '') tags.add(plain(tag.slice(0, nameLength)))
   }
   return [...tags]
 }
+
+function hasTags(doc: Doc | undefined): boolean {
+  if (!doc) return false
+  return isSomeList(doc.data['tags']) || isSomeList(metadataIn(doc)?.['tags'])
+}
+
+const ownTags = (doc: Doc | undefined): Json[] =>
+  doc ? [...list(doc.data['tags']), ...list(object(doc.data['metadata'])['tags'])] : []
+
 const tagsMax = 50
 /** As long as management's names may be. */
 const nameLength = 255
@@ -251,18 +282,19 @@ export function sessionOf(
   said: Inbound,
   metadata: JsonObject | undefined,
 ): string | undefined {
-  const from = (value: string | undefined): string | undefined =>
-    value === undefined || value === '' ? undefined : value.slice(0, 200)
   return (
-    from(incoming.header('x-litellm-session-id')) ??
-    from(incoming.header('x-litellm-trace-id')) ??
-    (said.has('litellm_session_id') ? from(text(said.field('litellm_session_id'))) : undefined) ??
-    (said.has('litellm_trace_id') ? from(text(said.field('litellm_trace_id'))) : undefined) ??
-    from(text(metadata?.['session_id'])) ??
-    from(incoming.header('x-claude-code-session-id')) ??
-    from(incoming.header('session-id'))
+    session(incoming.header('x-litellm-session-id')) ??
+    session(incoming.header('x-litellm-trace-id')) ??
+    (said.has('litellm_session_id') ? session(said.field('litellm_session_id')) : undefined) ??
+    (said.has('litellm_trace_id') ? session(said.field('litellm_trace_id')) : undefined) ??
+    session(metadata?.['session_id']) ??
+    session(incoming.header('x-claude-code-session-id')) ??
+    session(incoming.header('session-id'))
   )
 }
+
+const session = (value: Json | undefined): string | undefined =>
+  typeof value === 'string' && value !== '' ? value.slice(0, 200) : undefined
 
 /** `spend_logs_metadata` of the request, in its body or its header, over what its key and its team say for all of theirs. */
 function withSpendMetadata(
@@ -272,13 +304,18 @@ function withSpendMetadata(
 ): JsonObject | undefined {
   const name = 'spend_logs_metadata'
   const header = incoming.header('x-litellm-spend-logs-metadata')
-  const ofKey = grant && object(grant.key.data['metadata'])[name]
-  const ofTeam = grant?.team && object(grant.team.data['metadata'])[name]
+  const ofKey = grant && metadataIn(grant.key)?.[name]
+  const ofTeam = grant?.team && metadataIn(grant.team)?.[name]
   if (header === undefined && ofKey === undefined && ofTeam === undefined) return metadata
   const said = header === undefined ? undefined : readHeader(header)
   const all = { ...object(ofTeam), ...object(ofKey), ...(said ?? object(metadata?.[name])) }
   for (const _ in all) return { ...metadata, [name]: all }
   return metadata
+}
+
+function metadataIn({ data }: Doc): JsonObject | undefined {
+  const { metadata } = data
+  return isObject(metadata) ? metadata : undefined
 }
 
 /** A header that is no JSON says nothing, as with LiteLLM. */

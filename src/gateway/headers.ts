@@ -21,7 +21,7 @@ export function answerHeaders(
   headers['x-litellm-attempted-fallbacks'] = String(receipt.fallbacks)
   const { pass } = receipt
   if (pass) {
-    for (const name in pass.headers) headers[name] = pass.headers[name] ?? ''
+    pass.tell(headers)
     const spent = pass.keySpend?.()
     // With what this answer cost, as far as that is known by now.
     if (spent !== undefined)

@@ -80,7 +80,7 @@ test('what let it in is given back after it has been recorded, once', () => {
   assert.equal(heard.length, 0, 'nobody let it in yet')
   receipt.pass = {
     payer: () => ({ accounts: ['key:k'] }),
-    headers: {},
+    tell() {},
     inputCost: 0,
     cover() {},
     goOn() {},

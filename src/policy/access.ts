@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts'
-import { type Json, list, object, text } from '../json/json.ts'
+import { isObject, type Json, type JsonObject, list, object, text } from '../json/json.ts'
 import type { Groups } from '../router/groups.ts'
 import { matched } from '../router/groups.ts'
 import type { Caller } from './caller.ts'
@@ -44,14 +44,15 @@ export function createAccess(groups: () => Groups, parties: Parties | undefined)
 
   function opens(models: readonly string[], name: string): boolean {
     let of: Json[] | undefined
-    return models.some((one) => {
+    for (const one of models) {
       if (one === name || one === 'all-proxy-models' || one === '*') return true
       if (one.includes('*') && matched(one, name) !== undefined) return true
       const members = parties?.group(one)
       if (members?.some((member) => member === name || fits(member, name))) return true
       of ??= groupsOfModel(name)
-      return of.includes(one)
-    })
+      if (of.includes(one)) return true
+    }
+    return false
   }
 
   /** The first list that leaves the model out; undefined: none does. */
@@ -80,12 +81,9 @@ export function createAccess(groups: () => Groups, parties: Parties | undefined)
   return {
     aliasOf({ grant }, name) {
       if (!grant) return name
-      const own = text(object(grant.key.data['aliases'])[name])
-      const team = grant.team?.data
       return (
-        own ??
-        text(object(team?.['model_aliases'])[name]) ??
-        text(object(object(team?.['litellm_model_table'])['model_aliases'])[name]) ??
+        aliasIn(grant.key.data['aliases'], name) ??
+        (grant.team && teamAlias(grant.team.data, name)) ??
         name
       )
     },
@@ -127,6 +125,13 @@ export function createAccess(groups: () => Groups, parties: Parties | undefined)
     },
   }
 }
+
+const aliasIn = (aliases: Json | undefined, name: string): string | undefined =>
+  isObject(aliases) ? text(aliases[name]) : undefined
+
+const teamAlias = (team: JsonObject, name: string): string | undefined =>
+  aliasIn(team['model_aliases'], name) ??
+  aliasIn(object(team['litellm_model_table'])['model_aliases'], name)
 
 const opensAll = (models: readonly string[]): boolean =>
   models.includes('all-proxy-models') || models.includes('*')

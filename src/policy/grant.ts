@@ -75,6 +75,17 @@ export function createGrants(store: Store, terms: GrantTerms, now: () => number)
     return caller
   }
 
+  async function findAnew(key: string): Promise<Caller | undefined> {
+    let asked = loading.get(key)
+    if (!asked) {
+      asked = load(key).finally(() => loading.delete(key))
+      loading.set(key, asked)
+    }
+    const caller = await asked
+    if (caller) refuseEnded(caller, now())
+    return caller
+  }
+
   return {
     forget() {
       writes++
@@ -87,15 +98,7 @@ export function createGrants(store: Store, terms: GrantTerms, now: () => number)
         if (found.caller) refuseEnded(found.caller, now())
         return found.caller
       }
-      let asked = loading.get(key)
-      if (!asked) {
-        asked = load(key).finally(() => loading.delete(key))
-        loading.set(key, asked)
-      }
-      return asked.then((caller) => {
-        if (caller) refuseEnded(caller, now())
-        return caller
-      })
+      return findAnew(key)
     },
   }
 }

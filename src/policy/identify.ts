@@ -65,6 +65,12 @@ export function createIdentify({
           'token_not_found_in_db',
         )
   }
+  const admitWhen = async (
+    found: Promise<Caller | undefined>,
+    permission: Exclude<Permission, 'public'>,
+    incoming: Incoming,
+    key: string,
+  ): Promise<Caller> => admit(await found, permission, incoming, key)
   return (incoming, permission) => {
     if (open) refuseStrangers(incoming)
     if (permission === 'public') return nobody
@@ -73,7 +79,7 @@ export function createIdentify({
     if (admin !== undefined && sameSecret(key, admin)) return administrator
     const found = find?.(key, incoming)
     return found instanceof Promise
-      ? found.then((caller) => admit(caller, permission, incoming, key))
+      ? admitWhen(found, permission, incoming, key)
       : admit(found, permission, incoming, key)
   }
 }
@@ -122,13 +128,13 @@ const refusal = (message: string, type: string): GatewayError =>
   new GatewayError('authentication', message, { type, param: 'None', code: '401' })
 
 /** Where clients put their key; the first one present counts. */
-const carriers: readonly [header: string, strip?: RegExp][] = [
-  ['x-litellm-api-key', /^Bearer\s+/i],
-  ['authorization', /^(Bearer|Basic)\s+/i],
-  ['api-key'],
-  ['x-api-key'],
-  ['x-goog-api-key'],
-  ['ocp-apim-subscription-key'],
+const carriers: readonly { header: string; strip?: RegExp }[] = [
+  { header: 'x-litellm-api-key', strip: /^Bearer\s+/i },
+  { header: 'authorization', strip: /^(?:Bearer|Basic)\s+/i },
+  { header: 'api-key' },
+  { header: 'x-api-key' },
+  { header: 'x-goog-api-key' },
+  { header: 'ocp-apim-subscription-key' },
 ]
 
 export function keyOf(incoming: Incoming, headerName: string | undefined): string | undefined {
@@ -136,9 +142,13 @@ export function keyOf(incoming: Incoming, headerName: string | undefined): strin
     const said = incoming.header(headerName.toLowerCase())
     if (said) return said.replace(/^Bearer\s+/i, '').trim()
   }
-  for (const [header, strip] of carriers) {
-    const said = incoming.header(header)
-    if (said) return (strip ? said.replace(strip, '') : said).trim()
+  for (const carrier of carriers) {
+    const said = incoming.header(carrier.header)
+    if (!said) continue
+    const { strip } = carrier
+    // As nearly everybody writes it, without an expression's matches.
+    if (strip && said.startsWith('Bearer ')) return said.slice(7).trim()
+    return (strip ? said.replace(strip, '') : said).trim()
   }
   return googleRoute.test(incoming.path)
     ? (new URLSearchParams(incoming.query).get('key') ?? undefined)

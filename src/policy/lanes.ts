@@ -14,13 +14,11 @@ export function refuseOtherLane(
 ): void {
   if (!grant) return
   const { allowed_routes, key_type } = grant.key.data
+  const type = typeof key_type === 'string' && Object.hasOwn(types, key_type) && types[key_type]
+  // Most keys have neither.
+  if (!type && !(Array.isArray(allowed_routes) && allowed_routes.length > 0)) return
   const said = list(allowed_routes).filter((route) => typeof route === 'string')
-  const lanes =
-    said.length > 0
-      ? said
-      : typeof key_type === 'string' && Object.hasOwn(types, key_type)
-        ? [types[key_type] ?? '']
-        : []
+  const lanes = said.length > 0 ? said : type ? [type] : []
   if (lanes.length === 0 || lanes.some((lane) => isIn(lane, permission, method, path))) return
   throw new GatewayError(
     'permission',

@@ -26,16 +26,18 @@ export type LimitAsk = {
 }
 
 export type Taken = {
-  ok: true
+  readonly ok: true
+  readonly asks: readonly LimitAsk[]
   /** What is left of each, in their order. */
-  left: readonly { ask: LimitAsk; left: number }[]
+  readonly left: readonly number[]
   /** The request has ended. `tokens`: what it took, where tokens were asked for; undefined: nothing of it counts. */
   release(tokens: number | undefined): void
 }
 export type Denied = { ok: false; ask: LimitAsk; used: number; retryAfterMs: number }
 
 export type Limits = {
-  take(asks: readonly LimitAsk[]): Taken | Denied | Promise<Taken | Denied>
+  /** `tokens`: how much of each limit of tokens, in place of its own amount; so the same asks serve many requests. */
+  take(asks: readonly LimitAsk[], tokens?: number): Taken | Denied | Promise<Taken | Denied>
   /** The numbers of the processes that are alive, and this one's. With more than one, the database counts. */
   setNodes(alive: readonly number[], self: number): Promise<void>
 }
@@ -75,7 +77,7 @@ export function createLimits(
 
   const idOf = meterOf
 
-  function windowOf(ask: LimitAsk): Window {
+  function windowOf(ask: LimitAsk, at: number): Window {
     const id = idOf(ask)
     const slotMs = ask.windowMs / slotsOfWindow
     let window = windows.get(id)
@@ -87,13 +89,13 @@ export function createLimits(
       if (windows.size >= metersMax) forgetIdle()
       window = {
         slotMs,
-        first: slotOf(slotMs, now()) - slotsOfWindow,
+        first: slotOf(slotMs, at) - slotsOfWindow,
         counts: new Float64Array(slotsOfWindow + 1),
         used: 0,
       }
       windows.set(id, window)
     }
-    slide(window, slotOf(slotMs, now()))
+    slide(window, slotOf(slotMs, at))
     return window
   }
 
@@ -121,7 +123,7 @@ export function createLimits(
   }
 
   /** When enough of a full window has slid away for `amount` more. */
-  function retryAfter(window: Window, { limit, amount }: LimitAsk): number {
+  function retryAfter(window: Window, limit: number, amount: number): number {
     let free = limit - window.used
     for (let slot = window.first; slot <= window.first + slotsOfWindow; slot++) {
       free += window.counts[slot % (slotsOfWindow + 1)] ?? 0
@@ -131,67 +133,82 @@ export function createLimits(
   }
 
   /** `share`: of how many processes it is one, where they cannot count together. */
-  function takeAlone(asks: readonly LimitAsk[], share = 1): Taken | Denied {
-    for (const ask of asks) {
-      const limit = share > 1 ? Math.max(Math.min(1, ask.limit), ask.limit / share) : ask.limit
-      if (ask.kind === 'max_parallel_requests') {
-        const used = running.get(idOf(ask)) ?? 0
-        if (used + ask.amount > limit) return { ok: false, ask, used, retryAfterMs: 1000 }
-        continue
-      }
-      const window = windowOf(ask)
-      if (window.used + ask.amount > limit)
-        return { ok: false, ask, used: window.used, retryAfterMs: retryAfter(window, ask) }
-    }
-    return count(asks, (ask) => ask.limit - usedAlone(ask), false)
-  }
-
-  const usedAlone = (ask: LimitAsk): number =>
-    ask.kind === 'max_parallel_requests' ? (running.get(idOf(ask)) ?? 0) : windowOf(ask).used
-
-  /** Notes in memory what has been let through, and how to take it back. */
-  function count(
+  function takeAlone(
     asks: readonly LimitAsk[],
-    leftOf: (ask: LimitAsk) => number,
-    inDatabase: boolean,
-  ): Taken {
+    tokens: number | undefined,
+    share = 1,
+  ): Taken | Denied {
     const at = now()
     for (const ask of asks) {
-      if (ask.kind === 'max_parallel_requests')
-        running.set(idOf(ask), (running.get(idOf(ask)) ?? 0) + ask.amount)
-      else {
-        const window = windowOf(ask)
-        add(window, slotOf(window.slotMs, at), ask.amount)
+      const limit = share > 1 ? Math.max(Math.min(1, ask.limit), ask.limit / share) : ask.limit
+      const amount = amountOf(ask, tokens)
+      if (ask.kind === 'max_parallel_requests') {
+        const used = running.get(idOf(ask)) ?? 0
+        if (used + amount > limit) return { ok: false, ask, used, retryAfterMs: 1000 }
+        continue
       }
-    }
-    let released = false
-    return {
-      ok: true,
-      left: asks.map((ask) => ({ ask, left: Math.max(0, leftOf(ask)) })),
-      release(tokens) {
-        if (released) return
-        released = true
-        const corrections: Correction[] = []
-        for (const ask of asks) {
-          const id = idOf(ask)
-          if (ask.kind === 'max_parallel_requests') {
-            const rest = (running.get(id) ?? 0) - ask.amount
-            if (rest > 0) running.set(id, rest)
-            else running.delete(id)
-            corrections.push({ id, slot: self, by: -ask.amount })
-            continue
-          }
-          const is = tokens === undefined ? 0 : ask.kind === 'tokens' ? tokens : ask.amount
-          const by = is - ask.amount
-          if (by === 0) continue
-          const window = windowOf(ask)
-          const slot = slotOf(window.slotMs, at)
-          add(window, slot, by)
-          corrections.push({ id, slot, by })
+      const window = windowOf(ask, at)
+      if (window.used + amount > limit)
+        return {
+          ok: false,
+          ask,
+          used: window.used,
+          retryAfterMs: retryAfter(window, ask.limit, amount),
         }
-        if ((inDatabase || shared) && corrections.length > 0) correct(corrections)
-      },
     }
+    return count(asks, tokens, undefined)
+  }
+
+  /** Notes in memory what has been let through. `together`: what the database has of each, where it counts them. */
+  function count(
+    asks: readonly LimitAsk[],
+    tokens: number | undefined,
+    together: ReadonlyMap<LimitAsk, number> | undefined,
+  ): Taken {
+    const at = now()
+    // One that grows has room for 17.
+    const left = new Array<number>(asks.length)
+    let nth = 0
+    for (const ask of asks) {
+      const used = note(ask, amountOf(ask, tokens), at)
+      left[nth++] = Math.max(0, ask.limit - (together ? (together.get(ask) ?? 0) : used))
+    }
+    return new Counted({ asks, left, tokens, at, together: together !== undefined }, giveBack)
+  }
+
+  /** What is used of it then. */
+  function note(ask: LimitAsk, amount: number, at: number): number {
+    if (ask.kind === 'max_parallel_requests') {
+      const used = (running.get(idOf(ask)) ?? 0) + amount
+      running.set(idOf(ask), used)
+      return used
+    }
+    const window = windowOf(ask, at)
+    add(window, slotOf(window.slotMs, at), amount)
+    return window.used
+  }
+
+  /** A request has ended: it has room again for what it did not use. */
+  function giveBack({ asks, tokens, at, together }: Count, used: number | undefined): void {
+    const corrections: Correction[] | undefined = together || shared ? [] : undefined
+    for (const ask of asks) {
+      const id = idOf(ask)
+      const amount = amountOf(ask, tokens)
+      if (ask.kind === 'max_parallel_requests') {
+        const rest = (running.get(id) ?? 0) - amount
+        if (rest > 0) running.set(id, rest)
+        else running.delete(id)
+        corrections?.push({ id, slot: self, by: -amount })
+        continue
+      }
+      const by = (used === undefined ? 0 : ask.kind === 'tokens' ? used : amount) - amount
+      if (by === 0) continue
+      const window = windowOf(ask, now())
+      const slot = slotOf(window.slotMs, at)
+      add(window, slot, by)
+      corrections?.push({ id, slot, by })
+    }
+    if (corrections && corrections.length > 0) correct(corrections)
   }
 
   /** Tells the database what a request took after all. */
@@ -213,8 +230,11 @@ export function createLimits(
     })
   }
 
-  async function takeTogether(asks: readonly LimitAsk[]): Promise<Taken | Denied> {
-    if (!store) return takeAlone(asks)
+  async function takeTogether(
+    asks: readonly LimitAsk[],
+    tokens: number | undefined,
+  ): Promise<Taken | Denied> {
+    if (!store) return takeAlone(asks, tokens)
     const { db } = store
     const sorted = [...asks].sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1))
     const at = now()
@@ -228,11 +248,12 @@ export function createLimits(
           ),
         })
     for (const ask of sorted) {
+      const amount = amountOf(ask, tokens)
       const slot =
         ask.kind === 'max_parallel_requests' ? self : slotOf(ask.windowMs / slotsOfWindow, at)
       statements.push({
         query: sql`insert into meter (id, slot, used)
-          select ${idOf(ask)}, ${slot}, ${ask.amount} where (${usedTogether(ask, at)}) + ${ask.amount} <= ${ask.limit}
+          select ${idOf(ask)}, ${slot}, ${amount} where (${usedTogether(ask, at)}) + ${amount} <= ${ask.limit}
           on conflict (id, slot) do update set used = meter.used + excluded.used`.compile(db.query),
         expect: 1,
       })
@@ -242,17 +263,16 @@ export function createLimits(
       const asked = db.batch([...statements, usedStatement(db, asks, at)])
       await within(asked)
       const results = await asked
-      const used = usedOf(asks, results.at(-1)?.rows)
-      return count(asks, (ask) => ask.limit - (used.get(ask) ?? 0), true)
+      return count(asks, tokens, usedOf(asks, results.at(-1)?.rows))
     } catch (cause) {
       if (isAway(cause)) {
         if (cause !== awayCause) awayAt = now()
         awayCause = cause
         if (failClosed()) throw cause
-        return takeAlone(asks, Math.max(1, alive.length))
+        return takeAlone(asks, tokens, Math.max(1, alive.length))
       }
       if (!(cause instanceof Superseded)) throw cause
-      return denied(asks, at)
+      return denied(asks, tokens, at)
     }
   }
 
@@ -284,19 +304,26 @@ export function createLimits(
     return new Map(asks.map((ask, nth) => [ask, Number(row[`u${nth}`] ?? 0)]))
   }
 
-  async function denied(asks: readonly LimitAsk[], at: number): Promise<Denied> {
+  async function denied(
+    asks: readonly LimitAsk[],
+    tokens: number | undefined,
+    at: number,
+  ): Promise<Denied> {
     if (!store) throw new Error('nobody is denied by a database that is not there')
     const { db } = store
     const [read] = await db.batch([usedStatement(db, asks, at)])
     const used = usedOf(asks, read?.rows)
-    const full = asks.find((ask) => (used.get(ask) ?? 0) + ask.amount > ask.limit) ?? asks[0]
+    const full =
+      asks.find((ask) => (used.get(ask) ?? 0) + amountOf(ask, tokens) > ask.limit) ?? asks[0]
     if (!full) throw new Error('nothing was asked for, so nothing is denied')
     return {
       ok: false,
       ask: full,
       used: used.get(full) ?? 0,
       retryAfterMs:
-        full.kind === 'max_parallel_requests' ? 1000 : await freeAfter(store, idOf(full), full, at),
+        full.kind === 'max_parallel_requests'
+          ? 1000
+          : await freeAfter(store, full, amountOf(full, tokens), at),
     }
   }
 
@@ -304,21 +331,23 @@ export function createLimits(
   async function takeApart(
     minutes: readonly LimitAsk[],
     longer: readonly LimitAsk[],
+    tokens: number | undefined,
   ): Promise<Taken | Denied> {
-    const first = takeAlone(minutes)
+    const first = takeAlone(minutes, tokens)
     if (!first.ok) return first
     try {
-      const second = await takeTogether(longer)
+      const second = await takeTogether(longer, tokens)
       if (!second.ok) {
         first.release(undefined)
         return second
       }
       return {
         ok: true,
+        asks: [...minutes, ...longer],
         left: [...first.left, ...second.left],
-        release(tokens) {
-          first.release(tokens)
-          second.release(tokens)
+        release(used) {
+          first.release(used)
+          second.release(used)
         },
       }
     } catch (cause) {
@@ -369,13 +398,14 @@ export function createLimits(
   }
 
   return {
-    take(asks) {
-      if (asks.length === 0) return { ok: true, left: [], release() {} }
-      if (shared || sharedUntil > now()) return takeTogether(asks)
-      if (!store || asks.every(inMemory)) return takeAlone(asks)
+    take(asks, tokens) {
+      if (asks.length === 0) return nothing
+      if (shared || sharedUntil > now()) return takeTogether(asks, tokens)
+      if (!store || asks.every(inMemory)) return takeAlone(asks, tokens)
       return takeApart(
         asks.filter(inMemory),
         asks.filter((ask) => !inMemory(ask)),
+        tokens,
       )
     },
     async setNodes(numbers, number) {
@@ -402,6 +432,48 @@ export function createLimits(
 }
 
 type Correction = { id: string; slot: number; by: number }
+
+const amountOf = ({ kind, amount }: LimitAsk, tokens: number | undefined): number =>
+  kind === 'tokens' && tokens !== undefined ? tokens : amount
+
+const nothing: Taken = Object.freeze({ ok: true, asks: [], left: [], release() {} })
+
+/** What a request was counted with, and when. `together`: in the database too. */
+type Count = Pick<Taken, 'asks' | 'left'> & {
+  readonly tokens: number | undefined
+  readonly at: number
+  readonly together: boolean
+}
+
+/** A class, since its closure and what that held were 300 bytes a request. */
+class Counted implements Taken, Count {
+  readonly ok = true
+  readonly asks: readonly LimitAsk[]
+  readonly left: readonly number[]
+  readonly tokens: number | undefined
+  readonly at: number
+  readonly together: boolean
+  readonly #giveBack: (count: Count, used: number | undefined) => void
+  #released = false
+
+  constructor(
+    { asks, left, tokens, at, together }: Count,
+    giveBack: (count: Count, used: number | undefined) => void,
+  ) {
+    this.asks = asks
+    this.left = left
+    this.tokens = tokens
+    this.at = at
+    this.together = together
+    this.#giveBack = giveBack
+  }
+
+  release(used: number | undefined): void {
+    if (this.#released) return
+    this.#released = true
+    this.#giveBack(this, used)
+  }
+}
 
 const minuteMs = 60_000
 const dayMs = 86_400_000
@@ -441,19 +513,19 @@ function slide(window: Window, slot: number): void {
   if (gone === slotsOfWindow + 1) window.used = 0
 }
 
-async function freeAfter(store: Store, id: string, ask: LimitAsk, at: number): Promise<number> {
+async function freeAfter(store: Store, ask: LimitAsk, amount: number, at: number): Promise<number> {
   const slotMs = ask.windowMs / slotsOfWindow
   const rows = await store.db.query
     .selectFrom('meter')
     .select(['slot', 'used'])
-    .where('id', '=', id)
+    .where('id', '=', meterOf(ask))
     .where('slot', '>=', slotOf(slotMs, at) - slotsOfWindow)
     .orderBy('slot')
     .execute()
   let free = ask.limit - rows.reduce((sum, { used }) => sum + Number(used), 0)
   for (const { slot, used } of rows) {
     free += Number(used)
-    if (free >= ask.amount) return Math.max(1, (Number(slot) + slotsOfWindow + 1) * slotMs - at)
+    if (free >= amount) return Math.max(1, (Number(slot) + slotsOfWindow + 1) * slotMs - at)
   }
   return ask.windowMs
 }
