@@ -54,7 +54,7 @@ export async function serveOperation(
   try {
     refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
     const { said, upload } = await hear(incoming, operation, path, rooms)
-    const controls = readControls(said, rooms.settings.fields, (name) => incoming.header(name))
+    const controls = readControls(said, rooms.settings.fields, incoming)
     const model = rooms.settings.operationModels[operation.id] ?? said.model
     receipt.model = said.model
     receipt.stream = said.stream
@@ -75,7 +75,7 @@ export async function serveOperation(
     const ask: Ask = {
       remove: controls.remove.filter((key) => !operation.keeps?.includes(key)),
       dropParams: controls.dropParams,
-      headers: { ...forwarded(incoming, group, rooms.settings), ...controls.headers },
+      headers: forwarded(incoming, group, rooms.settings, controls.headers),
       dialectHeaders: {},
       context: {
         model: said.model,

@@ -105,7 +105,7 @@ async function openSession(
     const group = groupFor(model, caller, rooms)
     if (!rooms.router.knows(group)) throw noSuchModel(incoming.path, model)
     const said = heardOf({}, model)
-    const controls = readControls(said, rooms.settings.fields, (name) => incoming.header(name))
+    const controls = readControls(said, rooms.settings.fields, incoming)
     const worst = {
       input: () => 0,
       exactInput: async () => 0,
