@@ -14,7 +14,7 @@ import { type Inbound, listen, type Said } from '../wire/inbound.ts'
 import type { ClientContext, Wire } from '../wire/wire.ts'
 import { admission, admissionWithin, groupFor, hasBudgetFallbacks, mayGoOn } from './admission.ts'
 import { idOfAnswer, idOfStream } from './answer-id.ts'
-import { forClient } from './bridge.ts'
+import { forClient, ownWay } from './bridge.ts'
 import { type Controls, readControls, refuseUpstreamElsewhere } from './fields.ts'
 import {
   answerHeaders,
@@ -84,7 +84,7 @@ export async function serveChat(
         answer.result.usage ?? (await counted(said, answer.result.text(), answer.deployment, rooms))
     const out = whole(answer, receipt, rooms)
     if (answer.result.unfinished && recalled?.defer)
-      recalled.defer((usage) => settleLater(usage, said, answer.deployment, receipt, rooms))
+      settleLater(recalled.defer, said, answer.deployment, receipt, rooms)
     else {
       const written = receipt.settle()
       if (written) await written
@@ -178,7 +178,12 @@ class Sending implements RouteAsk<Answer> {
     const paid = atOwnPrices(to, controls)
     refuseUnpriced(paid, rooms)
     const covered = receipt.pass?.cover(to.group, pricesFor(paid, said))
-    return covered ? covered.then(() => this.#send(to, paid)) : this.#send(to, paid)
+    return covered ? this.#sendAfter(covered, to, paid) : this.#send(to, paid)
+  }
+
+  /** Apart, so that only who needs its function makes it; and so below. */
+  #sendAfter(covered: Promise<void>, to: Deployment, paid: Deployment): Promise<Answer> {
+    return covered.then(() => this.#send(to, paid))
   }
 
   #send(to: Deployment, paid: Deployment): Promise<Answer> {
@@ -189,10 +194,15 @@ class Sending implements RouteAsk<Answer> {
     const how = { signal: this.signal, limits: limitsOf(said, controls, to, rooms) }
     const meant = brought(to, controls, rooms)
     if (recalled?.as) return this.#speak(recalled.as(meant), how)
-    return forClient(said, meant, rooms.now, (as) => this.#speak(as, how))
+    return ownWay(said, meant) === meant ? this.#speak(meant, how) : this.#speakIts(meant, how)
   }
 
-  #speak(as: Deployment, how: { signal: AbortSignal; limits: Limits }): Promise<Answer> {
+  #speakIts(to: Deployment, how: How): Promise<Answer> {
+    const { said, rooms } = this.#sent
+    return forClient(said, to, rooms.now, (as) => this.#speak(as, how))
+  }
+
+  #speak(as: Deployment, how: How): Promise<Answer> {
     const { said, rooms, recalled } = this.#sent
     const more = recalled?.context?.(as)
     const { context } = this.#ask
@@ -222,6 +232,8 @@ class Sending implements RouteAsk<Answer> {
     }
   }
 }
+
+type How = { signal: AbortSignal; limits: Limits }
 
 const left: ReadonlySet<string> = new Set(['canceled', 'timeout'])
 /** Did the client leave, or give it no time? */
@@ -341,23 +353,25 @@ function whole(
   return { status: 200, headers, body, encoding }
 }
 
-/** An answer that was made after it was promised: what it came to is known, or was never asked for. */
+/** An answer that is made after it was promised: it settles when what it came to is known, or will never be. */
 function settleLater(
-  usage: Usage | undefined,
+  defer: NonNullable<Recalled['defer']>,
   said: Inbound,
   to: Deployment,
   receipt: Receipt,
   rooms: Rooms,
 ): void {
-  receipt.usage = usage ?? receipt.usage
-  if (usage) return void receipt.settle()
-  // Nobody asked what it came to: what was read is known.
-  counted(said, '', to, rooms)
-    .then((read) => {
-      receipt.usage = { ...read, estimated: true }
-    })
-    .catch(() => {})
-    .finally(() => receipt.settle())
+  defer((usage) => {
+    receipt.usage = usage ?? receipt.usage
+    if (usage) return void receipt.settle()
+    // Nobody asked what it came to: what was read is known.
+    counted(said, '', to, rooms)
+      .then((read) => {
+        receipt.usage = { ...read, estimated: true }
+      })
+      .catch(() => {})
+      .finally(() => receipt.settle())
+  })
 }
 
 /** Nobody told the usage: it is counted, so that it is never zero. */
