@@ -1,20 +1,20 @@
-import { type Answer, call, named, type StreamAnswer } from '../call/call.ts'
+import { type Answer, call } from '../call/call.ts'
 import type { Ask } from '../call/prepare.ts'
-import { join, type Limits } from '../call/transport.ts'
-import { outputTokens, type Usage } from '../chat/chat.ts'
-import { countedUsage } from '../chat/tokens.ts'
+import type { Limits } from '../call/transport.ts'
+import type { Usage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
-import type { Flow, Flowing, Incoming, Outgoing, Sink } from '../http/http.ts'
-import { list, number, object } from '../json/json.ts'
-import { bytesOf, toUtf8 } from '../json/latin1.ts'
+import type { Incoming, Outgoing } from '../http/http.ts'
+import { number, object } from '../json/json.ts'
 import type { Caller } from '../policy/caller.ts'
 import type { Deployment } from '../provider/deployment.ts'
 import { type RouteAsk, type RouteHints, unknownModel } from '../router/router.ts'
 import { type Inbound, listen, type Said } from '../wire/inbound.ts'
 import type { ClientContext, Wire } from '../wire/wire.ts'
 import { admission, admissionWithin, groupFor, hasBudgetFallbacks, mayGoOn } from './admission.ts'
-import { idOfAnswer, idOfStream } from './answer-id.ts'
+import { idOfAnswer } from './answer-id.ts'
 import { forClient, ownWay } from './bridge.ts'
+import { streamBody } from './chat-stream.ts'
+import { counted, countInput } from './counted.ts'
 import { type Controls, readControls, refuseUpstreamElsewhere } from './fields.ts'
 import {
   answerHeaders,
@@ -30,6 +30,7 @@ import { atOwnPrices } from './own-price.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 import { shaped } from './shaped.ts'
+import { noteUnpriced, refuseUnpriced } from './unpriced.ts'
 import { pricesFor } from './worst.ts'
 
 /** One request, door to ledger. Read this and you have read the gateway. */
@@ -129,7 +130,7 @@ class Sending implements RouteAsk<Answer> {
   readonly stream: boolean
   readonly hints: RouteHints | undefined
   readonly ownTimeout: boolean
-  readonly signal: AbortSignal
+  readonly signal: Incoming['signal']
   only: RouteAsk<Answer>['only']
   readonly #sent: Sent
   readonly #ask: Ask
@@ -233,7 +234,7 @@ class Sending implements RouteAsk<Answer> {
   }
 }
 
-type How = { signal: AbortSignal; limits: Limits }
+type How = { signal: Incoming['signal']; limits: Limits }
 
 const left: ReadonlySet<string> = new Set(['canceled', 'timeout'])
 /** Did the client leave, or give it no time? */
@@ -374,66 +375,6 @@ function settleLater(
   })
 }
 
-/** Nobody told the usage: it is counted, so that it is never zero. */
-async function counted(said: Inbound, text: string, to: Deployment, rooms: Rooms): Promise<Usage> {
-  await rooms.tokens.ready()
-  return countNow(said, text, to, rooms)
-}
-
-function countInput(said: Inbound, model: string, { tokens }: Rooms) {
-  const messages = said.has('messages') ? list(said.field('messages')) : undefined
-  return messages
-    ? tokens.counter.countMessages(
-        messages,
-        said.has('tools') ? said.field('tools') : undefined,
-        model,
-      )
-    : tokens.counter.countRequest(said.request(), model)
-}
-
-function countNow(said: Inbound, text: string, to: Deployment, rooms: Rooms): Usage {
-  const { model } = to.target
-  const { tokens } = rooms
-  return countedUsage(countInput(said, model, rooms), {
-    output: tokens.counter.countText(text, model),
-    reasoning: 0,
-    outputAudio: 0,
-    outputImage: 0,
-  })
-}
-
-/** `unpriced_models: deny`: what nobody has a price for is not called. */
-export function refuseUnpriced({ price, provider, target }: Deployment, { settings }: Rooms): void {
-  if (settings.unpriced !== 'deny' || price.priced || price.reported) return
-  throw new GatewayError(
-    'permission',
-    `no price is known for ${provider}/${target.model}, and models without a price are refused here: set input_cost_per_token and output_cost_per_token in its litellm_params`,
-    { type: 'model_cost_map_missing', param: 'model' },
-  )
-}
-
-export function noteUnpriced(receipt: Receipt, { settings, log }: Rooms): void {
-  const { deployment } = receipt
-  if (!deployment || receipt.cost().priced) return
-  if (settings.unpriced === 'free' && !warned.has(deployment.id)) {
-    if (warned.size > 10_000) warned.clear()
-    warned.add(deployment.id)
-    log(
-      'warn',
-      `no price is known for ${deployment.provider}/${deployment.target.model}: it counts as free. Set input_cost_per_token and output_cost_per_token in its litellm_params.`,
-    )
-  }
-}
-const warned = new Set<string>()
-
-const nothing = {}
-const sse = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache',
-  // Proxies in between must not collect the stream.
-  'x-accel-buffering': 'no',
-}
-
 function streamed(
   answer: Extract<Answer, { type: 'stream' }>,
   said: Inbound,
@@ -452,167 +393,10 @@ function streamed(
   }
 }
 
-/**
- * An iterator by hand, not a generator: one that is left before its first step must settle too, and a generator's
- * `finally` would not run then.
- */
-function streamBody(
-  { relay, head, rest, deployment }: StreamAnswer & { deployment: Deployment },
-  said: Inbound,
-  receipt: Receipt,
-  rooms: Rooms,
-  release: (error: GatewayError | undefined) => void,
-): AsyncIterable<Uint8Array> {
-  let opened = false
-  let closed = false
-
-  function settle(cause: unknown): Promise<void> | undefined {
-    if (closed) return undefined
-    closed = true
-    const error = cause === undefined ? undefined : receipt.failed(cause)
-    let written: Promise<void> | undefined
-    release(error)
-    try {
-      receipt.usage = error ? soFar() : (relay.usage() ?? receipt.usage)
-      if (receipt.keep) receipt.said = { text: relay.text() }
-      noteUnpriced(receipt, rooms)
-    } finally {
-      written = receipt.settle()
-    }
-    return written
-  }
-
-  /** Of an answer that was not finished: what the provider told by then, but no less than what was written. */
-  function soFar(): Usage {
-    const told = relay.usage()
-    const reckoned = countNow(said, relay.text(), deployment, rooms)
-    if (!told) return reckoned
-    const missing = reckoned.output - outputTokens(told)
-    return missing > 0 ? { ...told, output: told.output + missing, estimated: true } : told
-  }
-
-  /** A stream that has begun cannot change its status: the error is its last event, and no end follows. */
-  function fail(cause: unknown): Uint8Array | undefined {
-    const error = named(cause, deployment)
-    if (error.kind === 'internal')
-      rooms.log('error', 'a stream failed inside the gateway', {
-        cause: error.cause,
-        requestId: receipt.requestId,
-      })
-    rest.stop()
-    settle(error)
-    if (error.kind === 'canceled') return undefined
-    return relay.fail(error) ?? toUtf8(said.wire.encodeStreamError(error))
-  }
-
-  async function finish(): Promise<Uint8Array | undefined> {
-    const usage = relay.usage() ?? (await counted(said, relay.text(), deployment, rooms))
-    receipt.usage = usage
-    const out = relay.end(usage)
-    if (relay.fault) return fail(relay.fault)
-    drain(rest)
-    // The client has the whole answer only once a crash cannot lose it.
-    const written = settle(relay.failure && named(relay.failure, deployment))
-    if (written) await written
-    return out
-  }
-
-  async function step(): Promise<Uint8Array | undefined> {
-    if (!opened) {
-      opened = true
-      if (receipt.pass && head[0]) receipt.answerId = idOfStream(head[0])
-      if (head.length > 0 && !relay.complete) return join(head)
-      if (head.length > 0) return both(join(head), await finish())
-    }
-    while (!closed) {
-      if (relay.fault) return fail(relay.fault)
-      if (relay.complete) return finish()
-      const chunk = await rest.next()
-      const out = chunk === undefined ? relay.flush() : relay.push(chunk)
-      if (chunk === undefined)
-        return relay.fault ? both(out, fail(relay.fault)) : both(out, await finish())
-      if (out) return relay.complete ? both(out, await finish()) : out
-    }
-    return undefined
-  }
-
-  /** The same as `step` again and again, told by the upstream's reads. */
-  function flow(sink: Sink): Flow | undefined {
-    if (closed || !opened || relay.fault || relay.complete) return undefined
-    const last = (bytes: Uint8Array | undefined): void => {
-      if (bytes) sink.write(bytes)
-      sink.end()
-    }
-    const finishing = (before: Uint8Array | undefined): void => {
-      finish().then(
-        (bytes) => last(both(before, bytes)),
-        (cause) => last(closed ? undefined : both(before, fail(cause))),
-      )
-    }
-    /** Nobody waits for it who could catch what it throws. */
-    const safely = <T>(work: () => T, otherwise: T): T => {
-      try {
-        return work()
-      } catch (cause) {
-        last(closed ? undefined : fail(cause))
-        return otherwise
-      }
-    }
-    return rest.flow?.({
-      chunk: (bytes) =>
-        safely(() => {
-          if (closed) return 'nothing'
-          const out = relay.pass ? relay.pass(bytes) : relay.push(bytes)
-          if (!relay.fault && !relay.complete)
-            return out === undefined || sink.write(out) ? 'more' : 'later'
-          const before = typeof out === 'string' ? bytesOf(out) : out
-          if (relay.fault) last(both(before, fail(relay.fault)))
-          else finishing(before)
-          return 'nothing'
-        }, 'nothing'),
-      end: () =>
-        safely(() => {
-          if (closed) return
-          const out = relay.flush()
-          if (relay.fault) last(both(out, fail(relay.fault)))
-          else finishing(out)
-        }, undefined),
-      fail: (cause) => safely(() => last(closed ? undefined : fail(cause)), undefined),
-    })
-  }
-
-  return {
-    [Symbol.asyncIterator]: (): Flowing<Uint8Array> => ({
-      flow,
-      async next() {
-        let value: Uint8Array | undefined
-        try {
-          value = closed ? undefined : await step()
-        } catch (cause) {
-          value = closed ? undefined : fail(cause)
-        }
-        return value === undefined ? { done: true, value: undefined } : { done: false, value }
-      },
-      async return() {
-        if (!closed) {
-          rest.stop()
-          settle(new GatewayError('canceled', 'the client has gone'))
-        }
-        return { done: true, value: undefined }
-      },
-    }),
-  }
+const sse = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+  // Proxies in between must not collect the stream.
+  'x-accel-buffering': 'no',
 }
-
-const both = (a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined =>
-  a && b ? join([a, b]) : (a ?? b)
-
-/** The answer is complete but its connection may not be: reading to its end lets it be used again; a provider that keeps it open loses it. */
-function drain(rest: StreamAnswer['rest']): void {
-  const timer = setTimeout(() => rest.stop(), 1000)
-  const step = (): Promise<void> =>
-    rest.next().then((chunk) => (chunk === undefined ? undefined : step()))
-  step()
-    .catch(() => {})
-    .finally(() => clearTimeout(timer))
-}
+const nothing = {}

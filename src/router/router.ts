@@ -104,6 +104,8 @@ export type RouteAsk<T> = {
   only?: ((deployment: Deployment) => boolean) | undefined
   /** The answer is to be streamed. */
   stream?: boolean
+  /** Told of each attempt that fails. */
+  failed?(error: GatewayError): void
   /** How long the request is, for those who look before they ask. */
   inputTokens?: () => number | undefined
   hints?: RouteHints | undefined
@@ -111,8 +113,6 @@ export type RouteAsk<T> = {
   ownTimeout?: boolean
   signal: AbortSignal
   attempt(deployment: Deployment): Promise<T>
-  /** Told of each attempt that fails. */
-  failed?(error: GatewayError): void
 }
 export type Routed<T> = {
   answer: T
