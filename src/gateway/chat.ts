@@ -69,8 +69,9 @@ export async function serveChat(
     }
     if (things) await things.check()
 
-    sending = new Sending(group, { incoming, said, controls, caller, receipt, rooms, recalled })
-    sending.only = recalled?.only ?? things?.only
+    const only = recalled?.only ?? things?.only
+    const sent = { incoming, said, controls, caller, receipt, rooms, recalled, only }
+    sending = new Sending(group, sent)
     const routed = await rooms.router.route(sending)
     const { answer, deployment, release } = routed
     receipt.measured = routed.measured
@@ -112,6 +113,7 @@ type Sent = {
   receipt: Receipt
   rooms: Rooms
   recalled: Recalled | undefined
+  only: Recalled['only']
 }
 
 /**
@@ -131,7 +133,7 @@ class Sending implements RouteAsk<Answer> {
   readonly hints: RouteHints | undefined
   readonly ownTimeout: boolean
   readonly signal: Incoming['signal']
-  only: RouteAsk<Answer>['only']
+  readonly only: Recalled['only']
   readonly #sent: Sent
   readonly #ask: Ask
   /** The last one that was sent to, how many have not refused, and whether this one has begun. */
@@ -153,6 +155,7 @@ class Sending implements RouteAsk<Answer> {
     this.hints = hintsOf(incoming, said, caller, rooms)
     this.ownTimeout = hasOwnTime(controls)
     this.signal = incoming.signal
+    this.only = sent.only
     this.#sent = sent
     this.#ask = {
       remove: controls.remove,

@@ -80,10 +80,11 @@ export function forwarded(
 /** Written by the proxies in between, about the client's connection to us; and the OpenAI SDK's own bookkeeping. */
 const infrastructure = /^x-(forwarded|real-ip|envoy|amzn|request-start|stainless)/
 
+const dialectNames = ['anthropic-beta', 'anthropic-version']
 /** Headers that belong to a dialect as its fields do. */
 export function dialectHeaders(incoming: Incoming): Record<string, string> {
   const out: Record<string, string> = {}
-  for (const name of ['anthropic-beta', 'anthropic-version']) {
+  for (const name of dialectNames) {
     const value = incoming.header(name)
     if (value !== undefined && isPlainHeader(name, value)) out[name] = value
   }
