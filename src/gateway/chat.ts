@@ -389,7 +389,7 @@ function streamed(
   if (receipt.pass) receipt.written = () => answer.relay.text()
   return {
     status: 200,
-    headers: { ...sse, ...answerHeaders(answer, receipt) },
+    headers: Object.assign(answerHeaders(answer, receipt), sse),
     body: streamBody(answer, said, receipt, rooms, release),
     // Of what passes as text.
     encoding: 'latin1',
