@@ -764,6 +764,24 @@ describe('whoever leaves early pays for what was begun', () => {
     const spend = await spendOf(usual, key)
     ok(spend > times * 0.0004 && spend < times * 0.0007, `${times} times: ${spend}`)
   })
+
+  test('a time that the client set: what the provider refused before is not paid for', async () => {
+    const key = await makeKey(usual.url)
+    const before = provider.asked.length
+    const refused = refusal(500, { message: 'no' })
+    provider.tell(() => (provider.asked.length - before > 1 ? { type: 'hang' } : refused))
+    const body = {
+      timeout: 0.05,
+      num_retries: 1,
+      disable_fallbacks: true,
+      ...say('word '.repeat(500)),
+    }
+    equal(await statusOf(usual, key, chat(body)), 408)
+    equal(provider.asked.length - before, 2)
+    provider.tell(hello)
+    const spend = await spendOf(usual, key)
+    ok(spend > 0.0004 && spend < 0.0007, String(spend))
+  })
 })
 
 describe('a provider’s own API is counted from what passes', () => {

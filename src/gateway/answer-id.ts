@@ -1,4 +1,4 @@
-import { bytesOf, latin1 } from '../json/latin1.ts'
+import { latin1, writeLatin1 } from '../json/latin1.ts'
 
 /**
  * The id of an answer, read off its JSON: `id` or `responseId` at the top, or `id` of the `message` or `response` a
@@ -24,7 +24,7 @@ export function idOfAnswer(json: string): string | undefined {
           if ((name === 'id' || (depth === 1 && name === 'responseId')) && json[value] === '"') {
             const stop = endOfString(json, value + 1, end)
             const id = stop === -1 ? '' : json.slice(value + 1, stop)
-            return id !== '' && id.length <= 256 && !id.includes('\\') ? own(id) : undefined
+            return id !== '' && id.length <= idMax && !id.includes('\\') ? own(id) : undefined
           }
           at = value - 1
           continue
@@ -38,7 +38,14 @@ export function idOfAnswer(json: string): string | undefined {
 const glanceMax = 16_384
 
 /** A text of its own: a slice keeps the whole answer in memory for as long as the ledger keeps the id. */
-const own = (id: string): string => (/^[\x20-\x7e]*$/.test(id) ? latin1(bytesOf(id)) : id)
+function own(id: string): string {
+  if (!/^[\x20-\x7e]*$/.test(id)) return id
+  writeLatin1(letters, id, 0)
+  return latin1(letters, 0, id.length)
+}
+const idMax = 256
+/** One for all: a buffer for each id would be 200 bytes more. */
+const letters = new Uint8Array(idMax)
 
 function endOfString(json: string, from: number, end: number): number {
   for (let at = from; at < end; at++) {

@@ -16,8 +16,8 @@ export function forClient<T>(
   now: () => number,
   attempt: (as: Deployment) => Promise<T>,
 ): Promise<T> {
-  const own = to.forClient[said.wire.id] ?? inResponses(said, to) ?? searching(said, to)
-  if (own === undefined || own.wire !== responses) return attempt(own ?? to)
+  const own = ownWay(said, to)
+  if (own.wire !== responses || own === to) return attempt(own)
   if (lacksRoute(to, now)) return attempt(to)
   return attempt(own).catch((cause: unknown) => {
     const error = GatewayError.from(cause)
@@ -35,6 +35,10 @@ export function forClient<T>(
     )
   })
 }
+
+/** The deployment as its row says that it speaks with clients of this wire. */
+export const ownWay = (said: Inbound, to: Deployment): Deployment =>
+  to.forClient[said.wire.id] ?? inResponses(said, to) ?? searching(said, to) ?? to
 
 /** OpenAI's own servers refuse functions in chat while the model thinks; the servers that only look like them do not. */
 function inResponses(said: Inbound, to: Deployment): Deployment | undefined {

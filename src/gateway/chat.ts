@@ -1,20 +1,20 @@
-import { type Answer, call, named, type StreamAnswer } from '../call/call.ts'
+import { type Answer, call } from '../call/call.ts'
 import type { Ask } from '../call/prepare.ts'
-import { join, type Limits } from '../call/transport.ts'
-import { outputTokens, type Usage } from '../chat/chat.ts'
-import { countedUsage } from '../chat/tokens.ts'
+import type { Limits } from '../call/transport.ts'
+import type { Usage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
-import type { Flow, Flowing, Incoming, Outgoing, Sink } from '../http/http.ts'
-import { list, number, object } from '../json/json.ts'
-import { bytesOf, toUtf8 } from '../json/latin1.ts'
+import type { Incoming, Outgoing } from '../http/http.ts'
+import { number, object } from '../json/json.ts'
 import type { Caller } from '../policy/caller.ts'
 import type { Deployment } from '../provider/deployment.ts'
-import { unknownModel } from '../router/router.ts'
+import { type RouteAsk, type RouteHints, unknownModel } from '../router/router.ts'
 import { type Inbound, listen, type Said } from '../wire/inbound.ts'
 import type { ClientContext, Wire } from '../wire/wire.ts'
 import { admission, admissionWithin, groupFor, hasBudgetFallbacks, mayGoOn } from './admission.ts'
-import { idOfAnswer, idOfStream } from './answer-id.ts'
-import { forClient } from './bridge.ts'
+import { idOfAnswer } from './answer-id.ts'
+import { forClient, ownWay } from './bridge.ts'
+import { streamBody } from './chat-stream.ts'
+import { counted, countInput } from './counted.ts'
 import { type Controls, readControls, refuseUpstreamElsewhere } from './fields.ts'
 import {
   answerHeaders,
@@ -30,6 +30,7 @@ import { atOwnPrices } from './own-price.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 import { shaped } from './shaped.ts'
+import { noteUnpriced, refuseUnpriced } from './unpriced.ts'
 import { pricesFor } from './worst.ts'
 
 /** One request, door to ledger. Read this and you have read the gateway. */
@@ -43,7 +44,7 @@ export async function serveChat(
 ): Promise<Outgoing> {
   const receipt = openReceipt(rooms, 'chat', callIdOf(incoming.header('x-litellm-call-id')))
   receipt.keyId = caller.keyId
-  let begun: Begun | undefined
+  let sending: Sending | undefined
   try {
     refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
     let heard = listen(await incoming.body(), wire, path, rooms.settings.jsonDepth)
@@ -52,7 +53,7 @@ export async function serveChat(
     const recalled = recall && (await recall(heard, receipt.requestId))
     if (recalled?.answer) return recalled.answer
     const said = recalled?.said ?? heard
-    const controls = readControls(said, rooms.settings.fields, (name) => incoming.header(name))
+    const controls = readControls(said, rooms.settings.fields, incoming)
     const model = rooms.settings.completionModel ?? said.model
     receipt.model = said.model
     receipt.stream = said.stream
@@ -68,73 +69,32 @@ export async function serveChat(
     }
     if (things) await things.check()
 
-    const context = contextOf(said, receipt, rooms)
-    const ask: Ask = {
-      remove: controls.remove,
-      dropParams: controls.dropParams,
-      headers: { ...forwarded(incoming, group, rooms.settings), ...controls.headers },
-      dialectHeaders: wire.id === 'anthropic' ? dialectHeaders(incoming) : nothing,
-      context,
-    }
-    const attempt = (to: Deployment): Promise<Answer> => {
-      const how = { signal: incoming.signal, limits: limitsOf(said, controls, to, rooms) }
-      const speak = (as: Deployment): Promise<Answer> => {
-        const more = recalled?.context?.(as)
-        const asked = more ? { ...ask, context: { ...context, ...more } } : ask
-        return call(said, as, asked, rooms.calls, how)
-      }
-      const meant = brought(to, controls, rooms)
-      return recalled?.as ? speak(recalled.as(meant)) : forClient(said, meant, rooms.now, speak)
-    }
-    const routed = await rooms.router.route<Answer>({
-      model: group,
-      ...(rooms.access && { mayUse: (name) => mayGoOn(name, caller, receipt, rooms) }),
-      tags: controls.tags,
-      failFirst: controls.failFirst,
-      retries: controls.retries,
-      fallbacks: controls.fallbacks,
-      contextWindowFallbacks: controls.contextWindowFallbacks,
-      contentPolicyFallbacks: controls.contentPolicyFallbacks,
-      disableFallbacks: controls.disableFallbacks,
-      only: recalled?.only ?? things?.only,
-      stream: said.stream,
-      inputTokens: () => countInput(said, model, rooms),
-      hints: hintsOf(incoming, said, caller, rooms),
-      signal: incoming.signal,
-      ownTimeout: hasOwnTime(controls),
-      attempt: (to) => {
-        const paid = atOwnPrices(to, controls)
-        refuseUnpriced(paid, rooms)
-        const covered = receipt.pass?.cover(to.group, pricesFor(paid, said))
-        const start = (): Promise<Answer> => {
-          const now = {
-            said,
-            to: paid,
-            times: (begun?.times ?? 0) + 1,
-            ownTime: hasOwnTime(controls),
-          }
-          begun = now
-          return attempt(to).catch((cause: unknown) => {
-            // What a provider refuses it does not bill.
-            if (!isLeft(GatewayError.from(cause))) now.times--
-            throw cause
-          })
-        }
-        return covered ? covered.then(start) : start()
-      },
-    })
-    const { answer, deployment, retries, fallbacks, release } = routed
+    const only = recalled?.only ?? things?.only
+    const sent = { incoming, said, controls, caller, receipt, rooms, recalled, only }
+    sending = new Sending(group, sent)
+    const routed = await rooms.router.route(sending)
+    const { answer, deployment, release } = routed
     receipt.measured = routed.measured
     receipt.deployment = atOwnPrices(deployment, controls)
     receipt.group = deployment.group
-    receipt.retries = retries
-    receipt.fallbacks = fallbacks
+    receipt.retries = routed.retries
+    receipt.fallbacks = routed.fallbacks
     if (answer.type === 'stream') return streamed(answer, said, receipt, rooms, release)
     release(undefined)
-    return await whole(answer, said, receipt, rooms, recalled?.defer)
+    if (!answer.result.unfinished)
+      receipt.usage =
+        answer.result.usage ?? (await counted(said, answer.result.text(), answer.deployment, rooms))
+    const out = whole(answer, receipt, rooms)
+    if (answer.result.unfinished && recalled?.defer)
+      settleLater(recalled.defer, said, answer.deployment, receipt, rooms)
+    else {
+      const written = receipt.settle()
+      if (written) await written
+    }
+    return out
   } catch (cause) {
     const error = receipt.failed(cause)
-    if (begun) await billBegun(error, begun, receipt, rooms)
+    if (sending) await sending.billBegun(error)
     receipt.settle()
     if (error.kind === 'internal')
       rooms.log('error', 'a request failed inside the gateway', {
@@ -145,33 +105,145 @@ export async function serveChat(
   }
 }
 
-/** A request that was sent and whose answer nobody has seen. */
-type Begun = { said: Inbound; to: Deployment; times: number; ownTime: boolean }
+type Sent = {
+  incoming: Incoming
+  said: Inbound
+  controls: Controls
+  caller: Caller
+  receipt: Receipt
+  rooms: Rooms
+  recalled: Recalled | undefined
+  only: Recalled['only']
+}
+
+/**
+ * A request that has been let in, on its way to whoever answers: what the router asks by, and each attempt at one it picks. A
+ * class, since every request has one: its functions as closures would be 700 bytes more.
+ */
+class Sending implements RouteAsk<Answer> {
+  readonly model: string
+  readonly tags: readonly string[]
+  readonly failFirst: GatewayError | undefined
+  readonly retries: number | undefined
+  readonly fallbacks: readonly string[] | undefined
+  readonly contextWindowFallbacks: readonly string[] | undefined
+  readonly contentPolicyFallbacks: readonly string[] | undefined
+  readonly disableFallbacks: boolean
+  readonly stream: boolean
+  readonly hints: RouteHints | undefined
+  readonly ownTimeout: boolean
+  readonly signal: Incoming['signal']
+  readonly only: Recalled['only']
+  readonly #sent: Sent
+  readonly #ask: Ask
+  /** The last one that was sent to, how many have not refused, and whether this one has begun. */
+  #to: Deployment | undefined
+  #times = 0
+  #begun = false
+
+  constructor(group: string, sent: Sent) {
+    const { incoming, said, controls, caller, rooms } = sent
+    this.model = group
+    this.tags = controls.tags
+    this.failFirst = controls.failFirst
+    this.retries = controls.retries
+    this.fallbacks = controls.fallbacks
+    this.contextWindowFallbacks = controls.contextWindowFallbacks
+    this.contentPolicyFallbacks = controls.contentPolicyFallbacks
+    this.disableFallbacks = controls.disableFallbacks
+    this.stream = said.stream
+    this.hints = hintsOf(incoming, said, caller, rooms)
+    this.ownTimeout = hasOwnTime(controls)
+    this.signal = incoming.signal
+    this.only = sent.only
+    this.#sent = sent
+    this.#ask = {
+      remove: controls.remove,
+      dropParams: controls.dropParams,
+      headers: forwarded(incoming, group, rooms.settings, controls.headers),
+      dialectHeaders: said.wire.id === 'anthropic' ? dialectHeaders(incoming) : nothing,
+      context: contextOf(said, sent.receipt, rooms),
+    }
+  }
+
+  mayUse(group: string): boolean {
+    const { caller, receipt, rooms } = this.#sent
+    return mayGoOn(group, caller, receipt, rooms)
+  }
+
+  inputTokens(): number {
+    const { said, rooms } = this.#sent
+    return countInput(said, rooms.settings.completionModel ?? said.model, rooms)
+  }
+
+  attempt(to: Deployment): Promise<Answer> {
+    const { said, controls, receipt, rooms } = this.#sent
+    this.#begun = false
+    const paid = atOwnPrices(to, controls)
+    refuseUnpriced(paid, rooms)
+    const covered = receipt.pass?.cover(to.group, pricesFor(paid, said))
+    return covered ? this.#sendAfter(covered, to, paid) : this.#send(to, paid)
+  }
+
+  /** Apart, so that only who needs its function makes it; and so below. */
+  #sendAfter(covered: Promise<void>, to: Deployment, paid: Deployment): Promise<Answer> {
+    return covered.then(() => this.#send(to, paid))
+  }
+
+  #send(to: Deployment, paid: Deployment): Promise<Answer> {
+    const { said, controls, rooms, recalled } = this.#sent
+    this.#begun = true
+    this.#to = paid
+    this.#times++
+    const how = { signal: this.signal, limits: limitsOf(said, controls, to, rooms) }
+    const meant = brought(to, controls, rooms)
+    if (recalled?.as) return this.#speak(recalled.as(meant), how)
+    return ownWay(said, meant) === meant ? this.#speak(meant, how) : this.#speakIts(meant, how)
+  }
+
+  #speakIts(to: Deployment, how: How): Promise<Answer> {
+    const { said, rooms } = this.#sent
+    return forClient(said, to, rooms.now, (as) => this.#speak(as, how))
+  }
+
+  #speak(as: Deployment, how: How): Promise<Answer> {
+    const { said, rooms, recalled } = this.#sent
+    const more = recalled?.context?.(as)
+    const { context } = this.#ask
+    const ask = more ? { ...this.#ask, context: { ...context, ...more } } : this.#ask
+    return call(said, as, ask, rooms.calls, how)
+  }
+
+  /** What a provider refuses it does not bill. */
+  failed(error: GatewayError): void {
+    if (this.#begun && !isLeft(error)) this.#times--
+  }
+
+  /** Whoever leaves before the answer, or gives it no time, pays for what was read: the provider bills it too. */
+  async billBegun(error: GatewayError): Promise<void> {
+    const { said, receipt, rooms } = this.#sent
+    const to = this.#to
+    if (!receipt.pass || !to || this.#times === 0 || !isLeft(error)) return
+    if (error.kind === 'timeout' && !this.ownTimeout) return
+    try {
+      const usage = await counted(said, '', to, rooms)
+      receipt.usage = { ...usage, input: usage.input * this.#times, estimated: true }
+      receipt.deployment = to
+      receipt.group = to.group
+    } catch (cause) {
+      // What cannot be read has not been read by a provider either.
+      rooms.log('debug', 'a request that was left could not be counted', { cause })
+    }
+  }
+}
+
+type How = { signal: Incoming['signal']; limits: Limits }
 
 const left: ReadonlySet<string> = new Set(['canceled', 'timeout'])
 /** Did the client leave, or give it no time? */
 export const isLeft = ({ kind }: GatewayError): boolean => left.has(kind)
 export const hasOwnTime = ({ timeoutSeconds, streamTimeoutSeconds }: Controls): boolean =>
   timeoutSeconds !== undefined || streamTimeoutSeconds !== undefined
-
-/** Whoever leaves before the answer, or gives it no time, pays for what was read: the provider bills it too. */
-async function billBegun(
-  { kind }: GatewayError,
-  { said, to, times, ownTime }: Begun,
-  receipt: Receipt,
-  rooms: Rooms,
-): Promise<void> {
-  if (!receipt.pass || times === 0 || !left.has(kind) || (kind === 'timeout' && !ownTime)) return
-  try {
-    const usage = await counted(said, '', to, rooms)
-    receipt.usage = { ...usage, input: usage.input * times, estimated: true }
-    receipt.deployment = to
-    receipt.group = to.group
-  } catch (cause) {
-    // What cannot be read has not been read by a provider either.
-    rooms.log('debug', 'a request that was left could not be counted', { cause })
-  }
-}
 
 /**
  * What a dialect with a memory adds to a request: asked once the body has been heard. It may put another body in its
@@ -269,16 +341,12 @@ export function limitsOf(
   return { firstByteMs: streaming * 1000, idleMs: streaming * 1000 }
 }
 
-async function whole(
+function whole(
   answer: Extract<Answer, { type: 'whole' }>,
-  said: Inbound,
   receipt: Receipt,
   rooms: Rooms,
-  defer: Recalled['defer'],
-): Promise<Outgoing> {
-  const { result, deployment } = answer
-  if (!result.unfinished)
-    receipt.usage = result.usage ?? (await counted(said, result.text(), deployment, rooms))
+): Outgoing {
+  const { result } = answer
   noteUnpriced(receipt, rooms)
   const headers = answerHeaders(answer, receipt)
   headers['content-type'] = 'application/json'
@@ -286,83 +354,28 @@ async function whole(
   const { body, encoding } = result.encode(result.usage ? undefined : receipt.usage)
   if (receipt.pass) receipt.answerId = idOfAnswer(body)
   if (receipt.keep) receipt.said = { body, encoding }
-  if (result.unfinished && defer)
-    defer((usage) => {
-      receipt.usage = usage ?? receipt.usage
-      if (usage) return void receipt.settle()
-      // Nobody asked what it came to: what was read is known.
-      counted(said, '', deployment, rooms)
-        .then((read) => {
-          receipt.usage = { ...read, estimated: true }
-        })
-        .catch(() => {})
-        .finally(() => receipt.settle())
-    })
-  else {
-    const written = receipt.settle()
-    if (written) await written
-  }
   return { status: 200, headers, body, encoding }
 }
 
-/** Nobody told the usage: it is counted, so that it is never zero. */
-async function counted(said: Inbound, text: string, to: Deployment, rooms: Rooms): Promise<Usage> {
-  await rooms.tokens.ready()
-  return countNow(said, text, to, rooms)
-}
-
-function countInput(said: Inbound, model: string, { tokens }: Rooms) {
-  const messages = said.has('messages') ? list(said.field('messages')) : undefined
-  return messages
-    ? tokens.counter.countMessages(
-        messages,
-        said.has('tools') ? said.field('tools') : undefined,
-        model,
-      )
-    : tokens.counter.countRequest(said.request(), model)
-}
-
-function countNow(said: Inbound, text: string, to: Deployment, rooms: Rooms): Usage {
-  const { model } = to.target
-  const { tokens } = rooms
-  return countedUsage(countInput(said, model, rooms), {
-    output: tokens.counter.countText(text, model),
-    reasoning: 0,
-    outputAudio: 0,
-    outputImage: 0,
+/** An answer that is made after it was promised: it settles when what it came to is known, or will never be. */
+function settleLater(
+  defer: NonNullable<Recalled['defer']>,
+  said: Inbound,
+  to: Deployment,
+  receipt: Receipt,
+  rooms: Rooms,
+): void {
+  defer((usage) => {
+    receipt.usage = usage ?? receipt.usage
+    if (usage) return void receipt.settle()
+    // Nobody asked what it came to: what was read is known.
+    counted(said, '', to, rooms)
+      .then((read) => {
+        receipt.usage = { ...read, estimated: true }
+      })
+      .catch(() => {})
+      .finally(() => receipt.settle())
   })
-}
-
-/** `unpriced_models: deny`: what nobody has a price for is not called. */
-export function refuseUnpriced({ price, provider, target }: Deployment, { settings }: Rooms): void {
-  if (settings.unpriced !== 'deny' || price.priced || price.reported) return
-  throw new GatewayError(
-    'permission',
-    `no price is known for ${provider}/${target.model}, and models without a price are refused here: set input_cost_per_token and output_cost_per_token in its litellm_params`,
-    { type: 'model_cost_map_missing', param: 'model' },
-  )
-}
-
-export function noteUnpriced(receipt: Receipt, { settings, log }: Rooms): void {
-  const { deployment } = receipt
-  if (!deployment || receipt.cost().priced) return
-  if (settings.unpriced === 'free' && !warned.has(deployment.id)) {
-    if (warned.size > 10_000) warned.clear()
-    warned.add(deployment.id)
-    log(
-      'warn',
-      `no price is known for ${deployment.provider}/${deployment.target.model}: it counts as free. Set input_cost_per_token and output_cost_per_token in its litellm_params.`,
-    )
-  }
-}
-const warned = new Set<string>()
-
-const nothing = {}
-const sse = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache',
-  // Proxies in between must not collect the stream.
-  'x-accel-buffering': 'no',
 }
 
 function streamed(
@@ -376,174 +389,17 @@ function streamed(
   if (receipt.pass) receipt.written = () => answer.relay.text()
   return {
     status: 200,
-    headers: { ...sse, ...answerHeaders(answer, receipt) },
+    headers: Object.assign(answerHeaders(answer, receipt), sse),
     body: streamBody(answer, said, receipt, rooms, release),
     // Of what passes as text.
     encoding: 'latin1',
   }
 }
 
-/**
- * An iterator by hand, not a generator: one that is left before its first step must settle too, and a generator's
- * `finally` would not run then.
- */
-function streamBody(
-  { relay, head, rest, deployment }: StreamAnswer & { deployment: Deployment },
-  said: Inbound,
-  receipt: Receipt,
-  rooms: Rooms,
-  release: (error: GatewayError | undefined) => void,
-): AsyncIterable<Uint8Array> {
-  let opened = false
-  let closed = false
-
-  function settle(cause: unknown): Promise<void> | undefined {
-    if (closed) return undefined
-    closed = true
-    const error = cause === undefined ? undefined : receipt.failed(cause)
-    let written: Promise<void> | undefined
-    release(error)
-    try {
-      receipt.usage = error ? soFar() : (relay.usage() ?? receipt.usage)
-      if (receipt.keep) receipt.said = { text: relay.text() }
-      noteUnpriced(receipt, rooms)
-    } finally {
-      written = receipt.settle()
-    }
-    return written
-  }
-
-  /** Of an answer that was not finished: what the provider told by then, but no less than what was written. */
-  function soFar(): Usage {
-    const told = relay.usage()
-    const reckoned = countNow(said, relay.text(), deployment, rooms)
-    if (!told) return reckoned
-    const missing = reckoned.output - outputTokens(told)
-    return missing > 0 ? { ...told, output: told.output + missing, estimated: true } : told
-  }
-
-  /** A stream that has begun cannot change its status: the error is its last event, and no end follows. */
-  function fail(cause: unknown): Uint8Array | undefined {
-    const error = named(cause, deployment)
-    if (error.kind === 'internal')
-      rooms.log('error', 'a stream failed inside the gateway', {
-        cause: error.cause,
-        requestId: receipt.requestId,
-      })
-    rest.stop()
-    settle(error)
-    if (error.kind === 'canceled') return undefined
-    return relay.fail(error) ?? toUtf8(said.wire.encodeStreamError(error))
-  }
-
-  async function finish(): Promise<Uint8Array | undefined> {
-    const usage = relay.usage() ?? (await counted(said, relay.text(), deployment, rooms))
-    receipt.usage = usage
-    const out = relay.end(usage)
-    if (relay.fault) return fail(relay.fault)
-    drain(rest)
-    // The client has the whole answer only once a crash cannot lose it.
-    const written = settle(relay.failure && named(relay.failure, deployment))
-    if (written) await written
-    return out
-  }
-
-  async function step(): Promise<Uint8Array | undefined> {
-    if (!opened) {
-      opened = true
-      if (receipt.pass && head[0]) receipt.answerId = idOfStream(head[0])
-      if (head.length > 0 && !relay.complete) return join(head)
-      if (head.length > 0) return both(join(head), await finish())
-    }
-    while (!closed) {
-      if (relay.fault) return fail(relay.fault)
-      if (relay.complete) return finish()
-      const chunk = await rest.next()
-      const out = chunk === undefined ? relay.flush() : relay.push(chunk)
-      if (chunk === undefined)
-        return relay.fault ? both(out, fail(relay.fault)) : both(out, await finish())
-      if (out) return relay.complete ? both(out, await finish()) : out
-    }
-    return undefined
-  }
-
-  /** The same as `step` again and again, told by the upstream's reads. */
-  function flow(sink: Sink): Flow | undefined {
-    if (closed || !opened || relay.fault || relay.complete) return undefined
-    const last = (bytes: Uint8Array | undefined): void => {
-      if (bytes) sink.write(bytes)
-      sink.end()
-    }
-    const finishing = (before: Uint8Array | undefined): void => {
-      finish().then(
-        (bytes) => last(both(before, bytes)),
-        (cause) => last(closed ? undefined : both(before, fail(cause))),
-      )
-    }
-    /** Nobody waits for it who could catch what it throws. */
-    const safely = <T>(work: () => T, otherwise: T): T => {
-      try {
-        return work()
-      } catch (cause) {
-        last(closed ? undefined : fail(cause))
-        return otherwise
-      }
-    }
-    return rest.flow?.({
-      chunk: (bytes) =>
-        safely(() => {
-          if (closed) return 'nothing'
-          const out = relay.pass ? relay.pass(bytes) : relay.push(bytes)
-          if (!relay.fault && !relay.complete)
-            return out === undefined || sink.write(out) ? 'more' : 'later'
-          const before = typeof out === 'string' ? bytesOf(out) : out
-          if (relay.fault) last(both(before, fail(relay.fault)))
-          else finishing(before)
-          return 'nothing'
-        }, 'nothing'),
-      end: () =>
-        safely(() => {
-          if (closed) return
-          const out = relay.flush()
-          if (relay.fault) last(both(out, fail(relay.fault)))
-          else finishing(out)
-        }, undefined),
-      fail: (cause) => safely(() => last(closed ? undefined : fail(cause)), undefined),
-    })
-  }
-
-  return {
-    [Symbol.asyncIterator]: (): Flowing<Uint8Array> => ({
-      flow,
-      async next() {
-        let value: Uint8Array | undefined
-        try {
-          value = closed ? undefined : await step()
-        } catch (cause) {
-          value = closed ? undefined : fail(cause)
-        }
-        return value === undefined ? { done: true, value: undefined } : { done: false, value }
-      },
-      async return() {
-        if (!closed) {
-          rest.stop()
-          settle(new GatewayError('canceled', 'the client has gone'))
-        }
-        return { done: true, value: undefined }
-      },
-    }),
-  }
+const sse = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+  // Proxies in between must not collect the stream.
+  'x-accel-buffering': 'no',
 }
-
-const both = (a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined =>
-  a && b ? join([a, b]) : (a ?? b)
-
-/** The answer is complete but its connection may not be: reading to its end lets it be used again; a provider that keeps it open loses it. */
-function drain(rest: StreamAnswer['rest']): void {
-  const timer = setTimeout(() => rest.stop(), 1000)
-  const step = (): Promise<void> =>
-    rest.next().then((chunk) => (chunk === undefined ? undefined : step()))
-  step()
-    .catch(() => {})
-    .finally(() => clearTimeout(timer))
-}
+const nothing = {}

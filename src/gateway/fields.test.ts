@@ -19,7 +19,7 @@ const read = (
   body: JsonObject,
   headers: Record<string, string> = {},
   more: Partial<FieldRules> = {},
-): Controls => readControls(hear(body), { ...rules, ...more }, (name) => headers[name])
+): Controls => readControls(hear(body), { ...rules, ...more }, { header: (name) => headers[name] })
 const plain = read({})
 
 const refused =
@@ -232,7 +232,7 @@ for (const [name, body, headers, seen] of controls)
 
 test("metadata of other dialects is the provider's", () => {
   const said = hear({ max_tokens: 1, metadata: { user_id: 'u' } }, 'anthropic')
-  assert.deepEqual(readControls(said, rules, () => undefined).remove, [])
+  assert.deepEqual(readControls(said, rules, { header: () => undefined }).remove, [])
   assert.deepEqual(ask().remove, [])
 })
 

@@ -1,5 +1,6 @@
 import { isMockFailure, mockFailure } from '../call/mock-failures.ts'
 import { GatewayError } from '../errors.ts'
+import type { Incoming } from '../http/http.ts'
 import { isObject, type Json, type JsonObject, list, number, object, text } from '../json/json.ts'
 import { isPriceField } from '../provider/catalogue.ts'
 import type { Inbound } from '../wire/inbound.ts'
@@ -25,9 +26,9 @@ export type Controls = {
   allowedParams?: string[]
   modifyParams?: boolean
   tags: string[]
-  headers: Record<string, string>
+  headers: Readonly<Record<string, string>>
   /** Credentials of the client's own, where the config lets it bring them. */
-  clientSide: Record<string, Json>
+  clientSide: Readonly<Record<string, Json>>
   /** What the request is to cost, by the names prices have; heeded where the caller may say it. */
   prices?: JsonObject | undefined
   /** `mock_testing_…`: the first group is to seem to fail in this way. */
@@ -47,23 +48,24 @@ export type FieldRules = {
 export function readControls(
   said: Inbound,
   rules: FieldRules,
-  header: (name: string) => string | undefined,
+  headers: Pick<Incoming, 'header'>,
 ): Controls {
   const controls: Controls = {
     remove: [],
     dropParams: false,
-    timeoutSeconds: seconds(header('x-litellm-timeout')),
-    streamTimeoutSeconds: seconds(header('x-litellm-stream-timeout')),
-    retries: whole(header('x-litellm-num-retries')),
+    timeoutSeconds: seconds(headers.header('x-litellm-timeout')),
+    streamTimeoutSeconds: seconds(headers.header('x-litellm-stream-timeout')),
+    retries: whole(headers.header('x-litellm-num-retries')),
     fallbacks: undefined,
     disableFallbacks: false,
     tags:
-      header('x-litellm-tags')
+      headers
+        .header('x-litellm-tags')
         ?.split(',')
         .map((tag) => tag.trim())
         .filter(Boolean) ?? [],
-    headers: {},
-    clientSide: {},
+    headers: nothing,
+    clientSide: nothing,
   }
   for (const key of said.keys()) {
     const rule = ruleOf(key)
@@ -80,6 +82,8 @@ export function readControls(
   }
   return controls
 }
+
+const nothing = {}
 
 /** Anthropic's and Responses' metadata is the provider's, and so is OpenAI's of an answer that is to be stored. */
 const isOurs = (said: Inbound): boolean =>
@@ -135,7 +139,8 @@ function takeUpstream(key: string, said: Inbound, rules: FieldRules, controls: C
       key,
     )
   const value = said.field(key)
-  if (value !== undefined && value !== null) controls.clientSide[key] = value
+  if (value !== undefined && value !== null)
+    controls.clientSide = { ...controls.clientSide, [key]: value }
   controls.remove.push(key)
 }
 
@@ -251,10 +256,12 @@ const readers: Record<string, (value: Json | undefined, controls: Controls) => v
   },
   extra_headers: (value, controls) => {
     if (!isObject(value)) return
+    const headers = { ...controls.headers }
     for (const [name, said] of Object.entries(value)) {
       const lower = name.toLowerCase()
-      if (typeof said === 'string' && isPlainHeader(lower, said)) controls.headers[lower] = said
+      if (typeof said === 'string' && isPlainHeader(lower, said)) headers[lower] = said
     }
+    controls.headers = headers
   },
 }
 

@@ -3,6 +3,7 @@ import type { GatewayError } from '../errors.ts'
 import type { Incoming } from '../http/http.ts'
 import { litellmVersion } from '../version.ts'
 import { isPlainHeader } from './fields.ts'
+import { randomId } from './random-id.ts'
 import { dollars, type Receipt } from './receipt.ts'
 import type { GatewaySettings } from './rooms.ts'
 
@@ -54,34 +55,36 @@ const headerText = (said: string): string =>
     : encodeURIComponent(said.slice(0, 1024).toWellFormed())
   ).slice(0, 1024)
 
-/** The client's own headers that go along to the provider. */
+/** The headers that go along to the provider: the client's own that may, and `more` over them. */
 export function forwarded(
   incoming: Incoming,
   group: string,
   settings: GatewaySettings,
+  more: Readonly<Record<string, string>> = {},
 ): Readonly<Record<string, string>> {
-  if (!settings.forwardOrganization && !settings.forwardHeaders(group)) return nothing
+  const all = settings.forwardHeaders(group)
+  if (!settings.forwardOrganization && !all) return more
   const headers = incoming.headers()
   const out: Record<string, string> = {}
   if (settings.forwardOrganization && headers['openai-organization'])
     out['openai-organization'] = headers['openai-organization']
-  if (!settings.forwardHeaders(group)) return out
+  if (!all) return { ...out, ...more }
   for (const name in headers) {
     const value = headers[name]
     if (value === undefined || !name.startsWith('x-') || name.startsWith('x-litellm-')) continue
     if (name === settings.keyHeader) continue
     if (isPlainHeader(name, value) && !infrastructure.test(name)) out[name] = value
   }
-  return out
+  return { ...out, ...more }
 }
-const nothing: Readonly<Record<string, string>> = {}
 /** Written by the proxies in between, about the client's connection to us; and the OpenAI SDK's own bookkeeping. */
 const infrastructure = /^x-(forwarded|real-ip|envoy|amzn|request-start|stainless)/
 
+const dialectNames = ['anthropic-beta', 'anthropic-version']
 /** Headers that belong to a dialect as its fields do. */
 export function dialectHeaders(incoming: Incoming): Record<string, string> {
   const out: Record<string, string> = {}
-  for (const name of ['anthropic-beta', 'anthropic-version']) {
+  for (const name of dialectNames) {
     const value = incoming.header(name)
     if (value !== undefined && isPlainHeader(name, value)) out[name] = value
   }
@@ -90,4 +93,4 @@ export function dialectHeaders(incoming: Incoming): Record<string, string> {
 
 /** Chosen by the client where it can be an id, ours otherwise. */
 export const callIdOf = (asked: string | undefined): string =>
-  asked !== undefined && /^[\x21-\x7e]{1,256}$/.test(asked) ? asked : crypto.randomUUID()
+  asked !== undefined && /^[\x21-\x7e]{1,256}$/.test(asked) ? asked : randomId()

@@ -14,16 +14,7 @@ import type { Operation, Told } from '../wire/media/operation.ts'
 import { bodyOf, openUpload } from '../wire/media/upload.ts'
 import { wires } from '../wire/wires.ts'
 import { admission, groupFor, mayGoOn } from './admission.ts'
-import {
-  brought,
-  hasOwnTime,
-  isLeft,
-  limitsOf,
-  noSuchModel,
-  noteUnpriced,
-  refusal,
-  refuseUnpriced,
-} from './chat.ts'
+import { brought, hasOwnTime, isLeft, limitsOf, noSuchModel, refusal } from './chat.ts'
 import { isControl, readControls, refuseUpstreamElsewhere } from './fields.ts'
 import { answerHeaders, callIdOf, costOfAnswer, forwarded } from './headers.ts'
 import {
@@ -38,6 +29,7 @@ import {
 import { atOwnPrices } from './own-price.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
+import { noteUnpriced, refuseUnpriced } from './unpriced.ts'
 import { pricesFor } from './worst.ts'
 
 /** One request that is not chat, door to ledger: the path of `serveChat`, for every operation alike. */
@@ -54,7 +46,7 @@ export async function serveOperation(
   try {
     refuseUpstreamElsewhere(incoming.query, incoming.headerNames())
     const { said, upload } = await hear(incoming, operation, path, rooms)
-    const controls = readControls(said, rooms.settings.fields, (name) => incoming.header(name))
+    const controls = readControls(said, rooms.settings.fields, incoming)
     const model = rooms.settings.operationModels[operation.id] ?? said.model
     receipt.model = said.model
     receipt.stream = said.stream
@@ -75,7 +67,7 @@ export async function serveOperation(
     const ask: Ask = {
       remove: controls.remove.filter((key) => !operation.keeps?.includes(key)),
       dropParams: controls.dropParams,
-      headers: { ...forwarded(incoming, group, rooms.settings), ...controls.headers },
+      headers: forwarded(incoming, group, rooms.settings, controls.headers),
       dialectHeaders: {},
       context: {
         model: said.model,

@@ -4,13 +4,13 @@ import type { Incoming } from '../http/http.ts'
 import { infoOf } from '../provider/catalogue.ts'
 import { priceOf } from '../provider/cost.ts'
 import type { Deployment } from '../provider/deployment.ts'
-import { noteUnpriced, refuseUnpriced } from './chat.ts'
 import type { Passed } from './pass-count.ts'
 import { paidFor } from './pass-paid.ts'
 import type { PassTarget } from './passthrough.ts'
 import type { Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 import { type Learnt, nothingLearnt } from './tap.ts'
+import { noteUnpriced, refuseUnpriced } from './unpriced.ts'
 
 /** Is it for the answer to tell what it costs? Looking and forgetting cost nothing, nor do files that are sent, and counts. */
 export const costsUntold = (

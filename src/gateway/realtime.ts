@@ -17,13 +17,14 @@ import {
 } from '../wire/media/realtime.ts'
 import { encodeError } from '../wire/openai-chat/errors.ts'
 import { admission, groupFor, mayGoOn } from './admission.ts'
-import { noSuchModel, noteUnpriced, refuseUnpriced } from './chat.ts'
+import { noSuchModel } from './chat.ts'
 import { readControls, refuseUpstreamElsewhere } from './fields.ts'
 import { callIdOf } from './headers.ts'
 import { heardOf } from './operation.ts'
 import { openReceipt, type Receipt } from './receipt.ts'
 import type { Rooms } from './rooms.ts'
 import type { Visit } from './routes.ts'
+import { noteUnpriced, refuseUnpriced } from './unpriced.ts'
 
 /**
  * OpenAI's Realtime over a WebSocket: the provider is called before the client's handshake is answered, so what is wrong
@@ -105,7 +106,7 @@ async function openSession(
     const group = groupFor(model, caller, rooms)
     if (!rooms.router.knows(group)) throw noSuchModel(incoming.path, model)
     const said = heardOf({}, model)
-    const controls = readControls(said, rooms.settings.fields, (name) => incoming.header(name))
+    const controls = readControls(said, rooms.settings.fields, incoming)
     const worst = {
       input: () => 0,
       exactInput: async () => 0,

@@ -14,7 +14,7 @@ const sent = (body: JsonObject, to = deployment()): JsonObject => {
     allowedByRows: new Set<string>(),
     allowMockTesting: false,
   }
-  const controls = readControls(said, rules, () => undefined)
+  const controls = readControls(said, rules, { header: () => undefined })
   return JSON.parse(
     utf8(prepare(said, shaped(to, controls), ask({ remove: controls.remove })).body),
   )
@@ -54,7 +54,7 @@ test('nothing asked: the deployment itself', () => {
   const none = readControls(
     hear(),
     { allowCredentials: false, allowedByRows: new Set(), allowMockTesting: false },
-    () => undefined,
+    { header: () => undefined },
   )
   assert.equal(shaped(to, none), to)
 })

@@ -49,7 +49,7 @@ async function counted(bytes: Uint8Array, path: Said, wire: Wire, visit: Visit):
   let said = listen(bytes, wire, asked, settings.jsonDepth)
   const things = mayNameThings(said) ? namedThings(said, caller, rooms) : undefined
   if (things?.bytes) said = listen(things.bytes, wire, asked, settings.jsonDepth)
-  const controls = readControls(said, settings.fields, (name) => incoming.header(name))
+  const controls = readControls(said, settings.fields, incoming)
   const group = groupFor(settings.completionModel ?? said.model, caller, rooms)
   if (!router.knows(group)) throw unknownModel(said.model)
   const end = await paced(incoming, said, group, caller, rooms)
@@ -82,7 +82,7 @@ async function count(
   const ask: Ask = {
     remove: controls.remove,
     dropParams: true,
-    headers: { ...forwarded(incoming, group, settings), ...controls.headers },
+    headers: forwarded(incoming, group, settings, controls.headers),
     dialectHeaders: wire.id === 'anthropic' ? dialectHeaders(incoming) : {},
     context: {
       model: said.model,

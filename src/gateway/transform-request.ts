@@ -39,7 +39,7 @@ export async function transformRequest({ incoming, rooms, caller }: Visit): Prom
       { param: 'call_type' },
     )
   const said = listen(toUtf8(stringify(object(body['request_body']))), wire, {}, jsonDepth)
-  const controls = readControls(said, fields, () => undefined)
+  const controls = readControls(said, fields, { header: () => undefined })
   const group = groupFor(said.model, caller, rooms)
   const [first] = rooms.router.groups.find(group)
   if (!rooms.router.knows(group) || !first) throw noSuchModel(incoming.path, said.model)

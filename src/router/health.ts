@@ -115,7 +115,10 @@ export function createHealth(
         state.coolUntil = now() + seconds * 1000
       }
     },
-    cooling: (deployment) => (states.get(deployment.id)?.coolUntil ?? 0) > now(),
+    cooling({ id }) {
+      const until = states.get(id)?.coolUntil ?? 0
+      return until > 0 && until > now()
+    },
     coolUntil: (deployment) => states.get(deployment.id)?.coolUntil ?? 0,
     hasSlot(deployment) {
       const slots = slotsOf(deployment, settings.parallelDefault)

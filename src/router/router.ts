@@ -105,6 +105,8 @@ export type RouteAsk<T> = {
   only?: ((deployment: Deployment) => boolean) | undefined
   /** The answer is to be streamed. */
   stream?: boolean
+  /** Told of each attempt that fails. */
+  failed?(error: GatewayError): void
   /** How long the request is, for those who look before they ask. */
   inputTokens?: () => number | undefined
   hints?: RouteHints | undefined
@@ -138,9 +140,8 @@ export function createRouter(options: RouterOptions): Router {
   const pins: Pins = options.pins ?? new Map()
   const affinity = settings.affinity && createAffinity(settings.affinity, now, pins)
 
-  /** All of a group: when a level of `order` has failed, the next one gets its own tries. */
-  /** No function more than needed between a request and its answer: each that is `async` costs every request. */
-  function routeGroup<T>(name: string, ask: RouteAsk<T>, fallbacks: number): Promise<Routed<T>> {
+  /** Who of a group may be asked. */
+  function membersOf(name: string, ask: RouteAsk<unknown>): readonly Deployment[] {
     const found = groups.find(name)
     const all = ask.only ? found.filter(ask.only) : found
     if (all.length === 0) throw unknownModel(name)
@@ -156,79 +157,119 @@ export function createRouter(options: RouterOptions): Router {
         `No deployments available - crossed budget for provider. ${(tagged[0] && passOver?.(tagged[0])) ?? ''}`,
         { type: 'budget_exceeded', code: '429' },
       )
-    const order = level[0] && orderOf(level[0])
-    return level.every((one) => orderOf(one) === order)
-      ? routeLevel(name, level, ask, fallbacks, {})
-      : routeLevels(name, level, ask, fallbacks)
+    return level
+  }
+
+  function triesOf<T>(name: string, ask: RouteAsk<T>, fallbacks: number): Tries<T> {
+    const level = membersOf(name, ask)
+    const at = pick(name, level, undefined, undefined, ask)
+    const none = undefined
+    return {
+      name,
+      ask,
+      fallbacks,
+      level,
+      at,
+      since: 0,
+      retries: 0,
+      order: none,
+      failed: none,
+      last: none,
+    }
+  }
+
+  /** Nearly every request is answered here, for the price of one promise: an `async` function would cost four times that. */
+  function routeFirst<T>(tries: Tries<T>): Promise<Routed<T>> {
+    const lost = (cause: unknown): Promise<Routed<T>> =>
+      goOn(tries, cause).catch((last) => fallBack(tries.name, tries.ask, Fault.from(last)))
+    try {
+      return attempt(tries).then((answer) => routed(tries, answer), lost)
+    } catch (cause) {
+      return lost(cause)
+    }
+  }
+
+  async function routeNext<T>(tries: Tries<T>): Promise<Routed<T>> {
+    let answer: T
+    try {
+      answer = await attempt(tries)
+    } catch (cause) {
+      return goOn(tries, cause)
+    }
+    return routed(tries, answer)
+  }
+
+  function attempt<T>(tries: Tries<T>): Promise<T> {
+    const { at, ask } = tries
+    health.started(at)
+    if (meter) {
+      meter.started(at.id)
+      tries.since = now()
+    }
+    return ask.attempt(at)
+  }
+
+  function routed<T>(tries: Tries<T>, answer: T): Routed<T> {
+    const { at, ask, since, retries, fallbacks } = tries
+    const measured = meter && measuring(meter, at, since, ask.stream === true, now)
+    const release = (error: GatewayError | undefined) => health.ended(at, blamed(error, ask))
+    return { answer, deployment: at, retries, fallbacks, release, measured }
+  }
+
+  /** After a failure: the group again, its next level, or what went wrong last. */
+  async function goOn<T>(tries: Tries<T>, cause: unknown): Promise<Routed<T>> {
+    const { name, ask } = tries
+    let error = Fault.from(cause)
+    for (;;) {
+      try {
+        await afterFailure(tries, error)
+        tries.at = pick(name, tries.level, tries.failed, tries.last, ask)
+        tries.retries++
+      } catch (out) {
+        const level = nextLevel(tries, Fault.from(out))
+        if (!level) throw out
+        tries.at = pick(name, level, undefined, undefined, ask)
+        tries.level = level
+        tries.retries = 0
+        tries.failed = undefined
+        tries.last = undefined
+      }
+      try {
+        return routed(tries, await attempt(tries))
+      } catch (later) {
+        error = Fault.from(later)
+      }
+    }
+  }
+
+  /** Notes a failure. Resolves when the level is to be tried again, and throws when it is out. */
+  async function afterFailure(tries: Tries<unknown>, error: GatewayError): Promise<void> {
+    const { name, ask, level, at, retries } = tries
+    tries.order = Math.max(tries.order ?? orderOf(at), orderOf(at))
+    tries.last = error
+    ask.failed?.(error)
+    health.ended(at, blamed(error, ask))
+    // So slow that everything else is faster.
+    if (error.kind === 'timeout' && !ask.ownTimeout) meter?.took(at.id, 'whole', timedOutSeconds)
+    const seen = (tries.failed ??= new Set()).add(at)
+    const warm = level.filter((one) => !health.cooling(one))
+    const others = warm.filter((one) => !seen.has(one))
+    if (warm.length === 0 || !again(name, at, error, retries, level.length, others.length, ask))
+      throw error
+    if (others.length > 0) return
+    tries.failed = undefined
+    await sleep(backoffMs(error, retries), ask.signal)
+    if (ask.signal.aborted) throw gone()
   }
 
   /** Lower orders first; the next when all of the lower are out. */
-  async function routeLevels<T>(
-    name: string,
-    all: readonly Deployment[],
-    ask: RouteAsk<T>,
-    fallbacks: number,
-  ): Promise<Routed<T>> {
-    let level = all
-    for (;;) {
-      const reached: { order?: number } = {}
-      try {
-        return await routeLevel(name, level, ask, fallbacks, reached)
-      } catch (cause) {
-        const error = Fault.from(cause)
-        const { order } = reached
-        const next = order === undefined ? [] : level.filter((one) => orderOf(one) > order)
-        const ready = next.some((one) => !health.cooling(one) && health.hasSlot(one))
-        if (!ready || stays.has(error.kind) || ask.signal.aborted) throw error
-        level = next
-      }
-    }
-  }
-
-  async function routeLevel<T>(
-    name: string,
-    all: readonly Deployment[],
-    ask: RouteAsk<T>,
-    fallbacks: number,
-    reached: { order?: number },
-  ): Promise<Routed<T>> {
-    let failed: Set<Deployment> | undefined
-    let last: GatewayError | undefined
-    for (let tried = 0; ; tried++) {
-      const deployment = pick(name, all, failed, last, ask)
-      const order = orderOf(deployment)
-      reached.order = Math.max(reached.order ?? order, order)
-      health.started(deployment)
-      meter?.started(deployment.id)
-      const startedAt = meter ? now() : 0
-      const blame = (error: GatewayError | undefined): GatewayError | undefined =>
-        ask.ownTimeout && error?.kind === 'timeout' ? gone() : error
-      try {
-        const answer = await ask.attempt(deployment)
-        const release = (error: GatewayError | undefined) => health.ended(deployment, blame(error))
-        const measured = meter && measuring(meter, deployment, startedAt, ask.stream === true, now)
-        return { answer, deployment, retries: tried, fallbacks, release, measured }
-      } catch (cause) {
-        const error = (last = Fault.from(cause))
-        health.ended(deployment, blame(error))
-        // So slow that everything else is faster.
-        if (error.kind === 'timeout' && !ask.ownTimeout)
-          meter?.took(deployment.id, 'whole', timedOutSeconds)
-        const seen = (failed ??= new Set()).add(deployment)
-        const warm = all.filter((one) => !health.cooling(one))
-        const others = warm.filter((one) => !seen.has(one))
-        if (
-          warm.length === 0 ||
-          !again(name, deployment, error, tried, all.length, others.length, ask)
-        )
-          throw error
-        if (others.length === 0) {
-          failed = undefined
-          await sleep(backoffMs(error, tried), ask.signal)
-          if (ask.signal.aborted) throw gone()
-        }
-      }
-    }
+  function nextLevel(
+    { level, order, ask }: Tries<unknown>,
+    error: GatewayError,
+  ): readonly Deployment[] | undefined {
+    if (order === undefined || stays.has(error.kind) || ask.signal.aborted) return undefined
+    const next = level.filter((one) => orderOf(one) > order)
+    return next.some((one) => !health.cooling(one) && health.hasSlot(one)) ? next : undefined
   }
 
   function pick(
@@ -380,44 +421,75 @@ export function createRouter(options: RouterOptions): Router {
     return find(settings.fallbacks)
   }
 
+  async function fallBack<T>(
+    asked: string,
+    ask: RouteAsk<T>,
+    error: GatewayError,
+  ): Promise<Routed<T>> {
+    const seen = new Set([asked])
+    const queue = [...fallbacksOf(asked, error, ask)]
+    for (let depth = 1; queue.length > 0 && depth <= settings.maxFallbacks; depth++) {
+      const next = groups.nameOf(queue.shift() ?? '')
+      if (seen.has(next)) {
+        depth--
+        continue
+      }
+      seen.add(next)
+      if (groups.find(next).length === 0) continue
+      try {
+        return await routeNext(triesOf(next, ask, depth))
+      } catch (cause) {
+        const later = Fault.from(cause)
+        if (later.kind === 'canceled') throw later
+        if (!ask.fallbacks) queue.push(...fallbacksOf(next, later, ask))
+      }
+    }
+    // What went wrong first is what the client asked about.
+    throw error
+  }
+
   return {
     settings,
     groups,
     health,
     pins,
     knows: (name) => groups.find(name).length > 0,
-    async route(ask) {
+    route(ask) {
       const asked = groups.nameOf(ask.model)
-      let error: GatewayError
       try {
         if (ask.failFirst) throw ask.failFirst
-        return await routeGroup(asked, ask, 0)
+        return routeFirst(triesOf(asked, ask, 0))
       } catch (cause) {
-        error = Fault.from(cause)
+        return fallBack(asked, ask, Fault.from(cause))
       }
-      const seen = new Set([asked])
-      const queue = [...fallbacksOf(asked, error, ask)]
-      for (let depth = 1; queue.length > 0 && depth <= settings.maxFallbacks; depth++) {
-        const next = groups.nameOf(queue.shift() ?? '')
-        if (seen.has(next)) {
-          depth--
-          continue
-        }
-        seen.add(next)
-        if (groups.find(next).length === 0) continue
-        try {
-          return await routeGroup(next, ask, depth)
-        } catch (cause) {
-          const later = Fault.from(cause)
-          if (later.kind === 'canceled') throw later
-          if (!ask.fallbacks) queue.push(...fallbacksOf(next, later, ask))
-        }
-      }
-      // What went wrong first is what the client asked about.
-      throw error
     },
   }
 }
+
+/** One request's tries of one group, as far as they have come. */
+type Tries<T> = {
+  readonly name: string
+  readonly ask: RouteAsk<T>
+  /** Groups that have failed before. */
+  readonly fallbacks: number
+  /** Who may be asked. */
+  level: readonly Deployment[]
+  /** Who is asked now, and since when, if that is measured. */
+  at: Deployment
+  since: number
+  /** Of this level. */
+  retries: number
+  /** The highest one that has failed. */
+  order: number | undefined
+  failed: Set<Deployment> | undefined
+  last: GatewayError | undefined
+}
+
+/** A limit that the client set is not passed by fault of the deployment. */
+const blamed = (
+  error: GatewayError | undefined,
+  { ownTimeout }: RouteAsk<unknown>,
+): GatewayError | undefined => (ownTimeout && error?.kind === 'timeout' ? gone() : error)
 
 const policyOf = (policy: RetryPolicy | undefined, error: GatewayError): number | undefined =>
   policy?.[error.kind] ?? policy?.default
