@@ -3,7 +3,7 @@ import { foldEvents } from '../chat/fold.ts'
 import type { GatewayError } from '../errors.ts'
 import { GatewayError as Fault } from '../errors.ts'
 import { isObject, type JsonObject } from '../json/json.ts'
-import { bytesOf, toUtf8, utf8 } from '../json/latin1.ts'
+import { bytesOf, latin1, toUtf8, utf8 } from '../json/latin1.ts'
 import { openFrames } from './framing/frames.ts'
 import { heardMax } from './heard.ts'
 import { hide } from './hide.ts'
@@ -19,6 +19,7 @@ import type {
   StreamEncoder,
   Target,
   Wire,
+  Written,
 } from './wire.ts'
 
 /** How an answer crosses from a provider to a client: passed on where both speak the same wire, told again where not. */
@@ -63,15 +64,28 @@ export function gatherResult(
 }
 
 function hidden(result: PassedResult, { secrets }: Crossing): PassedResult {
-  const { usage, unfinished, text, encode } = result
-  return {
-    usage,
-    unfinished: unfinished ?? false,
-    text,
-    encode(counted) {
-      const { body, encoding } = encode(counted)
-      return { body: hide(body, secrets), encoding }
-    },
+  return new Hidden(result, secrets)
+}
+
+/** A class: what it says is asked for once, and closures for it cost more than its fields. */
+class Hidden implements PassedResult {
+  readonly usage: Usage | undefined
+  readonly unfinished: boolean
+  readonly #result: PassedResult
+  readonly #secrets: readonly string[]
+  constructor(result: PassedResult, secrets: readonly string[]) {
+    this.usage = result.usage
+    this.unfinished = result.unfinished ?? false
+    this.#result = result
+    this.#secrets = secrets
+  }
+  text(): string {
+    return this.#result.text()
+  }
+  encode(counted: Usage | undefined): Written {
+    const written = this.#result.encode(counted)
+    const body = hide(written.body, this.#secrets)
+    return body === written.body ? written : { body, encoding: written.encoding }
   }
 }
 
@@ -81,18 +95,30 @@ function read(bytes: Uint8Array, crossing: Crossing): PassedResult {
   return passedOf(from.decodeResult(readObject(bytes), notes), to, context)
 }
 
-function passedOf(result: ChatResult, to: Wire, context: ClientContext): PassedResult {
-  const { usage } = result
-  const known = usage.raw !== undefined || usage.input + usage.output + usage.cacheRead > 0
-  return {
-    usage: known ? usage : undefined,
-    text: () => result.choices.flatMap((choice) => choice.parts.map(textOfPart)).join('\n'),
-    encode: (counted) => ({
-      encoding: 'utf8',
-      body: JSON.stringify(
-        to.encodeResult(!known && counted ? { ...result, usage: counted } : result, context),
-      ),
-    }),
+const passedOf = (result: ChatResult, to: Wire, context: ClientContext): PassedResult =>
+  new Told(result, to, context)
+
+/** Told again, in the client's wire. */
+class Told implements PassedResult {
+  readonly usage: Usage | undefined
+  readonly #result: ChatResult
+  readonly #to: Wire
+  readonly #context: ClientContext
+  constructor(result: ChatResult, to: Wire, context: ClientContext) {
+    const { usage } = result
+    const known = usage.raw !== undefined || usage.input + usage.output + usage.cacheRead > 0
+    this.usage = known ? usage : undefined
+    this.#result = result
+    this.#to = to
+    this.#context = context
+  }
+  text(): string {
+    return this.#result.choices.flatMap((choice) => choice.parts.map(textOfPart)).join('\n')
+  }
+  encode(counted: Usage | undefined): Written {
+    const result = !this.usage && counted ? { ...this.#result, usage: counted } : this.#result
+    const body = JSON.stringify(this.#to.encodeResult(result, this.#context))
+    return { body, encoding: 'utf8' }
   }
 }
 
@@ -173,10 +199,33 @@ class Passing implements StreamRelay {
   #take(batch: readonly Frame[]): string | undefined {
     let out = ''
     for (const frame of batch) out += this.#machine.push(frame)
-    return out === '' ? undefined : hide(out, this.#secrets)
+    if (out === '') return undefined
+    const shown = hide(out, this.#secrets)
+    // What is around a piece is not looked at again.
+    if (shown !== out) this.#machine.alike?.stop()
+    return shown
   }
   pass(chunk: Uint8Array): string | undefined {
-    return this.#take(this.#frames.push(chunk))
+    const frames = this.#frames
+    const { alike } = this.#machine
+    if (alike === undefined || !frames.isWhole || !frames.pushText)
+      return this.#take(frames.push(chunk))
+    const text = latin1(chunk)
+    if (!this.#isOpen() || !frames.isWhole(text)) return this.#take(frames.pushText(text))
+    let out = ''
+    let at = 0
+    for (;;) {
+      const piece = alike.pieceAt(text, at)
+      if (piece === undefined) break
+      at += alike.lengthOf(piece)
+      out += alike.around(hide(piece, this.#secrets))
+    }
+    if (at === text.length) return out
+    const rest = this.#take(frames.pushText(text.slice(at)))
+    return at === 0 ? rest : out + (rest ?? '')
+  }
+  #isOpen(): boolean {
+    return !this.#machine.fault && !this.#machine.complete
   }
   push(chunk: Uint8Array): Uint8Array | undefined {
     return asBytes(this.pass(chunk))

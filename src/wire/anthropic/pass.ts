@@ -1,10 +1,11 @@
 import type { Usage } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { isObject, type JsonObject, list, object, text } from '../../json/json.ts'
-import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
+import { bytesOf, bytewise, textwise, utf8 } from '../../json/latin1.ts'
 import { peek } from '../../json/peek.ts'
+import { Alike } from '../alike.ts'
 import { edit, latin1Of } from '../edit.ts'
-import { createHeard } from '../heard.ts'
+import { Heard } from '../heard.ts'
 import type {
   ClientContext,
   Frame,
@@ -61,10 +62,11 @@ const passing = new Set([
 export function passStream(_to: Target, context: ClientContext): PassStream {
   let told: JsonObject | undefined
   let finished = false
-  const heard = createHeard(pieces)
+  const heard = new Heard(pieces)
+  const alike = new Alike(heard)
 
   function read(data: string): JsonObject | undefined {
-    const event = parseOr(utf8(bytesOf(data)))
+    const event = parseOr(textwise(data))
     if (isObject(event)) return event
     machine.fault = new GatewayError('bad_gateway', 'the upstream sent a frame that is not JSON')
     return undefined
@@ -99,7 +101,8 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     content: false,
     complete: false,
     fault: undefined,
-    push({ data }: Frame) {
+    alike,
+    push({ event, data }: Frame) {
       if (machine.fault || machine.complete || data === '' || data === '[DONE]') return ''
       const type = typeAtStart.exec(data)?.[1] ?? ''
       if (!passing.has(type)) return slow(data)
@@ -107,10 +110,13 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
         machine.content = true
         heard.keep(data)
       }
-      return line(type, data)
+      const out = line(type, data)
+      if (type === 'content_block_delta')
+        alike.learn(event === undefined ? `data: ${data}\n\n` : line(event, data), out)
+      return out
     },
     usage: () => told && decodeUsage(told),
-    text: heard.text,
+    text: () => heard.text(),
     end(_counted: Usage | undefined) {
       if (machine.fault || machine.complete) return ''
       if (finished) return line('message_stop', '{"type":"message_stop"}')
@@ -143,5 +149,5 @@ function begin(
   }
   const changed: JsonObject = { ...message }
   for (const [key, raw] of Object.entries(set)) changed[key] = parseOr(raw)
-  return latin1(toUtf8(JSON.stringify({ ...event, message: changed })))
+  return bytewise(JSON.stringify({ ...event, message: changed }))
 }
