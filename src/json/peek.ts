@@ -151,6 +151,16 @@ export function value(glance: Glance, key: string): Json | undefined {
   }
 }
 
+/** Is there a text under this key, and is it not empty? */
+export function saysText(glance: Glance, key: string): boolean {
+  const span = glance.keys.get(key)
+  if (span === undefined) return false
+  if (isPlainText(glance.text, span.valueStart, span.valueEnd))
+    return span.valueEnd - span.valueStart > 2
+  const said = value(glance, key)
+  return typeof said === 'string' && said !== ''
+}
+
 const OPEN = 123
 const CLOSE = 125
 const OPEN_LIST = 91
@@ -188,7 +198,7 @@ function readModel(glance: Glance, start: number, end: number): boolean {
 }
 
 /** Is the value a string in which every character stands for itself? */
-export function isPlainText(text: string, start: number, end: number): boolean {
+function isPlainText(text: string, start: number, end: number): boolean {
   if (text.charCodeAt(start) !== QUOTE) return false
   for (let at = start + 1; at < end - 1; at++) {
     const c = text.charCodeAt(at)

@@ -3,7 +3,7 @@ import { GatewayError } from '../../errors.ts'
 import { isObject, type JsonObject, list, object, text } from '../../json/json.ts'
 import { bytesOf, bytewise, textwise, utf8 } from '../../json/latin1.ts'
 import { isRawNumber, parseObject, stringify } from '../../json/parse.ts'
-import { type Glance, isPlainText, peek, value } from '../../json/peek.ts'
+import { type Glance, peek, saysText, value } from '../../json/peek.ts'
 import { Alike } from '../alike.ts'
 import { edit, latin1Of } from '../edit.ts'
 import { Heard } from '../heard.ts'
@@ -69,11 +69,7 @@ class Passed implements PassedResult {
   }
   #hasId(): boolean {
     const glance = this.#glance
-    if (!glance) return Boolean(text(this.#body().id))
-    const span = glance.keys.get('id')
-    if (span && isPlainText(glance.text, span.valueStart, span.valueEnd))
-      return span.valueEnd - span.valueStart > 2
-    return Boolean(text(value(glance, 'id')))
+    return glance ? saysText(glance, 'id') : Boolean(text(this.#body().id))
   }
 }
 
