@@ -87,10 +87,9 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
     to,
     request,
   )
-  const flags = [
-    ...betasOf(body, usesFiles(talk.turns)),
-    ...list(betas).flatMap((flag) => text(flag) ?? []),
-  ]
+  const flags = betasOf(body, usesFiles(talk.turns))
+  if (betas !== undefined)
+    for (const said of list(betas)) if (typeof said === 'string') flags.add(said)
   const notes = {
     model: to.model,
     ...box.notes,
@@ -99,7 +98,7 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
   return {
     body,
     notes,
-    ...(flags.length > 0 && { headers: { 'anthropic-beta': [...new Set(flags)].join(',') } }),
+    ...(flags.size > 0 && { headers: { 'anthropic-beta': [...flags].join(',') } }),
     ...(dropped.length > 0 && { dropped: [...new Set(dropped)] }),
   }
 }
@@ -143,19 +142,19 @@ function encodeSampling(
 /** What OpenAI's dialect can ask and Anthropic cannot do. A value that changes nothing is as good as unsaid. */
 function lacks(request: ChatRequest): string[] {
   const { n, seed, logprobs, topLogprobs, frequencyPenalty, presencePenalty, logitBias } = request
-  const asked: Record<string, boolean> = {
-    n: n !== undefined && n !== 1,
-    seed: seed !== undefined,
-    logprobs: logprobs === true,
-    top_logprobs: topLogprobs !== undefined && topLogprobs > 0,
-    frequency_penalty: frequencyPenalty !== undefined && frequencyPenalty !== 0,
-    presence_penalty: presencePenalty !== undefined && presencePenalty !== 0,
-    logit_bias: logitBias !== undefined && Object.keys(logitBias).length > 0,
-    verbosity: request.verbosity !== undefined && request.verbosity !== 'medium',
-    modalities: request.modalities?.some((modality) => modality !== 'text') ?? false,
-    audio: request.audio !== undefined,
-  }
-  return Object.keys(asked).filter((name) => asked[name])
+  const lacking: string[] = []
+  const ask = (name: string, isAsked: boolean) => isAsked && lacking.push(name)
+  ask('n', n !== undefined && n !== 1)
+  ask('seed', seed !== undefined)
+  ask('logprobs', logprobs === true)
+  ask('top_logprobs', topLogprobs !== undefined && topLogprobs > 0)
+  ask('frequency_penalty', frequencyPenalty !== undefined && frequencyPenalty !== 0)
+  ask('presence_penalty', presencePenalty !== undefined && presencePenalty !== 0)
+  ask('logit_bias', logitBias !== undefined && Object.keys(logitBias).length > 0)
+  ask('verbosity', request.verbosity !== undefined && request.verbosity !== 'medium')
+  ask('modalities', request.modalities?.some((modality) => modality !== 'text') ?? false)
+  ask('audio', request.audio !== undefined)
+  return lacking
 }
 
 /** Refuses what the provider lacks by name, or leaves it out; lets through what the row allows. */
@@ -166,22 +165,33 @@ function refuse(
   to: Target,
   request: ChatRequest,
 ): void {
-  const allowed = new Set(to.allowedParams)
-  for (const name of lacking.filter((name) => allowed.has(name))) {
-    const value = inOpenaiWords(request)[name]
-    if (value !== undefined) body[name] = value
-  }
   const byRow = (to.quirks.unsupported ?? []).filter((name) => isSaid(body[spelt[name] ?? name]))
-  const refused = [...new Set([...lacking, ...byRow])].filter((name) => !allowed.has(name))
-  if (refused.length > 0 && !to.dropParams) throw unsupported(to, refused)
-  for (const name of byRow) if (!allowed.has(name)) delete body[spelt[name] ?? name]
-  dropped.push(...refused)
+  if (lacking.length > 0 || byRow.length > 0) leaveOut(body, lacking, byRow, dropped, to, request)
   for (const [name, other] of Object.entries(to.quirks.rename ?? {})) {
     if (body[name] === undefined) continue
     body[other] ??= body[name]
     delete body[name]
   }
   if (to.quirks.dropBookkeeping) delete body.metadata
+}
+
+function leaveOut(
+  body: JsonObject,
+  lacking: readonly string[],
+  byRow: readonly string[],
+  dropped: string[],
+  to: Target,
+  request: ChatRequest,
+): void {
+  const allowed = new Set(to.allowedParams)
+  for (const name of lacking.filter((name) => allowed.has(name))) {
+    const value = inOpenaiWords(request)[name]
+    if (value !== undefined) body[name] = value
+  }
+  const refused = [...new Set([...lacking, ...byRow])].filter((name) => !allowed.has(name))
+  if (refused.length > 0 && !to.dropParams) throw unsupported(to, refused)
+  for (const name of byRow) if (!allowed.has(name)) delete body[spelt[name] ?? name]
+  dropped.push(...refused)
 }
 
 const spelt: Record<string, string> = {
