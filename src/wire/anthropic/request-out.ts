@@ -93,7 +93,7 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
   const notes = {
     model: to.model,
     ...box.notes,
-    ...(box.names.changed.size > 0 && { toolNames: box.names.changed }),
+    ...(box.names.changed && { toolNames: box.names.changed }),
   }
   return {
     body,
@@ -104,8 +104,8 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
 }
 
 /** Calls in the history need their tools declared, even when the client has none to offer any more. */
-function declareCalled(box: Toolbox, called: ReadonlySet<string>): void {
-  if (box.tools.length > 0 || called.size === 0) return
+function declareCalled(box: Toolbox, called: ReadonlySet<string> | undefined): void {
+  if (box.tools.length > 0 || called === undefined) return
   for (const name of called)
     box.tools.push({ name, input_schema: { type: 'object', properties: {} } })
   box.choice = { type: 'none' }
@@ -167,8 +167,10 @@ function refuse(
 ): void {
   const byRow = (to.quirks.unsupported ?? []).filter((name) => isSaid(body[spelt[name] ?? name]))
   if (lacking.length > 0 || byRow.length > 0) leaveOut(body, lacking, byRow, dropped, to, request)
-  for (const [name, other] of Object.entries(to.quirks.rename ?? {})) {
-    if (body[name] === undefined) continue
+  const { rename } = to.quirks
+  for (const name in rename) {
+    const other = rename[name]
+    if (other === undefined || body[name] === undefined) continue
     body[other] ??= body[name]
     delete body[name]
   }
