@@ -29,7 +29,7 @@ class SseFrames implements Framer {
     return this.pushText(latin1(chunk))
   }
   isWhole(text: string): boolean {
-    return this.#between && this.#isPlain(text)
+    return this.#between && !this.#overflow && this.#isPlain(text)
   }
   pushText(text: string): Frame[] {
     if (this.#overflow) throw tooLong(this.#maxBytes)
