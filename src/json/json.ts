@@ -14,18 +14,24 @@ export const bool = (value: unknown): boolean | undefined =>
 export const list = (value: unknown): Json[] => (Array.isArray(value) ? value : [])
 export const object = (value: unknown): JsonObject => (isObject(value) ? value : {})
 
-/** Drops keys whose value is undefined, so encoders can be written as one object literal. */
+/** Drops keys whose value is undefined, so encoders can be written as one object literal. It is that itself where all are said. */
 export function compact<T extends JsonObject>(value: T): JsonObject {
+  for (const key in value) if (value[key] === undefined) return said(value)
+  return value
+}
+
+function said(value: JsonObject): JsonObject {
   const out: JsonObject = {}
-  for (const key of Object.keys(value)) put(out, key, value[key])
+  for (const key in value) put(out, key, value[key])
   return out
 }
 
 /** The keys of `body` that are not in `known`: what a client or provider said that is not modelled. */
 export function extrasOf(body: JsonObject, known: ReadonlySet<string>): JsonObject | undefined {
-  const out: JsonObject = {}
-  for (const key of Object.keys(body)) if (!known.has(key)) put(out, key, body[key])
-  return Object.keys(out).length > 0 ? out : undefined
+  let out: JsonObject | undefined
+  for (const key in body)
+    if (!known.has(key) && body[key] !== undefined) put((out ??= {}), key, body[key])
+  return out
 }
 
 /** As data, also where a client names a field `__proto__`: assigned, it would become the prototype. */

@@ -14,10 +14,15 @@ export function bytesOf(characters: string): Uint8Array {
   return out
 }
 
-/** Writes one byte per character into `out`, which must have the room. */
-export function writeLatin1(out: Uint8Array, characters: string, at: number): void {
-  if (write === undefined) writeSlowly(out, characters, at)
-  else write.call(out, characters, at, characters.length)
+/** Writes one byte per character, or for the first `length` of them, into `out`, which must have the room. */
+export function writeLatin1(
+  out: Uint8Array,
+  characters: string,
+  at: number,
+  length = characters.length,
+): void {
+  if (write === undefined) writeSlowly(out, characters, at, length)
+  else write.call(out, characters, at, length)
 }
 
 /**
@@ -44,6 +49,14 @@ export function strictUtf8(bytes: Uint8Array): string | undefined {
 }
 
 export const toUtf8 = (text: string): Uint8Array => encoder.encode(text)
+
+/** Text as the characters of its bytes in UTF-8: of ASCII, as most is, the same. */
+export const bytewise = (text: string): string =>
+  beyondAscii.test(text) ? latin1(toUtf8(text)) : text
+/** The text that bytes say, one character for each, in UTF-8. */
+export const textwise = (characters: string): string =>
+  beyondAscii.test(characters) ? utf8(bytesOf(characters)) : characters
+const beyondAscii = /[^\x00-\x7f]/
 
 const lenient = new TextDecoder()
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -103,6 +116,6 @@ function readSlowly(bytes: Uint8Array, start: number, end: number): string {
   return out
 }
 
-function writeSlowly(out: Uint8Array, characters: string, at: number): void {
-  for (let i = 0; i < characters.length; i++) out[at + i] = characters.charCodeAt(i)
+function writeSlowly(out: Uint8Array, characters: string, at: number, length: number): void {
+  for (let i = 0; i < length; i++) out[at + i] = characters.charCodeAt(i)
 }

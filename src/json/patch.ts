@@ -1,4 +1,4 @@
-import { allocate, toUtf8, writeLatin1 } from './latin1.ts'
+import { allocate, bytewise, writeLatin1 } from './latin1.ts'
 import type { Glance } from './peek.ts'
 
 export type Edits = {
@@ -18,78 +18,82 @@ export type Edits = {
  * Never in place: another attempt at another deployment starts from the original.
  */
 export function patch(glance: Glance, edits: Edits): Uint8Array {
-  return copy(glance.bytes, onlyValue(glance, edits) ?? cutsOf(glance, edits))
+  return replaced(glance, edits) ?? copy(glance, cutsOf(glance, edits))
 }
 
-/** `insert` instead of the bytes from `start` to `end`. */
+/** The everyday edit, one key's new value: without a walk over the others, and no more made than its bytes. */
+function replaced({ text, keys }: Glance, { set, remove, append }: Edits): Uint8Array | undefined {
+  if (set === undefined || remove !== undefined || append !== undefined) return undefined
+  let only: string | undefined
+  for (const key in set) {
+    if (only !== undefined) return undefined
+    only = key
+  }
+  const span = only === undefined ? undefined : keys.get(only)
+  const json = only === undefined ? undefined : set[only]
+  if (span === undefined || json === undefined) return undefined
+  const { valueStart, valueEnd } = span
+  const insert = bytewise(json)
+  const out = allocate(text.length - (valueEnd - valueStart) + insert.length)
+  writeLatin1(out, text, 0, valueStart)
+  writeLatin1(out, insert, valueStart)
+  writeLatin1(out, text.slice(valueEnd), valueStart + insert.length)
+  return out
+}
+
+/** `insert`, one character per byte, instead of the bytes from `start` to `end`. */
 type Cut = { start: number; end: number; insert: string }
 
-/** The everyday edit, one key's new value, without a walk over the others. */
-function onlyValue({ keys }: Glance, { set, remove, append }: Edits): Cut[] | undefined {
-  if (set === undefined || remove !== undefined || append !== undefined) return undefined
-  let only: Cut | undefined
-  for (const key in set) {
-    const span = keys.get(key)
-    const insert = set[key]
-    if (only !== undefined || span === undefined || insert === undefined) return undefined
-    only = { start: span.valueStart, end: span.valueEnd, insert }
-  }
-  return only && [only]
-}
-
-function cutsOf({ text, keys }: Glance, { set = {}, remove = [], append = {} }: Edits): Cut[] {
-  const removed = new Set(remove)
-  const added = new Map<string, string>()
+function cutsOf({ text, keys }: Glance, { set = none, remove, append = none }: Edits): Cut[] {
+  const removed = remove && new Set(remove)
   const cuts: Cut[] = []
   const first = text.indexOf('{') + 1
   let start = first // where the comma or space before the next member begins
   let kept = 0
-  for (const [key, span] of keys) {
-    const insert = own(set, key)
-    if (removed.has(key)) {
+  for (let member = keys.first; member !== undefined; member = member.next) {
+    const { key, valueStart, valueEnd: end } = member
+    const json = own(set, key)
+    if (removed?.has(key)) {
       // Up to its own value: the comma before it goes too.
-      cuts.push({ start, end: span.valueEnd, insert: '' })
+      cuts.push({ start, end, insert: '' })
     } else {
       // The first that stays loses the comma of those that went before it.
-      if (kept++ === 0 && start !== first) cuts.push({ start, end: span.start, insert: '' })
-      if (insert !== undefined) cuts.push({ start: span.valueStart, end: span.valueEnd, insert })
+      if (kept++ === 0 && start !== first) cuts.push({ start, end: member.start, insert: '' })
+      if (json !== undefined) cuts.push({ start: valueStart, end, insert: bytewise(json) })
     }
-    start = span.valueEnd
+    start = end
   }
-  const isThere = (key: string) => keys.has(key) && !removed.has(key)
-  for (const key of Object.keys(set)) if (!isThere(key)) added.set(key, set[key] ?? '')
-  for (const key of Object.keys(append))
-    if (!isThere(key) && !added.has(key)) added.set(key, append[key] ?? '')
-  let insert = ''
-  for (const [key, json] of added)
-    insert += `${kept++ === 0 ? '' : ','}${JSON.stringify(key)}:${json}`
-  if (insert !== '') cuts.push({ start, end: start, insert })
+  let added = ''
+  const add = (key: string, json: string | undefined) => {
+    if (keys.has(key) && !removed?.has(key)) return
+    added += `${kept++ === 0 ? '' : ','}${JSON.stringify(key)}:${json ?? ''}`
+  }
+  for (const key of Object.keys(set)) add(key, set[key])
+  for (const key of Object.keys(append)) if (!Object.hasOwn(set, key)) add(key, append[key])
+  if (added !== '') cuts.push({ start, end: start, insert: bytewise(added) })
   return cuts
 }
 
+const none: Record<string, string> = {}
 const own = (record: Record<string, string>, key: string): string | undefined =>
   Object.hasOwn(record, key) ? record[key] : undefined
 
 /** One copy; `cuts` are in order and do not overlap. */
-function copy(bytes: Uint8Array, cuts: Cut[]): Uint8Array {
-  const inserts = cuts.map(({ insert }) => (beyondAscii.test(insert) ? toUtf8(insert) : insert))
-  let length = bytes.length
-  for (const [i, { start, end }] of cuts.entries())
-    length += (inserts[i]?.length ?? 0) - (end - start)
+function copy({ text }: Glance, cuts: readonly Cut[]): Uint8Array {
+  let length = text.length
+  for (const { start, end, insert } of cuts) length += insert.length - (end - start)
   const out = allocate(length)
   let from = 0
   let at = 0
-  for (const [i, { start, end }] of cuts.entries()) {
-    const insert = inserts[i] ?? ''
-    out.set(bytes.subarray(from, start), at)
-    at += start - from
-    if (typeof insert === 'string') writeLatin1(out, insert, at)
-    else out.set(insert, at)
-    at += insert.length
+  const write = (characters: string) => {
+    writeLatin1(out, characters, at)
+    at += characters.length
+  }
+  for (const { start, end, insert } of cuts) {
+    write(text.slice(from, start))
+    write(insert)
     from = end
   }
-  out.set(bytes.subarray(from), at)
+  write(text.slice(from))
   return out
 }
-
-const beyondAscii = /[^\x00-\x7f]/

@@ -1,5 +1,6 @@
 import type { Json } from './json.ts'
 import { latin1, strictUtf8 } from './latin1.ts'
+import { nameAt } from './names.ts'
 
 /** What is known of a JSON object that was looked at, not parsed. It holds the whole body: let go of it in time. */
 export type Glance = {
@@ -8,7 +9,7 @@ export type Glance = {
   /** The same, one character per byte. */
   text: string
   /** Every top-level key, in order. */
-  keys: Map<string, Span>
+  keys: Members
   /** The value of `model`: a plain string that does not hold on to the body. */
   model: string | undefined
   /** The value of `stream`; undefined for null too. */
@@ -17,6 +18,50 @@ export type Glance = {
 
 /** Offsets of one top-level member: the key's opening quote, then its value. */
 export type Span = { start: number; valueStart: number; valueEnd: number }
+export type Member = Span & { key: string; next: Member | undefined }
+
+/** A chain and no map: most bodies have a handful of members, of which a map costs three times as much. */
+class Members {
+  first: Member | undefined
+  size = 0
+  #last: Member | undefined
+  /** Of a body of many. */
+  #index: Map<string, Member> | undefined
+
+  /** False: the key was there already. */
+  add(key: string, start: number, valueStart: number, valueEnd: number): boolean {
+    if (this.get(key) !== undefined) return false
+    const member: Member = { key, start, valueStart, valueEnd, next: undefined }
+    if (this.#last === undefined) this.first = member
+    else this.#last.next = member
+    this.#last = member
+    this.size++
+    if (this.#index !== undefined) this.#index.set(key, member)
+    else if (this.size > chainMax) this.#index = indexOf(this.first)
+    return true
+  }
+  get(key: string): Member | undefined {
+    if (this.#index !== undefined) return this.#index.get(key)
+    let member = this.first
+    while (member !== undefined && member.key !== key) member = member.next
+    return member
+  }
+  has(key: string): boolean {
+    return this.get(key) !== undefined
+  }
+  keys(): string[] {
+    const keys: string[] = []
+    for (let member = this.first; member !== undefined; member = member.next) keys.push(member.key)
+    return keys
+  }
+}
+
+const chainMax = 16
+function indexOf(first: Member | undefined): Map<string, Member> {
+  const index = new Map<string, Member>()
+  for (let member = first; member !== undefined; member = member.next) index.set(member.key, member)
+  return index
+}
 
 /** Deeper bodies are declined here and refused by `parseJson`. */
 export const maxDepth = 200
@@ -51,25 +96,23 @@ export function peek(
   left = maxValues
   const bytes = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? body.subarray(3) : body
   const text = latin1(bytes)
-  const keys = new Map<string, Span>()
+  const keys = new Members()
   const glance: Glance = { bytes, text, keys, model: undefined, stream: undefined }
   let at = skipSpace(text, 0)
   if (text.charCodeAt(at) !== OPEN) return undefined
   at = skipSpace(text, at + 1)
   if (text.charCodeAt(at) !== CLOSE) {
-    for (let count = 1; ; count++) {
+    for (;;) {
       const start = at
       const keyEnd = endOfKey(text, start)
       if (keyEnd === -1) return undefined
-      const key = keyOf(glance, start + 1, keyEnd)
+      const key = nameAt(text, bytes, start + 1, keyEnd)
       at = skipSpace(text, keyEnd + 1)
       if (key === undefined || text.charCodeAt(at) !== COLON) return undefined
       const valueStart = skipSpace(text, at + 1)
       const valueEnd = endOfValue(text, valueStart)
       if (valueEnd === -1) return undefined
-      keys.set(key, { start, valueStart, valueEnd })
-      if (keys.size !== count) return undefined // the key was there already
-      if (count > maxFields) return undefined
+      if (!keys.add(key, start, valueStart, valueEnd) || keys.size > maxFields) return undefined
       if (key === 'model' && !readModel(glance, valueStart, valueEnd)) return undefined
       if (key === 'stream' && !readStream(glance, valueStart, valueEnd)) return undefined
       at = skipSpace(text, valueEnd)
@@ -108,6 +151,16 @@ export function value(glance: Glance, key: string): Json | undefined {
   }
 }
 
+/** Is there a text under this key, and is it not empty? */
+export function saysText(glance: Glance, key: string): boolean {
+  const span = glance.keys.get(key)
+  if (span === undefined) return false
+  if (isPlainText(glance.text, span.valueStart, span.valueEnd))
+    return span.valueEnd - span.valueStart > 2
+  const said = value(glance, key)
+  return typeof said === 'string' && said !== ''
+}
+
 const OPEN = 123
 const CLOSE = 125
 const OPEN_LIST = 91
@@ -138,20 +191,19 @@ function endOfKey(text: string, open: number): number {
   return -1
 }
 
-function keyOf({ text, bytes }: Glance, start: number, end: number): string | undefined {
-  for (let at = start; at < end; at++)
-    if (text.charCodeAt(at) > 127) return strictUtf8(bytes.subarray(start, end))
-  return text.slice(start, end)
+function readModel(glance: Glance, start: number, end: number): boolean {
+  if (!isPlainText(glance.text, start, end)) return false
+  glance.model = nameAt(glance.text, glance.bytes, start + 1, end - 1)
+  return true
 }
 
-function readModel(glance: Glance, start: number, end: number): boolean {
-  if (glance.text.charCodeAt(start) !== QUOTE) return false
+/** Is the value a string in which every character stands for itself? */
+function isPlainText(text: string, start: number, end: number): boolean {
+  if (text.charCodeAt(start) !== QUOTE) return false
   for (let at = start + 1; at < end - 1; at++) {
-    const c = glance.text.charCodeAt(at)
+    const c = text.charCodeAt(at)
     if (c === BACKSLASH || c < 32 || c > 127) return false
   }
-  // Not a slice of `text`: a longer slice keeps its whole parent in memory, and model names live on in logs.
-  glance.model = latin1(glance.bytes, start + 1, end - 1)
   return true
 }
 

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../json/json.ts'
-import { latin1, toUtf8 } from '../json/latin1.ts'
+import { bytewise, latin1 } from '../json/latin1.ts'
 import { parseJson } from '../json/parse.ts'
 import { patch } from '../json/patch.ts'
 import type { Glance } from '../json/peek.ts'
@@ -27,18 +27,17 @@ function replaced(
 ): string | undefined {
   let out = ''
   let from = 0
-  let left = Object.keys(set).length
-  for (const [key, { valueStart, valueEnd }] of keys) {
-    const raw = Object.hasOwn(set, key) ? set[key] : undefined
+  let left = 0
+  for (const _ in set) left++
+  for (let member = keys.first; member !== undefined && left > 0; member = member.next) {
+    const raw = Object.hasOwn(set, member.key) ? set[member.key] : undefined
     if (raw === undefined) continue
-    out += text.slice(from, valueStart) + bytewise(raw)
-    from = valueEnd
-    if (--left === 0) return out + text.slice(from)
+    out += text.slice(from, member.valueStart) + bytewise(raw)
+    from = member.valueEnd
+    left--
   }
-  return left === 0 ? text : undefined
+  return left === 0 ? out + text.slice(from) : undefined
 }
-
-const bytewise = (raw: string): string => (/^[\x00-\x7f]*$/.test(raw) ? raw : latin1(toUtf8(raw)))
 
 function changed(
   value: JsonObject,

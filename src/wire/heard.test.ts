@@ -1,7 +1,7 @@
 import { equal, ok } from 'node:assert/strict'
 import { test } from 'node:test'
 import { latin1, toUtf8 } from '../json/latin1.ts'
-import { createHeard, heardMax } from './heard.ts'
+import { Heard, heardMax } from './heard.ts'
 
 const begins = /"text"\s*:\s*(?=")/g
 const frame = (text: string): string => latin1(toUtf8(JSON.stringify({ type: 'delta', text })))
@@ -16,14 +16,14 @@ const cases: [name: string, pieces: string[]][] = [
 ]
 for (const [name, pieces] of cases)
   test(`heard: ${name}`, () => {
-    const heard = createHeard(begins)
+    const heard = new Heard(begins)
     for (const piece of pieces) heard.keep(frame(piece))
     equal(heard.text(), pieces.join(''))
     equal(heard.text(), pieces.join(''), 'asked again, the same')
   })
 
 test('heard: not more than memory is for', () => {
-  const heard = createHeard(begins)
+  const heard = new Heard(begins)
   const piece = frame('x'.repeat(500_000))
   for (let i = 0; i < 40; i++) heard.keep(piece)
   const { length } = heard.text()
@@ -31,7 +31,7 @@ test('heard: not more than memory is for', () => {
 })
 
 test('heard: frames cut short, or with nothing to say, are left out', () => {
-  const heard = createHeard(begins)
+  const heard = new Heard(begins)
   for (const broken of ['{"text":"no end', '{"text":', '{}', '', '{"other":"text"}'])
     heard.keep(broken)
   heard.keep(frame('yes'))

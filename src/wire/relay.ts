@@ -3,7 +3,7 @@ import { foldEvents } from '../chat/fold.ts'
 import type { GatewayError } from '../errors.ts'
 import { GatewayError as Fault } from '../errors.ts'
 import { isObject, type JsonObject } from '../json/json.ts'
-import { bytesOf, toUtf8, utf8 } from '../json/latin1.ts'
+import { bytesOf, bytewise, latin1, textwise, toUtf8, utf8 } from '../json/latin1.ts'
 import { openFrames } from './framing/frames.ts'
 import { heardMax } from './heard.ts'
 import { hide } from './hide.ts'
@@ -19,6 +19,7 @@ import type {
   StreamEncoder,
   Target,
   Wire,
+  Written,
 } from './wire.ts'
 
 /** How an answer crosses from a provider to a client: passed on where both speak the same wire, told again where not. */
@@ -49,8 +50,7 @@ export function gatherResult(
   const decoder = from.decodeStream(notes)
   const folded = foldEvents()
   const take = (batch: readonly Frame[]): void => {
-    for (const { event, data } of batch)
-      for (const one of decoder.push({ event, data: utf8(bytesOf(data)) })) folded.push(one)
+    for (const frame of batch) for (const one of decoder.push(inUtf8(frame))) folded.push(one)
   }
   return {
     push: (chunk) => take(frames.push(chunk)),
@@ -63,15 +63,28 @@ export function gatherResult(
 }
 
 function hidden(result: PassedResult, { secrets }: Crossing): PassedResult {
-  const { usage, unfinished, text, encode } = result
-  return {
-    usage,
-    unfinished: unfinished ?? false,
-    text,
-    encode(counted) {
-      const { body, encoding } = encode(counted)
-      return { body: hide(body, secrets), encoding }
-    },
+  return new Hidden(result, secrets)
+}
+
+/** A class: what it says is asked for once, and closures for it cost more than its fields. */
+class Hidden implements PassedResult {
+  readonly usage: Usage | undefined
+  readonly unfinished: boolean
+  readonly #result: PassedResult
+  readonly #secrets: readonly string[]
+  constructor(result: PassedResult, secrets: readonly string[]) {
+    this.usage = result.usage
+    this.unfinished = result.unfinished ?? false
+    this.#result = result
+    this.#secrets = secrets
+  }
+  text(): string {
+    return this.#result.text()
+  }
+  encode(counted: Usage | undefined): Written {
+    const written = this.#result.encode(counted)
+    const body = hide(written.body, this.#secrets)
+    return body === written.body ? written : { body, encoding: written.encoding }
   }
 }
 
@@ -81,18 +94,30 @@ function read(bytes: Uint8Array, crossing: Crossing): PassedResult {
   return passedOf(from.decodeResult(readObject(bytes), notes), to, context)
 }
 
-function passedOf(result: ChatResult, to: Wire, context: ClientContext): PassedResult {
-  const { usage } = result
-  const known = usage.raw !== undefined || usage.input + usage.output + usage.cacheRead > 0
-  return {
-    usage: known ? usage : undefined,
-    text: () => result.choices.flatMap((choice) => choice.parts.map(textOfPart)).join('\n'),
-    encode: (counted) => ({
-      encoding: 'utf8',
-      body: JSON.stringify(
-        to.encodeResult(!known && counted ? { ...result, usage: counted } : result, context),
-      ),
-    }),
+const passedOf = (result: ChatResult, to: Wire, context: ClientContext): PassedResult =>
+  new Told(result, to, context)
+
+/** Told again, in the client's wire. */
+class Told implements PassedResult {
+  readonly usage: Usage | undefined
+  readonly #result: ChatResult
+  readonly #to: Wire
+  readonly #context: ClientContext
+  constructor(result: ChatResult, to: Wire, context: ClientContext) {
+    const { usage } = result
+    const known = usage.raw !== undefined || usage.input + usage.output + usage.cacheRead > 0
+    this.usage = known ? usage : undefined
+    this.#result = result
+    this.#to = to
+    this.#context = context
+  }
+  text(): string {
+    return this.#result.choices.flatMap((choice) => choice.parts.map(textOfPart)).join('\n')
+  }
+  encode(counted: Usage | undefined): Written {
+    const result = !this.usage && counted ? { ...this.#result, usage: counted } : this.#result
+    const body = JSON.stringify(this.#to.encodeResult(result, this.#context))
+    return { body, encoding: 'utf8' }
   }
 }
 
@@ -147,12 +172,7 @@ export function relayStream(crossing: Crossing, maxLineBytes: number): StreamRel
   const { native, target, context, secrets } = crossing
   return native
     ? new Passing(frames, native.passStream(target, context), secrets)
-    : told(
-        frames,
-        crossing.from.decodeStream(crossing.notes),
-        crossing.to.encodeStream(context),
-        secrets,
-      )
+    : new Telling(frames, crossing)
 }
 
 const failing = (out: string | undefined, secrets: readonly string[]): Uint8Array | undefined =>
@@ -173,10 +193,33 @@ class Passing implements StreamRelay {
   #take(batch: readonly Frame[]): string | undefined {
     let out = ''
     for (const frame of batch) out += this.#machine.push(frame)
-    return out === '' ? undefined : hide(out, this.#secrets)
+    if (out === '') return undefined
+    const shown = hide(out, this.#secrets)
+    // What is around a piece is not looked at again.
+    if (shown !== out) this.#machine.alike?.stop()
+    return shown
   }
   pass(chunk: Uint8Array): string | undefined {
-    return this.#take(this.#frames.push(chunk))
+    const frames = this.#frames
+    const { alike } = this.#machine
+    if (alike === undefined || !frames.isWhole || !frames.pushText)
+      return this.#take(frames.push(chunk))
+    const text = latin1(chunk)
+    if (!this.#isOpen() || !frames.isWhole(text)) return this.#take(frames.pushText(text))
+    let out = ''
+    let at = 0
+    for (;;) {
+      const piece = alike.pieceAt(text, at)
+      if (piece === undefined) break
+      at += alike.lengthOf(piece)
+      out += alike.around(hide(piece, this.#secrets))
+    }
+    if (at === text.length) return out
+    const rest = this.#take(frames.pushText(text.slice(at)))
+    return at === 0 ? rest : out + (rest ?? '')
+  }
+  #isOpen(): boolean {
+    return !this.#machine.fault && !this.#machine.complete
   }
   push(chunk: Uint8Array): Uint8Array | undefined {
     return asBytes(this.pass(chunk))
@@ -228,67 +271,86 @@ const speaks = new Set<ChatEvent['type']>([
   'finish',
 ])
 
-function told(
-  frames: Frames,
-  decoder: StreamDecoder,
-  encoder: StreamEncoder,
-  secrets: readonly string[],
-): StreamRelay {
-  let usage: Usage | undefined
-  let said: string[] = []
-  let size = 0
-  let flushed = false
-  function note(text: string): void {
-    if (size < heardMax) said.push(text)
-    size += text.length
+/** What is told again, event by event. */
+class Telling implements StreamRelay {
+  content = false
+  readonly complete = false
+  fault: GatewayError | undefined
+  readonly #frames: Frames
+  readonly #decoder: StreamDecoder
+  readonly #encoder: StreamEncoder
+  readonly #secrets: readonly string[]
+  #usage: Usage | undefined
+  #said: string[] = []
+  #size = 0
+  #flushed = false
+  constructor(frames: Frames, { from, to, notes, context, secrets }: Crossing) {
+    this.#frames = frames
+    this.#decoder = from.decodeStream(notes)
+    this.#encoder = to.encodeStream(context)
+    this.#secrets = secrets
   }
-  function take(events: ChatEvent[]): string {
+  #tell(events: readonly ChatEvent[]): string {
     let out = ''
     for (const event of events) {
-      if (relay.fault) break
+      if (this.fault) break
       if (event.type === 'fault') {
-        relay.fault = event.error
+        this.fault = event.error
         break
       }
-      if (event.type === 'usage') usage = event.usage
+      if (event.type === 'usage') this.#usage = event.usage
       else if (event.type === 'text' || event.type === 'reasoning' || event.type === 'tool-input')
-        note(event.text)
-      if (!relay.content && speaks.has(event.type)) relay.content = true
-      out += encoder.push(event)
+        this.#note(event.text)
+      if (!this.content && speaks.has(event.type)) this.content = true
+      out += this.#encoder.push(event)
     }
     return out
   }
-  const decode = (batch: Frame[]): string => {
+  #note(text: string): void {
+    if (this.#size < heardMax) this.#said.push(text)
+    this.#size += text.length
+  }
+  #decode(batch: readonly Frame[]): string {
     let out = ''
-    for (const { event, data } of batch)
-      out += take(decoder.push({ event, data: utf8(bytesOf(data)) }))
+    for (const frame of batch) out += this.#tell(this.#decoder.push(inUtf8(frame)))
     return out
   }
-  const bytes = (out: string) => (out === '' ? undefined : toUtf8(hide(out, secrets)))
-  const relay: Standing = {
-    content: false,
-    complete: false,
-    fault: undefined,
-    push: (chunk) => bytes(decode(frames.push(chunk))),
-    flush() {
-      if (flushed) return undefined
-      flushed = true
-      return bytes(decode(frames.end()) + take(decoder.end()))
-    },
-    fail: (error) => failing(encoder.fail?.(error), secrets),
-    usage: () => usage,
-    text() {
-      const all = said.join('')
-      said = [all]
-      return all
-    },
-    end(counted) {
-      let out = ''
-      if (!relay.fault && !usage && counted) out += encoder.push({ type: 'usage', usage: counted })
-      if (!relay.fault) out += encoder.end()
-      return toUtf8(hide(out, secrets))
-    },
+  pass(chunk: Uint8Array): string | undefined {
+    const out = this.#decode(this.#frames.push(chunk))
+    return out === '' ? undefined : bytewise(hide(out, this.#secrets))
   }
-  return relay
+  push(chunk: Uint8Array): Uint8Array | undefined {
+    return asBytes(this.pass(chunk))
+  }
+  flush(): Uint8Array | undefined {
+    if (this.#flushed) return undefined
+    this.#flushed = true
+    const out = this.#decode(this.#frames.end()) + this.#tell(this.#decoder.end())
+    return out === '' ? undefined : toUtf8(hide(out, this.#secrets))
+  }
+  fail(error: GatewayError): Uint8Array | undefined {
+    return failing(this.#encoder.fail?.(error), this.#secrets)
+  }
+  usage(): Usage | undefined {
+    return this.#usage
+  }
+  text(): string {
+    const all = this.#said.join('')
+    this.#said = [all]
+    return all
+  }
+  end(counted: Usage | undefined): Uint8Array {
+    let out = ''
+    if (!this.fault) {
+      if (!this.#usage && counted) out += this.#encoder.push({ type: 'usage', usage: counted })
+      out += this.#encoder.end()
+    }
+    return toUtf8(hide(out, this.#secrets))
+  }
 }
-type Standing = { -readonly [K in keyof StreamRelay]: StreamRelay[K] }
+
+/** As decoders read it. Of ASCII, as nearly always, it is the frame itself. */
+function inUtf8(frame: Frame): Frame {
+  const data = textwise(frame.data)
+  return data === frame.data ? frame : { event: frame.event, data }
+}

@@ -1,6 +1,7 @@
 import type { ChatEvent, ChatRequest, ChatResult, MediaPart, Usage } from '../chat/chat.ts'
 import type { GatewayError } from '../errors.ts'
 import type { Json, JsonObject } from '../json/json.ts'
+import type { Alike } from './alike.ts'
 import type { Quirks } from './quirks.ts'
 
 /**
@@ -203,6 +204,8 @@ export interface PassStream {
   readonly content: boolean
   /** The provider has said its last word. */
   readonly complete: boolean
+  /** What it has learned of the stream's events: those that are like the last need not be pushed. Absent: they always are. */
+  readonly alike?: Alike
   readonly fault: GatewayError | undefined
   /** The provider failed and has said so in the stream's own words: the client needs no others, the ledger must know. */
   readonly failure?: GatewayError | undefined

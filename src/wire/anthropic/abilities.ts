@@ -36,6 +36,16 @@ export type Abilities = {
  * messages), 2026-11: adaptive thinking from 4.6, budgets refused from 4.7 on, and with them sampling.
  */
 export function abilitiesOf(to: Target): Abilities {
+  let abilities = known.get(to)
+  if (!abilities) known.set(to, (abilities = abilitiesFrom(to)))
+  return abilities
+}
+
+/** Targets live as long as their deployment. */
+const known = new WeakMap<Target, Abilities>()
+
+/** The same of a model that is no target of its own. */
+export function abilitiesFrom(to: Pick<Target, 'provider' | 'model' | 'info'>): Abilities {
   const says = (flag: string): boolean | undefined => bool(to.info[flag])
   const version = versionOf(to.model)
   const from = (least: number): boolean => version !== undefined && version >= least

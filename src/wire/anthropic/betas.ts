@@ -1,10 +1,10 @@
 import { isObject, type JsonObject, list, object, text } from '../../json/json.ts'
 
 /** Flags for `anthropic-beta`: what in a body the API takes only when the header names it (SDK 1.12, 2026-11). */
-export function betasOf(body: JsonObject, files: boolean): string[] {
+export function betasOf(body: JsonObject, files: boolean): Set<string> {
   const betas = new Set<string>()
-  for (const tool of list(body.tools).filter(isObject)) {
-    const flag = ofTools[text(tool.type) ?? '']
+  for (const tool of list(body.tools)) {
+    const flag = isObject(tool) ? ofTools[text(tool.type) ?? ''] : undefined
     if (flag) betas.add(flag)
   }
   if (files) betas.add('files-api-2025-04-14')
@@ -24,8 +24,8 @@ export function betasOf(body: JsonObject, files: boolean): string[] {
   const thinking = object(body.thinking)
   if (thinking.display === 'updates') betas.add('thinking-display-updates-2026-08-18')
   if (isObject(thinking.block_binding)) betas.add('thinking-binding-controls-2026-08-01')
-  for (const message of list(body.messages).filter(isObject)) {
-    if (message.role !== 'system') continue
+  for (const message of list(body.messages)) {
+    if (!isObject(message) || message.role !== 'system') continue
     if (message.clear_at !== undefined) betas.add('mid-conversation-system-clear-at-2026-08-21')
     if (message.output_config !== undefined) betas.add('mid-conversation-output-config-2026-07-01')
     if (
@@ -35,7 +35,7 @@ export function betasOf(body: JsonObject, files: boolean): string[] {
     )
       betas.add('mid-conversation-tool-changes-2026-07-01')
   }
-  return [...betas]
+  return betas
 }
 
 const mcp = 'mcp-client-2025-11-20'

@@ -5,55 +5,64 @@
 export type ToolNames = {
   /** The name to send. */
   of(name: string): string
-  /** Sent name → client's name, where they differ. */
-  readonly changed: Map<string, string>
+  /** Sent name → client's name, where they differ; undefined where none does. */
+  readonly changed: Map<string, string> | undefined
 }
 
-export function createToolNames(reserved: Iterable<string>): ToolNames {
-  const free = unique(reserved)
-  const sent = new Map<string, string>()
-  const changed = new Map<string, string>()
-  return {
-    changed,
-    of(name) {
-      const known = sent.get(name)
-      if (known !== undefined) return known
-      const plain = safe(name) || 'tool'
-      const chosen = free(
-        plain.length > (plain === name ? 128 : 120)
-          ? `${plain.slice(0, 111)}_${hash(name)}`
-          : plain,
-      )
-      sent.set(name, chosen)
-      if (chosen !== name) changed.set(chosen, name)
-      return chosen
-    },
+export const createToolNames = (reserved: readonly string[]): ToolNames => new Names(reserved)
+
+/** Most requests name no tool: what there is to remember is made when there is something. */
+class Names implements ToolNames {
+  changed: Map<string, string> | undefined
+  readonly #reserved: readonly string[]
+  #free: ((name: string) => string) | undefined
+  #sent: Map<string, string> | undefined
+  constructor(reserved: readonly string[]) {
+    this.#reserved = reserved
+  }
+  of(name: string): string {
+    this.#sent ??= new Map()
+    const known = this.#sent.get(name)
+    if (known !== undefined) return known
+    this.#free ??= unique(this.#reserved)
+    const plain = safe(name) || 'tool'
+    const chosen = this.#free(
+      plain.length > (plain === name ? 128 : 120) ? `${plain.slice(0, 111)}_${hash(name)}` : plain,
+    )
+    this.#sent.set(name, chosen)
+    if (chosen !== name) {
+      this.changed ??= new Map()
+      this.changed.set(chosen, name)
+    }
+    return chosen
   }
 }
 
 export type CallIds = { call(id: string): string; result(id: string): string }
 
 /** A result answers the first call of its id that has no result yet. */
-export function createCallIds(): CallIds {
-  const free = unique([])
-  const waiting = new Map<string, string[]>()
-  return {
-    call(id) {
-      const chosen = free(idFor(id))
-      const queue = waiting.get(id)
-      if (queue) queue.push(chosen)
-      else waiting.set(id, [chosen])
-      return chosen
-    },
-    result(id) {
-      const queue = waiting.get(id)
-      return (queue && queue.length > 1 ? queue.shift() : queue?.[0]) ?? idFor(id)
-    },
+export const createCallIds = (): CallIds => new Ids()
+
+class Ids implements CallIds {
+  #free: ((name: string) => string) | undefined
+  #waiting: Map<string, string[]> | undefined
+  call(id: string): string {
+    this.#free ??= unique([])
+    this.#waiting ??= new Map()
+    const chosen = this.#free(idFor(id))
+    const queue = this.#waiting.get(id)
+    if (queue) queue.push(chosen)
+    else this.#waiting.set(id, [chosen])
+    return chosen
+  }
+  result(id: string): string {
+    const queue = this.#waiting?.get(id)
+    return (queue && queue.length > 1 ? queue.shift() : queue?.[0]) ?? idFor(id)
   }
 }
 
 /** The name itself, or with the first number that makes it new. */
-function unique(reserved: Iterable<string>): (name: string) => string {
+function unique(reserved: readonly string[]): (name: string) => string {
   const taken = new Set(reserved)
   const numbers = new Map<string, number>()
   return (name) => {

@@ -1,10 +1,11 @@
 import type { Usage } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { isObject, type JsonObject, list, object, text } from '../../json/json.ts'
-import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
-import { peek } from '../../json/peek.ts'
+import { bytesOf, bytewise, textwise, utf8 } from '../../json/latin1.ts'
+import { type Glance, peek, saysText, value } from '../../json/peek.ts'
+import { Alike } from '../alike.ts'
 import { edit, latin1Of } from '../edit.ts'
-import { createHeard } from '../heard.ts'
+import { Heard } from '../heard.ts'
 import type {
   ClientContext,
   Frame,
@@ -12,6 +13,7 @@ import type {
   PassMachine,
   PassStream,
   Target,
+  Written,
 } from '../wire.ts'
 import { parseOr } from './blocks.ts'
 import { decodeFault } from './errors.ts'
@@ -19,25 +21,59 @@ import { decodeUsage, encodeUsage, messageId } from './response.ts'
 import { cutShort } from './stream.ts'
 
 /** The client sees the public model name; everything else goes by as the provider wrote it. */
-export function passResult(bytes: Uint8Array, _to: Target, context: ClientContext): PassedResult {
+export const passResult = (bytes: Uint8Array, _to: Target, context: ClientContext): PassedResult =>
+  new Passed(bytes, context)
+
+/** An answer that looks like one is not parsed: of its members only the usage is read. */
+class Passed implements PassedResult {
+  readonly usage: Usage | undefined
+  readonly #bytes: Uint8Array
+  readonly #context: ClientContext
+  readonly #glance: Glance | undefined
+  #parsed: JsonObject | undefined
+  constructor(bytes: Uint8Array, context: ClientContext) {
+    const glance = peek(bytes)
+    this.#bytes = bytes
+    this.#context = context
+    this.#glance = glance
+    const plain = glance && isPlain(glance)
+    if (!plain) refuseBroken(this.#body())
+    const usage = plain ? value(glance, 'usage') : this.#body().usage
+    this.usage = isObject(usage) ? decodeUsage(usage) : undefined
+  }
+  #body(): JsonObject {
+    return (this.#parsed ??= readBody(this.#bytes))
+  }
+  text(): string {
+    return list(this.#body().content).map(written).join('\n')
+  }
+  encode(counted: Usage | undefined): Written {
+    const set: Record<string, string> = { model: JSON.stringify(this.#context.model) }
+    if (!this.usage && counted) set['usage'] = JSON.stringify(encodeUsage(counted))
+    if (!this.#hasId()) set['id'] = JSON.stringify(messageId('', this.#context))
+    return edit(this.#glance, () => this.#body(), set)
+  }
+  #hasId(): boolean {
+    const glance = this.#glance
+    return glance ? saysText(glance, 'id') : Boolean(text(this.#body().id))
+  }
+}
+
+const isPlain = ({ text: said, keys }: Glance): boolean => {
+  const content = keys.get('content')
+  return content !== undefined && said[content.valueStart] === '['
+}
+
+function readBody(bytes: Uint8Array): JsonObject {
   const body = parseOr(utf8(bytes))
-  if (!isObject(body))
-    throw new GatewayError('bad_gateway', 'the upstream answered with something that is not JSON')
-  if (!Array.isArray(body.content)) {
-    if (isObject(body.error)) throw decodeFault(body)
-    throw new GatewayError('bad_gateway', 'the upstream answered without content')
-  }
-  const usage = isObject(body.usage) ? decodeUsage(body.usage) : undefined
-  return {
-    usage,
-    text: () => list(body.content).map(written).join('\n'),
-    encode(counted) {
-      const set: Record<string, string> = { model: JSON.stringify(context.model) }
-      if (!usage && counted) set['usage'] = JSON.stringify(encodeUsage(counted))
-      if (!text(body.id)) set['id'] = JSON.stringify(messageId('', context))
-      return edit(peek(bytes), () => body, set)
-    },
-  }
+  if (isObject(body)) return body
+  throw new GatewayError('bad_gateway', 'the upstream answered with something that is not JSON')
+}
+
+function refuseBroken(body: JsonObject): void {
+  if (Array.isArray(body.content)) return
+  if (isObject(body.error)) throw decodeFault(body)
+  throw new GatewayError('bad_gateway', 'the upstream answered without content')
 }
 
 /** What a block says, for counting. */
@@ -61,10 +97,11 @@ const passing = new Set([
 export function passStream(_to: Target, context: ClientContext): PassStream {
   let told: JsonObject | undefined
   let finished = false
-  const heard = createHeard(pieces)
+  const heard = new Heard(pieces)
+  const alike = new Alike(heard)
 
   function read(data: string): JsonObject | undefined {
-    const event = parseOr(utf8(bytesOf(data)))
+    const event = parseOr(textwise(data))
     if (isObject(event)) return event
     machine.fault = new GatewayError('bad_gateway', 'the upstream sent a frame that is not JSON')
     return undefined
@@ -99,7 +136,8 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     content: false,
     complete: false,
     fault: undefined,
-    push({ data }: Frame) {
+    alike,
+    push({ event, data }: Frame) {
       if (machine.fault || machine.complete || data === '' || data === '[DONE]') return ''
       const type = typeAtStart.exec(data)?.[1] ?? ''
       if (!passing.has(type)) return slow(data)
@@ -107,10 +145,13 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
         machine.content = true
         heard.keep(data)
       }
-      return line(type, data)
+      const out = line(type, data)
+      if (type === 'content_block_delta')
+        alike.learn(event === undefined ? `data: ${data}\n\n` : line(event, data), out)
+      return out
     },
     usage: () => told && decodeUsage(told),
-    text: heard.text,
+    text: () => heard.text(),
     end(_counted: Usage | undefined) {
       if (machine.fault || machine.complete) return ''
       if (finished) return line('message_stop', '{"type":"message_stop"}')
@@ -143,5 +184,5 @@ function begin(
   }
   const changed: JsonObject = { ...message }
   for (const [key, raw] of Object.entries(set)) changed[key] = parseOr(raw)
-  return latin1(toUtf8(JSON.stringify({ ...event, message: changed })))
+  return bytewise(JSON.stringify({ ...event, message: changed }))
 }

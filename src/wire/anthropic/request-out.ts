@@ -87,26 +87,25 @@ export function encodeRequest(request: ChatRequest, to: Target): Encoded {
     to,
     request,
   )
-  const flags = [
-    ...betasOf(body, usesFiles(talk.turns)),
-    ...list(betas).flatMap((flag) => text(flag) ?? []),
-  ]
+  const flags = betasOf(body, usesFiles(talk.turns))
+  if (betas !== undefined)
+    for (const said of list(betas)) if (typeof said === 'string') flags.add(said)
   const notes = {
     model: to.model,
     ...box.notes,
-    ...(box.names.changed.size > 0 && { toolNames: box.names.changed }),
+    ...(box.names.changed && { toolNames: box.names.changed }),
   }
   return {
     body,
     notes,
-    ...(flags.length > 0 && { headers: { 'anthropic-beta': [...new Set(flags)].join(',') } }),
+    ...(flags.size > 0 && { headers: { 'anthropic-beta': [...flags].join(',') } }),
     ...(dropped.length > 0 && { dropped: [...new Set(dropped)] }),
   }
 }
 
 /** Calls in the history need their tools declared, even when the client has none to offer any more. */
-function declareCalled(box: Toolbox, called: ReadonlySet<string>): void {
-  if (box.tools.length > 0 || called.size === 0) return
+function declareCalled(box: Toolbox, called: ReadonlySet<string> | undefined): void {
+  if (box.tools.length > 0 || called === undefined) return
   for (const name of called)
     box.tools.push({ name, input_schema: { type: 'object', properties: {} } })
   box.choice = { type: 'none' }
@@ -143,19 +142,19 @@ function encodeSampling(
 /** What OpenAI's dialect can ask and Anthropic cannot do. A value that changes nothing is as good as unsaid. */
 function lacks(request: ChatRequest): string[] {
   const { n, seed, logprobs, topLogprobs, frequencyPenalty, presencePenalty, logitBias } = request
-  const asked: Record<string, boolean> = {
-    n: n !== undefined && n !== 1,
-    seed: seed !== undefined,
-    logprobs: logprobs === true,
-    top_logprobs: topLogprobs !== undefined && topLogprobs > 0,
-    frequency_penalty: frequencyPenalty !== undefined && frequencyPenalty !== 0,
-    presence_penalty: presencePenalty !== undefined && presencePenalty !== 0,
-    logit_bias: logitBias !== undefined && Object.keys(logitBias).length > 0,
-    verbosity: request.verbosity !== undefined && request.verbosity !== 'medium',
-    modalities: request.modalities?.some((modality) => modality !== 'text') ?? false,
-    audio: request.audio !== undefined,
-  }
-  return Object.keys(asked).filter((name) => asked[name])
+  const lacking: string[] = []
+  const ask = (name: string, isAsked: boolean) => isAsked && lacking.push(name)
+  ask('n', n !== undefined && n !== 1)
+  ask('seed', seed !== undefined)
+  ask('logprobs', logprobs === true)
+  ask('top_logprobs', topLogprobs !== undefined && topLogprobs > 0)
+  ask('frequency_penalty', frequencyPenalty !== undefined && frequencyPenalty !== 0)
+  ask('presence_penalty', presencePenalty !== undefined && presencePenalty !== 0)
+  ask('logit_bias', logitBias !== undefined && Object.keys(logitBias).length > 0)
+  ask('verbosity', request.verbosity !== undefined && request.verbosity !== 'medium')
+  ask('modalities', request.modalities?.some((modality) => modality !== 'text') ?? false)
+  ask('audio', request.audio !== undefined)
+  return lacking
 }
 
 /** Refuses what the provider lacks by name, or leaves it out; lets through what the row allows. */
@@ -166,22 +165,35 @@ function refuse(
   to: Target,
   request: ChatRequest,
 ): void {
+  const byRow = (to.quirks.unsupported ?? []).filter((name) => isSaid(body[spelt[name] ?? name]))
+  if (lacking.length > 0 || byRow.length > 0) leaveOut(body, lacking, byRow, dropped, to, request)
+  const { rename } = to.quirks
+  for (const name in rename) {
+    const other = rename[name]
+    if (other === undefined || body[name] === undefined) continue
+    body[other] ??= body[name]
+    delete body[name]
+  }
+  if (to.quirks.dropBookkeeping) delete body.metadata
+}
+
+function leaveOut(
+  body: JsonObject,
+  lacking: readonly string[],
+  byRow: readonly string[],
+  dropped: string[],
+  to: Target,
+  request: ChatRequest,
+): void {
   const allowed = new Set(to.allowedParams)
   for (const name of lacking.filter((name) => allowed.has(name))) {
     const value = inOpenaiWords(request)[name]
     if (value !== undefined) body[name] = value
   }
-  const byRow = (to.quirks.unsupported ?? []).filter((name) => isSaid(body[spelt[name] ?? name]))
   const refused = [...new Set([...lacking, ...byRow])].filter((name) => !allowed.has(name))
   if (refused.length > 0 && !to.dropParams) throw unsupported(to, refused)
   for (const name of byRow) if (!allowed.has(name)) delete body[spelt[name] ?? name]
   dropped.push(...refused)
-  for (const [name, other] of Object.entries(to.quirks.rename ?? {})) {
-    if (body[name] === undefined) continue
-    body[other] ??= body[name]
-    delete body[name]
-  }
-  if (to.quirks.dropBookkeeping) delete body.metadata
 }
 
 const spelt: Record<string, string> = {

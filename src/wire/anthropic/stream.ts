@@ -224,6 +224,9 @@ export function decodeStream(notes: Notes): StreamDecoder {
     return events
   }
 
+  /** Servers that only resemble Anthropic's may not say that they begin. */
+  const told = (events: ChatEvent[]): ChatEvent[] => (started ? events : [...begin({}), ...events])
+
   function decode(event: JsonObject): ChatEvent[] {
     switch (event.type) {
       case 'message_start':
@@ -231,7 +234,7 @@ export function decodeStream(notes: Notes): StreamDecoder {
       case 'content_block_start':
         return [...begin({}), ...open(number(event.index) ?? 0, object(event.content_block))]
       case 'content_block_delta':
-        return [...begin({}), ...more(number(event.index) ?? 0, object(event.delta))]
+        return told(more(number(event.index) ?? 0, object(event.delta)))
       case 'content_block_stop':
         return close(number(event.index) ?? 0)
       case 'message_delta':

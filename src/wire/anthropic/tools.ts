@@ -38,17 +38,18 @@ export function encodeTools(request: ChatRequest, abilities: Abilities): Toolbox
   const { toolChoice } = request
   const only =
     typeof toolChoice === 'object' && 'names' in toolChoice ? new Set(toolChoice.names) : undefined
-  const customTools = new Set<string>()
+  let customTools: Set<string> | undefined
   const tools = request.tools.flatMap((tool): JsonObject[] => {
     if (tool.type === 'server' || (only && !only.has(tool.name))) return []
     const name = names.of(tool.name)
     if (tool.type === 'function') return [encodeFunction(tool, name, abilities, strict, dropped)]
+    customTools ??= new Set()
     customTools.add(name)
     return [encodeCustom(tool, name)]
   })
   tools.push(...servers)
   const box: Toolbox = { names, tools, dropped, notes: {} }
-  if (customTools.size > 0) box.notes.customTools = customTools
+  if (customTools) box.notes.customTools = customTools
   if (format) box.format = format
   const choice = encodeChoice(request, names, tools.length > 0)
   if (asTool) {

@@ -17,15 +17,15 @@ export type Conversation = {
   /** What could not be said, by the client's name for it. */
   dropped: string[]
   /** Sent names of the tools that were called so far. */
-  called: Set<string>
+  called: Set<string> | undefined
 }
 
 type Writer = {
   names: ToolNames
   ids: ReturnType<typeof createCallIds>
-  called: Set<string>
+  called: Set<string> | undefined
   dropParams: boolean
-  drop(what: string): void
+  dropped: string[]
 }
 
 export type ConversationOptions = {
@@ -47,13 +47,12 @@ export function encodeConversation(
   { names, midSystem, dropParams, repair }: ConversationOptions,
 ): Conversation {
   const dropped: string[] = []
-  const called = new Set<string>()
   const writer: Writer = {
     names,
     ids: createCallIds(),
-    called,
+    called: undefined,
     dropParams,
-    drop: (what) => dropped.push(what),
+    dropped,
   }
   const system: JsonObject[] = []
   const turns: Turn[] = []
@@ -76,7 +75,8 @@ export function encodeConversation(
       last.extras = { ...last.extras, ...extras }
     } else turns.push({ role, content, extras })
   })
-  for (const turn of turns) if (turn.role === 'user') turn.content.sort(resultsFirst)
+  for (const { role, content } of turns)
+    if (role === 'user' && content.length > 1) content.sort(resultsFirst)
   trimPrefill(turns)
   if (repair) {
     answerCalls(turns)
@@ -89,7 +89,7 @@ export function encodeConversation(
       'messages: at least one message with content is needed besides system messages; add a user message, or set `litellm_settings: modify_params: true` to have one added',
       { param: 'messages' },
     )
-  return { system, turns, dropped, called }
+  return { system, turns, dropped, called: writer.called }
 }
 
 /** Who speaks after each message, system messages aside. */
@@ -155,11 +155,12 @@ function encodePart(part: Part, role: Turn['role'], writer: Writer): JsonObject[
           `anthropic does not take ${part.source.mime ?? part.media} in messages: send text, an image (JPEG, PNG, GIF, WebP), a PDF or plain text`,
           { param: 'messages' },
         )
-      writer.drop(`messages.${part.media}`)
+      writer.dropped.push(`messages.${part.media}`)
       return []
     }
     case 'tool-call': {
       const name = writer.names.of(part.name)
+      writer.called ??= new Set()
       writer.called.add(name)
       return [
         compact({
@@ -186,7 +187,7 @@ function encodePart(part: Part, role: Turn['role'], writer: Writer): JsonObject[
     }
     case 'raw':
       if (part.wire === 'anthropic') return [part.value]
-      writer.drop(`messages.${text(part.value.type) ?? part.wire}`)
+      writer.dropped.push(`messages.${text(part.value.type) ?? part.wire}`)
       return []
   }
 }

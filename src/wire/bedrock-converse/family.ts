@@ -1,5 +1,5 @@
 import { bool, type JsonObject, number, text } from '../../json/json.ts'
-import { type Abilities, abilitiesOf, versionOf } from '../anthropic/abilities.ts'
+import { type Abilities, abilitiesFrom, versionOf } from '../anthropic/abilities.ts'
 import type { Target } from '../wire.ts'
 
 /** Whose model it is: Converse says the messages for all, each has its own words for the rest. */
@@ -82,7 +82,7 @@ export function powersOf(to: Target): Powers {
   const family = familyOf(model)
   const listed = text(info.litellm_provider) !== undefined
   const known = family === 'claude' || family === 'nova' || family === 'nova-2'
-  const claude = abilitiesOf({ ...to, model, info })
+  const claude = abilitiesFrom({ provider: to.provider, model, info })
   return {
     family,
     claude,

@@ -8,6 +8,9 @@ import { sseFrames } from './sse.ts'
 /** Bytes of an answer to frames. `data` holds one character per byte: whoever reads text decodes it (`decodeFrame`). */
 export interface Framer {
   push(chunk: Uint8Array): Frame[]
+  /** Whether this read, one character per byte, begins with an event and ends with one; `pushText` takes it. Absent: frames are no text. */
+  isWhole?(text: string): boolean
+  pushText?(text: string): Frame[]
   /** The bytes have ended: what was left without its final line end. */
   end(): Frame[]
 }

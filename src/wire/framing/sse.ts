@@ -1,46 +1,59 @@
-import { createParser } from 'eventsource-parser'
+import { createParser, type EventSourceParser } from 'eventsource-parser'
 import { latin1 } from '../../json/latin1.ts'
 import type { Frame } from '../wire.ts'
 import { type Framer, tooLong } from './frames.ts'
 
+export const sseFrames = (maxBytes: number): Framer => new SseFrames(maxBytes)
+
 /** Server-sent events in every legal shape: any chunking, CR, LF and CRLF, byte-order mark, comments, multi-line data. */
-export function sseFrames(maxBytes: number): Framer {
-  let frames: Frame[] = []
-  let overflow = false
-  const parser = createParser({
-    maxBufferSize: maxBytes,
-    onEvent: ({ event, data }) => {
-      frames.push({ event, data })
-    },
-    onError: ({ type }) => {
-      overflow ||= type === 'max-buffer-size-exceeded'
-    },
-  })
+class SseFrames implements Framer {
+  readonly #maxBytes: number
+  readonly #parser: EventSourceParser
+  #frames: Frame[] = []
+  #overflow = false
   /** All that came by now has been told: what comes begins an event. */
-  let between = false
-  function take(): Frame[] {
-    if (overflow) throw tooLong(maxBytes)
-    const taken = frames
-    frames = []
-    return taken
+  #between = false
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+    this.#parser = createParser({
+      maxBufferSize: maxBytes,
+      onEvent: ({ event, data }) => {
+        this.#frames.push({ event, data })
+      },
+      onError: ({ type }) => {
+        this.#overflow ||= type === 'max-buffer-size-exceeded'
+      },
+    })
   }
-  return {
-    push(chunk) {
-      if (overflow) throw tooLong(maxBytes)
-      const text = latin1(chunk)
-      const isPlain = text.endsWith('\n\n') && text.length <= maxBytes && !text.includes('\r')
-      const whole = between && isPlain ? wholeEvents(text) : undefined
-      if (whole) return whole
-      parser.feed(text)
-      between = isPlain
-      return take()
-    },
-    // The last event may lack its blank line; where it has one, these are two empty lines.
-    end() {
-      if (overflow) throw tooLong(maxBytes)
-      parser.feed('\n\n')
-      return take()
-    },
+  push(chunk: Uint8Array): Frame[] {
+    return this.pushText(latin1(chunk))
+  }
+  isWhole(text: string): boolean {
+    return this.#between && !this.#overflow && this.#isPlain(text)
+  }
+  pushText(text: string): Frame[] {
+    if (this.#overflow) throw tooLong(this.#maxBytes)
+    const isPlain = this.#isPlain(text)
+    const whole = this.#between && isPlain ? wholeEvents(text) : undefined
+    if (whole) return whole
+    this.#parser.feed(text)
+    this.#between = isPlain
+    return this.#take()
+  }
+  // The last event may lack its blank line; where it has one, these are two empty lines.
+  end(): Frame[] {
+    if (this.#overflow) throw tooLong(this.#maxBytes)
+    this.#parser.feed('\n\n')
+    return this.#take()
+  }
+  #isPlain(text: string): boolean {
+    return text.endsWith('\n\n') && text.length <= this.#maxBytes && !text.includes('\r')
+  }
+  #take(): Frame[] {
+    if (this.#overflow) throw tooLong(this.#maxBytes)
+    const taken = this.#frames
+    this.#frames = []
+    return taken
   }
 }
 
@@ -49,7 +62,7 @@ export function sseFrames(maxBytes: number): Framer {
  * before. Undefined: they are written in another way. A parser that is ready for all of them costs a streamed token 1 µs.
  */
 function wholeEvents(text: string): Frame[] | undefined {
-  const frames: Frame[] = []
+  let frames: Frame[] | undefined
   for (let at = 0; at < text.length; ) {
     let line = text.indexOf('\n', at)
     let event: string | undefined
@@ -59,7 +72,9 @@ function wholeEvents(text: string): Frame[] | undefined {
       line = text.indexOf('\n', at)
     }
     if (!text.startsWith(data, at) || text[line + 1] !== '\n' || event === '') return undefined
-    frames.push({ event, data: text.slice(at + data.length, line) })
+    const frame = { event, data: text.slice(at + data.length, line) }
+    if (frames === undefined) frames = [frame]
+    else frames.push(frame)
     at = line + 2
   }
   return frames

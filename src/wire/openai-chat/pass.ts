@@ -1,11 +1,12 @@
 import type { Usage } from '../../chat/chat.ts'
 import { GatewayError } from '../../errors.ts'
 import { isObject, type JsonObject, list, object, text } from '../../json/json.ts'
-import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
+import { bytesOf, bytewise, textwise, utf8 } from '../../json/latin1.ts'
 import { isRawNumber, parseObject, stringify } from '../../json/parse.ts'
-import { type Glance, peek, value } from '../../json/peek.ts'
+import { type Glance, peek, saysText, value } from '../../json/peek.ts'
+import { Alike } from '../alike.ts'
 import { edit, latin1Of } from '../edit.ts'
-import { createHeard } from '../heard.ts'
+import { Heard } from '../heard.ts'
 import type {
   ClientContext,
   Frame,
@@ -13,46 +14,64 @@ import type {
   PassMachine,
   PassStream,
   Target,
+  Written,
 } from '../wire.ts'
 import { adaptMessageAnswer } from './adapt.ts'
 import { decodeErrorObject, errorIn } from './errors.ts'
-import { decodeUsage, encodeUsage, refuseBroken } from './response.ts'
+import { decodeUsage, encodeUsage, refuseBroken, usageOf } from './response.ts'
 import { cutShort, notJson } from './stream.ts'
 
 /**
  * The same wire on both sides. The client sees the public model name, one id, and usage only where it asked; everything
  * else goes by as the provider wrote it.
  */
-export function passResult(bytes: Uint8Array, _to: Target, context: ClientContext): PassedResult {
-  const glance = peek(bytes)
-  let parsed: JsonObject | undefined
-  const body = (): JsonObject => (parsed ??= read(bytes))
-  const plain = glance && isPlain(glance)
-  if (!plain) refuseBroken(body())
-  const adapted = !plain && adaptChoices(list(body()['choices']))
-  const usage = decodeUsage(plain ? { usage: value(glance, 'usage') } : body())
-  return {
-    usage,
-    text: () =>
-      list(body()['choices'])
-        .map((choice) => written(object(object(choice).message)))
-        .join('\n'),
-    encode(counted) {
-      const set: Record<string, string> = { model: JSON.stringify(context.model) }
-      if (adapted) set['choices'] = stringify(list(body()['choices']))
-      if (!usage && counted) set['usage'] = JSON.stringify(encodeUsage(counted))
-      const has = (key: string) => (glance ? glance.keys.has(key) : body()[key] !== undefined)
-      if (!text(fieldOf(glance, body, 'id')))
-        set['id'] = JSON.stringify(`chatcmpl-${context.requestId}`)
-      if (!has('object')) set['object'] = '"chat.completion"'
-      if (!has('created')) set['created'] = String(context.created)
-      return edit(glance, body, set)
-    },
+export const passResult = (bytes: Uint8Array, _to: Target, context: ClientContext): PassedResult =>
+  new Passed(bytes, context)
+
+/** A class: most answers ask for two of what were seven closures. */
+class Passed implements PassedResult {
+  readonly usage: Usage | undefined
+  readonly #bytes: Uint8Array
+  readonly #context: ClientContext
+  readonly #glance: Glance | undefined
+  readonly #adapted: boolean
+  #parsed: JsonObject | undefined
+  constructor(bytes: Uint8Array, context: ClientContext) {
+    const glance = peek(bytes)
+    this.#bytes = bytes
+    this.#context = context
+    this.#glance = glance
+    const plain = glance && isPlain(glance)
+    if (!plain) refuseBroken(this.#body())
+    this.#adapted = !plain && adaptChoices(list(this.#body().choices))
+    this.usage = usageOf(plain ? value(glance, 'usage') : this.#body().usage)
+  }
+  #body(): JsonObject {
+    return (this.#parsed ??= read(this.#bytes))
+  }
+  text(): string {
+    return list(this.#body().choices)
+      .map((choice) => written(object(object(choice).message)))
+      .join('\n')
+  }
+  encode(counted: Usage | undefined): Written {
+    const { model, requestId, created } = this.#context
+    const set: Record<string, string> = { model: JSON.stringify(model) }
+    if (this.#adapted) set['choices'] = stringify(list(this.#body().choices))
+    if (!this.usage && counted) set['usage'] = JSON.stringify(encodeUsage(counted))
+    if (!this.#hasId()) set['id'] = JSON.stringify(`chatcmpl-${requestId}`)
+    if (!this.#has('object')) set['object'] = '"chat.completion"'
+    if (!this.#has('created')) set['created'] = String(created)
+    return edit(this.#glance, () => this.#body(), set)
+  }
+  #has(key: string): boolean {
+    return this.#glance ? this.#glance.keys.has(key) : this.#body()[key] !== undefined
+  }
+  #hasId(): boolean {
+    const glance = this.#glance
+    return glance ? saysText(glance, 'id') : Boolean(text(this.#body().id))
   }
 }
-
-const fieldOf = (glance: Glance | undefined, body: () => JsonObject, key: string): unknown =>
-  glance ? value(glance, key) : body()[key]
 
 /** An answer nobody has to read: a list of choices, no error, and no thoughts or parts that clients would not find. */
 function isPlain({ text: said, keys }: Glance): boolean {
@@ -103,7 +122,7 @@ const pieces = /"(?:content|reasoning_content|arguments|refusal|input)"\s*:\s*(?
 const emptyUsage = ',"usage":null}'
 
 export function passStream(_to: Target, context: ClientContext): PassStream {
-  const name = latin1(toUtf8(JSON.stringify(context.model)))
+  const name = bytewise(JSON.stringify(context.model))
   /** The frames of a stream begin alike: `{"id":…,"model":"…"` as the provider writes it, and as the client sees it. */
   let prefix = ''
   let shown = ''
@@ -114,10 +133,11 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
   let usageShown = false
   const spoken = new Set<number>()
   const finished = new Set<number>()
-  const heard = createHeard(pieces)
+  const heard = new Heard(pieces)
+  const alike = new Alike(heard)
 
   function slow(data: string): string {
-    const chunk = parse(utf8(bytesOf(data)))
+    const chunk = parse(textwise(data))
     const error = chunk && errorIn(chunk)
     if (!chunk || error !== undefined) {
       machine.fault = chunk ? decodeErrorObject(error) : notJson()
@@ -134,7 +154,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     } else if (told) usageShown = true
     if (readChoices(choices)) set['choices'] = stringify(choices)
     else if (!Array.isArray(chunk.choices)) set['choices'] = '[]'
-    heard.keep(set['choices'] === undefined ? data : latin1(toUtf8(set['choices'])))
+    heard.keep(set['choices'] === undefined ? data : bytewise(set['choices']))
     id ||= text(chunk.id) || `chatcmpl-${context.requestId}`
     if (typeof chunk.created === 'number' && chunk.created > 0) created = chunk.created
     else set['created'] = String(created)
@@ -191,6 +211,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
     content: false,
     complete: false,
     fault: undefined,
+    alike,
     push({ data }: Frame) {
       if (machine.fault || machine.complete) return ''
       if (
@@ -204,7 +225,9 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
           heard.keep(rest)
           if (!context.streamUsage && rest.endsWith(emptyUsage))
             rest = `${rest.slice(0, -emptyUsage.length)}}`
-          return `data: ${shown}${rest}\n\n`
+          const out = `data: ${shown}${rest}\n\n`
+          alike.learn(`data: ${data}\n\n`, out)
+          return out
         }
       }
       if (data.startsWith('[DONE]')) machine.complete = true
@@ -212,7 +235,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       return machine.complete || data.trim() === '' ? '' : slow(data)
     },
     usage: () => usage,
-    text: heard.text,
+    text: () => heard.text(),
     end(counted) {
       if (machine.fault) return ''
       if (!machine.complete && finished.size < Math.max(spoken.size, context.choices)) {
@@ -228,7 +251,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
         choices: [],
         usage: encodeUsage(last),
       }
-      const told = usageChunk ? `data: ${latin1(toUtf8(JSON.stringify(usageChunk)))}\n\n` : ''
+      const told = usageChunk ? `data: ${bytewise(JSON.stringify(usageChunk))}\n\n` : ''
       return `${told}data: [DONE]\n\n`
     },
   }

@@ -139,17 +139,19 @@ function encodeMessage(choice: Choice): JsonObject {
   })
 }
 
+export const decodeUsage = (body: JsonObject): Usage | undefined => usageOf(body.usage)
+
 /**
  * `prompt_tokens` holds cached and audio tokens, `completion_tokens` holds reasoning and audio ones: taken apart here so
  * that no token is counted twice. Cache fields under other names: DeepSeek (prompt_cache_hit_tokens) and servers in
  * front of Claude (cache_creation_input_tokens inside or beside the details).
  */
-export function decodeUsage(body: JsonObject): Usage | undefined {
-  const usage = object(body.usage)
+export function usageOf(told: Json | undefined): Usage | undefined {
   // An object without counts says nothing: it is then counted here.
-  if (!counted.some((key) => typeof usage[key] === 'number')) return undefined
-  const read = object(usage.prompt_tokens_details)
-  const wrote = object(usage.completion_tokens_details)
+  if (!isObject(told) || !hasCount(told)) return undefined
+  const usage = told
+  const read = objectOr(usage.prompt_tokens_details)
+  const wrote = objectOr(usage.completion_tokens_details)
   const prompt = number(usage.prompt_tokens) ?? number(usage.input_tokens) ?? 0
   const wroteThoughts = number(wrote.reasoning_tokens) ?? number(usage.reasoning_tokens) ?? 0
   const said = number(usage.completion_tokens) ?? number(usage.output_tokens) ?? 0
@@ -196,14 +198,22 @@ export function decodeUsage(body: JsonObject): Usage | undefined {
     outputImage,
     searches:
       number(usage.num_search_queries) ??
-      number(object(usage.server_tool_use).web_search_requests) ??
-      number(object(usage.server_side_tool_usage_details).web_search_calls) ??
+      number(objectOr(usage.server_tool_use).web_search_requests) ??
+      number(objectOr(usage.server_side_tool_usage_details).web_search_calls) ??
       0,
     raw: usage,
   }
 }
 
-const counted = ['prompt_tokens', 'completion_tokens', 'input_tokens', 'output_tokens']
+const hasCount = ({ prompt_tokens, completion_tokens, input_tokens, output_tokens }: JsonObject) =>
+  typeof prompt_tokens === 'number' ||
+  typeof completion_tokens === 'number' ||
+  typeof input_tokens === 'number' ||
+  typeof output_tokens === 'number'
+
+/** Details that most answers lack: no object is made for their absence. */
+const objectOr = (value: Json | undefined): JsonObject => (isObject(value) ? value : nothing)
+const nothing: JsonObject = {}
 
 /** A count of a provider's. What is none, or would lower a bill, is 0. */
 const number = (value: Json | undefined): number | undefined =>

@@ -5,7 +5,7 @@ import { bytesOf, latin1, toUtf8, utf8 } from '../../json/latin1.ts'
 import { peek, raw, value } from '../../json/peek.ts'
 import { parseOr } from '../anthropic/blocks.ts'
 import { edit, latin1Of } from '../edit.ts'
-import { createHeard } from '../heard.ts'
+import { Heard } from '../heard.ts'
 import type {
   ClientContext,
   Frame,
@@ -84,7 +84,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
   let told = 0
   /** The last event, kept back because it lacks the usage. */
   let last: { type: string; data: string } | undefined
-  const heard = createHeard(pieces)
+  const heard = new Heard(pieces)
 
   function refuse(error: GatewayError): string {
     machine.fault = error
@@ -165,7 +165,7 @@ export function passStream(_to: Target, context: ClientContext): PassStream {
       return isPiece ? pass(type, data) : slow(type, data)
     },
     usage: () => usage,
-    text: heard.text,
+    text: () => heard.text(),
     fail(error) {
       const said = encodeStreamError(error, told++)
       const response = object(parse(utf8(bytesOf(begun ?? '')))?.response)
