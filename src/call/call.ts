@@ -162,7 +162,8 @@ export async function refusalOf(
   decodeError: Deployment['wire']['decodeError'],
 ): Promise<GatewayError> {
   const text = new TextDecoder().decode(await reply.bytes(1_000_000).catch(() => new Uint8Array()))
-  const { status, header } = reply
+  const { status } = reply
+  const header = (name: string) => reply.header(name)
   const error = decodeError({ status, body: text, header, provider: to.errorName })
   const { kind, message, type, param, code, retryAfter } = error
   return new GatewayError(kind, message, {
@@ -246,8 +247,8 @@ function reads(
   }
 }
 
-const isJson = ({ header }: Reply): boolean =>
-  header('content-type')?.startsWith('application/json') === true
+const isJson = (reply: Reply): boolean =>
+  reply.header('content-type')?.startsWith('application/json') === true
 
 /** Asked for whole, answered as a stream: read to its end, and no further than a whole answer may be long. */
 async function gathered(reply: Reply, crossing: Crossing, deps: CallDeps): Promise<PassedResult> {

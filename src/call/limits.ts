@@ -3,8 +3,8 @@ import type { Limits } from './transport.ts'
 
 /** Tells an exchange when one of its limits has passed. One timer at most, none where no limit is set. */
 export type Watch = {
-  /** Waiting for a connection. */
-  connecting(): void
+  /** Waiting for a connection, no longer than so; 0 is for ever. */
+  connecting(ms: number): void
   /** The request is on its way: the answer's head is awaited. */
   sent(): void
   /** Bytes of the answer have come; the next ones are awaited. */
@@ -22,47 +22,46 @@ export type Watch = {
 export function watchLimits(
   limits: Limits,
   since: number,
-  passed: (error: GatewayError) => void,
+  late: Late,
   later: (check: () => void) => void = (check) => setTimeout(check),
 ): Watch {
-  return new Stopwatch(limits, since, passed, later)
+  return new Stopwatch(limits, since, late, later)
 }
+
+/** Is told when a limit has passed. */
+type Late = { refuse(error: GatewayError): unknown }
 
 /** A class, since every request has one: its functions as closures would be 600 bytes more. */
 class Stopwatch implements Watch {
   readonly #limits: Limits
-  readonly #passed: (error: GatewayError) => void
+  readonly #late: Late
   readonly #later: (check: () => void) => void
   readonly #total: number
   #wait: Wait | undefined
+  #waitMs = 0
   #ends = Number.POSITIVE_INFINITY
   #timer: ReturnType<typeof setTimeout> | undefined
   #due = Number.POSITIVE_INFINITY
   #stopped = false
 
-  constructor(
-    limits: Limits,
-    since: number,
-    passed: (error: GatewayError) => void,
-    later: (check: () => void) => void,
-  ) {
+  constructor(limits: Limits, since: number, late: Late, later: (check: () => void) => void) {
     this.#limits = limits
-    this.#passed = passed
+    this.#late = late
     this.#later = later
     this.#total = limits.totalMs ? since + limits.totalMs : Number.POSITIVE_INFINITY
     if (this.#total < Number.POSITIVE_INFINITY) this.#arm(performance.now())
   }
-  connecting(): void {
-    this.#expect('connectMs')
+  connecting(ms: number): void {
+    this.#expect('connectMs', ms)
   }
   sent(): void {
-    this.#expect('firstByteMs')
+    this.#expect('firstByteMs', this.#limits.firstByteMs)
   }
   read(): void {
-    this.#expect('idleMs')
+    this.#expect('idleMs', this.#limits.idleMs)
   }
   hold(): void {
-    this.#expect(undefined)
+    this.#expect(undefined, undefined)
   }
   stop(): void {
     this.#stopped = true
@@ -70,14 +69,14 @@ class Stopwatch implements Watch {
     this.#timer = undefined
   }
 
-  #expect(next: Wait | undefined): void {
+  #expect(next: Wait | undefined, ms: number | undefined): void {
     if (this.#stopped) return
     this.#wait = next
-    const ms = next && this.#limits[next]
     if (!ms) {
       this.#ends = Number.POSITIVE_INFINITY
       return
     }
+    this.#waitMs = ms
     const now = performance.now()
     this.#ends = now + ms
     this.#arm(now)
@@ -103,8 +102,8 @@ class Stopwatch implements Watch {
   #judge(): void {
     if (this.#stopped) return
     const now = performance.now()
-    if (now >= this.#ends && this.#wait) this.#passed(timeout(this.#wait, this.#limits[this.#wait]))
-    else if (now >= this.#total) this.#passed(timeout('totalMs', this.#limits.totalMs))
+    if (now >= this.#ends && this.#wait) this.#late.refuse(timeout(this.#wait, this.#waitMs))
+    else if (now >= this.#total) this.#late.refuse(timeout('totalMs', this.#limits.totalMs))
     else this.#arm(now)
   }
 }

@@ -34,6 +34,7 @@ export type LineListener = {
   /** The request is on its way. */
   sent(): void
   head(status: number, headers: HeaderList, flow: Flow): void
+  /** All of the body that one read brought; only to be read, and only until this returns. */
   data(bytes: Uint8Array): void
   /** The answer is complete. */
   end(): void
@@ -66,15 +67,31 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
   let servedAt = Number.NEGATIVE_INFINITY
   let idleUntil = 0
 
+  /** What is being read, and where the body stands in it; `bodyTo` 0: there is none of it. */
+  let reading: Uint8Array = nothing
+  let bodyFrom = 0
+  let bodyTo = 0
+
+  /** Not as a Buffer, whose `slice` is no copy. */
+  function tell(): void {
+    if (bodyTo === 0) return
+    const body = new Uint8Array(reading.buffer, reading.byteOffset + bodyFrom, bodyTo - bodyFrom)
+    bodyTo = 0
+    listener?.data(body)
+  }
+
   const reader = createAnswerReader({
     head(status, headers) {
       listener?.head(status, headers, flow)
     },
-    data(bytes) {
-      // A copy: what the socket reads next goes where these are.
-      if (listener) listener.data(Buffer.from(bytes))
+    data(bytes, from, to) {
+      if (bodyTo === 0) bodyFrom = from
+      // Over what has been read already: dozens of chunks may come in one read, and cost one piece so.
+      else bytes.copyWithin(bodyTo, from, to)
+      bodyTo = bodyTo === 0 ? to : bodyTo + to - from
     },
     end(keepMs) {
+      tell()
       const ended = listener
       listener = undefined
       // An answer that comes before its request was read to the end: what is left of that would go to nobody.
@@ -146,20 +163,23 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
       send(opened)
     }
     let own: Socket | undefined
-    stopOpening = openSocket(route, servername, told, (bytes) => {
-      if (socket === own) read(bytes)
+    stopOpening = openSocket(route, servername, told, (bytes, length) => {
+      if (socket === own) read(bytes, length)
     })
   }
 
-  function read(bytes: Uint8Array): void {
+  function read(bytes: Uint8Array, length: number): void {
     // Nothing is expected before something was asked; what comes all the same must not be taken for the answer.
     if (due) renew()
     else if (!listener) drop()
     else
       try {
         heard = true
-        reader.push(bytes)
+        reading = bytes
+        reader.push(bytes, length)
+        tell()
       } catch (error) {
+        tell()
         fail(error instanceof Error ? error : new Error(String(error)))
       }
   }
@@ -178,6 +198,14 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
   function closed(): void {
     if (listener) fail(new HttpFault('HTTP_CLOSED', 'the connection was closed'))
     else drop()
+  }
+
+  /** At the end of the turn. One for all requests: each has another turn, since a line carries one at a time. */
+  function sendDue(): void {
+    if (!due || !socket) return
+    // Its 'close' comes later.
+    if (socket.destroyed) renew()
+    else send(socket)
   }
 
   function send(over: Socket): void {
@@ -265,18 +293,12 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
       uploaded = true
       heard = false
       line.reused = performance.now() - servedAt >= options.idleMs && servedAt >= 0
-      const to = socket
-      if (!to) return connect()
+      if (!socket) return connect()
       // Another name wants another certificate.
       if (route.secure && servername !== asked.servername) return renew()
       due = true
-      to.ref()
-      atTurnEnd(() => {
-        if (!due || socket !== to) return
-        // Its 'close' comes later.
-        if (to.destroyed) renew()
-        else send(to)
-      })
+      socket.ref()
+      atTurnEnd(sendDue)
     },
     release() {
       request = undefined
@@ -293,6 +315,7 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
   return line
 }
 
+const nothing = new Uint8Array(0)
 const keepMsMax = 120_000
 /** Up to here one write of one copy is cheaper than two pieces in one write. */
 const joinedMax = 16_384

@@ -8,7 +8,7 @@ import { type Watch, watchLimits } from './limits.ts'
 import type { Flow, Line, LineListener, LineRequest } from './line.node.ts'
 import { createPools, type Pool, type PoolOptions, type Pools, type Taker } from './pool.node.ts'
 import { bareHost, ProxyError } from './proxy.node.ts'
-import { followRedirects, isReplayable } from './redirect.ts'
+import { arrival, type Exchange, isReplayable } from './redirect.ts'
 import { headersFor, ofConnection, type Target, targetOf } from './target.ts'
 import type { Limits, Reply, Transport, Upstream } from './transport.ts'
 
@@ -29,21 +29,26 @@ export function nodeTransport(
 ): Transport & { close(): Promise<void> } {
   const { connectMs = 10_000, maxBytes = 268_435_456 } = options
   const pools = createPools(options)
-  const way: Way = { pools, targetOf: createTargets(), limits: { connectMs }, maxBytes }
-  const transport = followRedirects((request, since) => exchange(request, since, way))
+  const exchange: Exchange = (request, since, hops) => {
+    const { signal } = request
+    if (signal?.aborted) return Promise.reject(canceled(signal))
+    const reply = Promise.withResolvers<Reply>()
+    new Call(request, since, hops, way, reply).send(false)
+    return reply.promise
+  }
+  const way: Way = { pools, targetOf: createTargets(), connectMs, maxBytes, exchange }
+  const transport: Transport = (request) => exchange(request, performance.now(), 0)
   /** Ends what is idle and what still runs. */
   const close = async () => pools.close()
   return Object.assign(transport, { close })
 }
 
-type Way = { pools: Pools; targetOf(url: string): Target; limits: Limits; maxBytes: number }
-
-function exchange(request: Upstream, since: number, way: Way): Promise<Reply> {
-  const { signal } = request
-  if (signal?.aborted) return Promise.reject(canceled(signal))
-  return new Promise((resolve, reject) => {
-    new Call(request, since, way, resolve, reject).send(false)
-  })
+type Way = {
+  pools: Pools
+  targetOf(url: string): Target
+  connectMs: number
+  maxBytes: number
+  exchange: Exchange
 }
 
 /**
@@ -53,11 +58,12 @@ function exchange(request: Upstream, since: number, way: Way): Promise<Reply> {
 class Call implements LineListener, Taker, Network {
   readonly maxBytes: number
   readonly #request: Upstream
+  readonly #since: number
+  readonly #hops: number
   readonly #way: Way
   readonly #upload: Readable | undefined
   readonly #watch: Watch
-  readonly #answered: (reply: Reply) => void
-  readonly #refused: (error: GatewayError) => void
+  readonly #reply: PromiseWithResolvers<Reply>
   readonly #abort: () => void
   #line: Line | undefined
   #answer: Answer | undefined
@@ -69,24 +75,20 @@ class Call implements LineListener, Taker, Network {
   constructor(
     request: Upstream,
     since: number,
+    hops: number,
     way: Way,
-    answered: (reply: Reply) => void,
-    refused: (error: GatewayError) => void,
+    reply: PromiseWithResolvers<Reply>,
   ) {
     this.maxBytes = way.maxBytes
     this.#request = request
+    this.#since = since
+    this.#hops = hops
     this.#way = way
     this.#upload = uploadOf(request.body)
     this.#abort = () => this.refuse(canceled(request.signal))
-    this.#watch = watchLimits(
-      limitsOf(request, way),
-      since,
-      (error) => this.refuse(error),
-      setImmediate,
-    )
-    this.#answered = answered
-    this.#refused = refused
-    request.signal?.addEventListener('abort', this.#abort, { once: true })
+    this.#watch = watchLimits(request.limits ?? none, since, this, setImmediate)
+    this.#reply = reply
+    request.signal?.addEventListener('abort', this.#abort)
   }
 
   send(fresh: boolean): void {
@@ -97,7 +99,7 @@ class Call implements LineListener, Taker, Network {
       this.#written = requestFor(this.#request, target, this.#upload, pool)
       this.#line = undefined
       pool.acquire(fresh, this)
-      if (!this.#line) this.#watch.connecting()
+      if (!this.#line) this.opening()
     } catch (error) {
       this.refuse(meaningOf(error, this.#upload, false))
     }
@@ -116,12 +118,12 @@ class Call implements LineListener, Taker, Network {
       this.#line?.drop()
     }
     if (this.#answer) this.#answer.fail(error, atOnce)
-    else this.#refused(error)
+    else this.#reply.reject(error)
   }
 
   // The line.
   opening(): void {
-    this.#watch.connecting()
+    this.#watch.connecting(connectMsOf(this.#request, this.#way))
   }
   sent(): void {
     this.#watch.sent()
@@ -133,7 +135,9 @@ class Call implements LineListener, Taker, Network {
       this.#flow = flow
       this.#answer = createAnswer(status, headers, this)
       this.#watch.read()
-      this.#answered(this.#answer.reply)
+      const { reply } = this.#answer
+      const { exchange } = this.#way
+      this.#reply.resolve(arrival(reply, this.#request, this.#since, this.#hops, exchange))
     }
   }
   data(bytes: Uint8Array): void {
@@ -177,13 +181,11 @@ class Call implements LineListener, Taker, Network {
 }
 
 /** Who does not wait longer for the first byte does not wait longer for a connection either. */
-function limitsOf({ limits }: Upstream, way: Way): Limits {
-  if (!limits) return way.limits
-  const { connectMs: usual = 0 } = way.limits
-  const { firstByteMs = 0, connectMs = usual } = limits
-  const shorter = firstByteMs > 0 && (connectMs === 0 || firstByteMs < connectMs)
-  return { ...limits, connectMs: shorter ? firstByteMs : connectMs }
+function connectMsOf({ limits = none }: Upstream, way: Way): number {
+  const { firstByteMs = 0, connectMs = way.connectMs } = limits
+  return firstByteMs > 0 && (connectMs === 0 || firstByteMs < connectMs) ? firstByteMs : connectMs
 }
+const none: Limits = {}
 
 /**
  * The peer closed a kept-alive connection while the request was on its way to it: it never heard the request, so

@@ -39,6 +39,7 @@ export type Connection = {
   proxy?: string
 }
 
+/** Its functions are called on it, not taken out of it. */
 export type Reply = {
   status: number
   header(name: string): string | undefined
