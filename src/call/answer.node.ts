@@ -77,6 +77,9 @@ class Received implements Answer, Reply {
   bytes(max?: number): Promise<Uint8Array> {
     return this.body.bytes(max)
   }
+  ready(max?: number): Uint8Array | undefined {
+    return this.body.ready(max)
+  }
   #isHidden(name: string): boolean {
     return this.#decoder !== undefined && ofCodedBody.has(name)
   }

@@ -80,60 +80,67 @@ export async function call(
       ? fetchMedia(said, to, deps.media, signal, limits)
       : undefined
   const fetched = fetching && (await fetching)
-  let at = to
+  const route: Route = { at: to, url: said.stream ? to.url.stream : to.url.whole }
   try {
     const { body, headers, dropped, crossing } = prepare(said, to, ask, fetched)
+    if ((to.locate || to.authorize) && !to.mock) await vouch(route, headers, body, crossing)
     const transport = to.mock ? deps.mock(to) : deps.transport
-    const place = said.stream ? to.url.stream : to.url.whole
-    const located = to.locate && !to.mock ? to.locate(place) : place
-    const url = typeof located === 'string' ? located : await located
-    if (to.authorize && !to.mock) {
-      const signing = to.authorize({ method: 'POST', url, headers, body })
-      if (signing) await signing
-      // A token that was fetched is as secret as a key that was configured.
-      const fetched = sentSecrets(headers)
-      at = { ...to, secrets: [...to.secrets, ...fetched] }
-      crossing.secrets = [...to.credentials, ...unmistakable(fetched)]
+    const { url } = route
+    let reply = await transport({ url, headers, body, signal, limits, connection: to.connection })
+    if (to.wire.follow) {
+      const { stream } = said
+      const maxBytes = deps.maxAnswerBytes
+      const how = { to, url, headers, stream, transport, maxBytes, signal, limits }
+      reply = await followed(reply, how)
     }
-    const first = await transport({
-      url,
-      headers,
-      body,
-      signal,
-      limits,
-      connection: to.connection,
-    })
-    const reply = to.wire.follow
-      ? await followed(first, {
-          to,
-          url,
-          headers,
-          stream: said.stream,
-          transport,
-          maxBytes: deps.maxAnswerBytes,
-          signal,
-          limits,
-        })
-      : first
+    const { at } = route
     if (reply.status >= 400 || reply.status < 200)
       throw await refusalOf(reply, at, at.wire.decodeError)
-    if (to.wire.readsHeaders) crossing.notes.header = (name) => reply.header(name)
-    if (!said.stream) {
-      const isStream = to.wire.streamOnly && !isJson(reply)
-      const result = isStream
-        ? await gathered(reply, crossing, deps)
-        : relayResult(await reply.bytes(deps.maxAnswerBytes), crossing)
-      const headers = headersBack(reply, at.secrets)
-      return { type: 'whole', deployment: at, dropped, headers, result }
+    if (to.wire.readsHeaders) readHeaders(reply, crossing)
+    if (said.stream) {
+      const { relay, head, rest } = await stream(reply, crossing, deps)
+      const back = headersBack(reply, at.secrets)
+      return { type: 'stream', deployment: at, dropped, headers: back, relay, head, rest }
     }
-    const { relay, head, rest } = await stream(reply, crossing, deps)
+    const result =
+      to.wire.streamOnly && !isJson(reply)
+        ? await gathered(reply, crossing, deps)
+        : relayResult(
+            reply.ready?.(deps.maxAnswerBytes) ?? (await reply.bytes(deps.maxAnswerBytes)),
+            crossing,
+          )
     const back = headersBack(reply, at.secrets)
-    return { type: 'stream', deployment: at, dropped, headers: back, relay, head, rest }
+    return { type: 'whole', deployment: at, dropped, headers: back, result }
   } catch (cause) {
-    throw named(cause, at)
+    throw named(cause, route.at)
   }
 }
 
+/** Where a request goes, and the deployment with what must not be shown of it. */
+type Route = { at: Deployment; url: string }
+
+/** What has to be asked for before each request, where it is not in the deployment: the rest of its address, its signature. */
+async function vouch(
+  route: Route,
+  headers: Record<string, string>,
+  body: Uint8Array,
+  crossing: Crossing,
+): Promise<void> {
+  const to = route.at
+  if (to.locate) route.url = await to.locate(route.url)
+  if (!to.authorize) return
+  const signing = to.authorize({ method: 'POST', url: route.url, headers, body })
+  if (signing) await signing
+  // A token that was fetched is as secret as a key that was configured.
+  const fetched = sentSecrets(headers)
+  route.at = { ...to, secrets: [...to.secrets, ...fetched] }
+  crossing.secrets = [...to.credentials, ...unmistakable(fetched)]
+}
+
+/** Beside `call`: what its function holds on to is kept from one wait to the next. */
+function readHeaders(reply: Reply, { notes }: Crossing): void {
+  notes.header = (name) => reply.header(name)
+}
 /** Undefined without a wait where there is nothing to fetch, as nearly always. */
 function fetchMedia(
   said: Inbound,

@@ -24,6 +24,7 @@ function open(maxBytes = 1e9) {
     end: () => inbox.end(),
     fail: (error: GatewayError, atOnce: boolean) => inbox.fail(error, atOnce),
     bytes: () => inbox.bytes(),
+    ready: (max?: number) => inbox.ready(max),
     body: inbox,
     calls,
   }
@@ -149,6 +150,22 @@ test('gathering takes what had come, and lets the rest come', async () => {
   end()
   assert.equal((await all).length, 600_000)
   assert.deepEqual(calls, ['pause', 'resume'])
+})
+
+test('what is all there can be had at once, and nothing else', async () => {
+  const { push, end, ready, bytes } = open()
+  push(new Uint8Array(3))
+  assert.equal(ready(), undefined)
+  end()
+  assert.equal(ready(2), undefined)
+  assert.equal(ready(3)?.length, 3)
+  assert.equal(ready(), undefined)
+  await assert.rejects(bytes(), /only once/)
+  const cut = open()
+  cut.fail(new GatewayError('bad_gateway', 'cut'), false)
+  cut.end()
+  assert.equal(cut.ready(), undefined)
+  await assert.rejects(cut.bytes(), /cut/)
 })
 
 test('too much is refused whenever it is noticed', async () => {

@@ -11,6 +11,8 @@ export interface Inbox extends InboxBody {
   /** What has come is still read, then the error is thrown; with `atOnce` what has come is dropped. */
   fail(error: GatewayError, atOnce: boolean): void
   bytes(max?: number): Promise<Uint8Array>
+  /** What `bytes` would give, where all of it has come; undefined otherwise, and then it can still be read. */
+  ready(max?: number): Uint8Array | undefined
 }
 
 export type InboxOptions = {
@@ -123,6 +125,12 @@ class Queue implements Inbox, InboxReader {
     this.#flow()
     this.#whole = Promise.withResolvers()
     return this.#whole.promise
+  }
+
+  ready(max = this.#network.maxBytes): Uint8Array | undefined {
+    if (this.#reader !== 'none' || !this.#ended || this.#error || this.#size > max) return undefined
+    this.#reader = 'whole'
+    return this.#taken()
   }
 
   /**

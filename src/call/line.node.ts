@@ -19,8 +19,9 @@ export type Line = {
 }
 
 export type LineRequest = {
-  /** Status line and headers, a character for each byte, with the empty line after them. */
+  /** Request line and headers, a character for each byte; and what follows them, with the empty line. */
   head: string
+  tail: string
   body: Uint8Array | Readable | undefined
   /** Of a body that is read as it is sent: as it was said in the head; undefined: it goes in chunks. */
   length: number | undefined
@@ -211,19 +212,22 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
   function send(over: Socket): void {
     due = false
     if (!request || !listener) return
-    const { head, body } = request
+    const { head, tail, body } = request
     reader.expect()
     listener.sent()
-    if (body === undefined) over.write(head, 'latin1')
+    if (body === undefined) over.write(head + tail, 'latin1')
     else if (body instanceof Uint8Array) {
       if (body.length <= joinedMax) {
-        const all = allocate(head.length + body.length)
+        const before = head.length + tail.length
+        const all = allocate(before + body.length)
+        // Not joined before: that would copy the head once more.
         writeLatin1(all, head, 0)
-        all.set(body, head.length)
+        writeLatin1(all, tail, head.length)
+        all.set(body, before)
         over.write(all)
       } else {
         over.cork()
-        over.write(head, 'latin1')
+        over.write(head + tail, 'latin1')
         over.write(body)
         over.uncork()
       }
@@ -231,13 +235,13 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
   }
 
   /** No faster than the upstream takes it. */
-  function upload(over: Socket, { head, length }: LineRequest, body: Readable): void {
+  function upload(over: Socket, { head, tail, length }: LineRequest, body: Readable): void {
     const answering = listener
     let sent = 0
     /** What fills the length is sent when nothing follows it: more would be cut off, and nobody would know. */
     let last: Uint8Array | undefined
     uploaded = false
-    over.write(head, 'latin1')
+    over.write(head + tail, 'latin1')
     const mismatch = () =>
       new HttpFault('HTTP_UNWRITABLE', 'the body is not as long as its content-length says')
     const stop = (error?: Error): void => {

@@ -1,15 +1,16 @@
 import { Readable } from 'node:stream'
 import { GatewayError } from '../errors.ts'
-import { type HeaderList, token, unwritable } from '../http/fields.ts'
+import type { HeaderList } from '../http/fields.ts'
 import { type Answer, createAnswer, type Network } from './answer.node.ts'
 import { canceled, connectionError, uploadError } from './connection-error.ts'
 import { HttpFault } from './h1.ts'
+import { headOf } from './head.ts'
 import { type Watch, watchLimits } from './limits.ts'
 import type { Flow, Line, LineListener, LineRequest } from './line.node.ts'
 import { createPools, type Pool, type PoolOptions, type Pools, type Taker } from './pool.node.ts'
 import { bareHost, ProxyError } from './proxy.node.ts'
 import { arrival, type Exchange, isReplayable } from './redirect.ts'
-import { headersFor, ofConnection, type Target, targetOf } from './target.ts'
+import { type Target, targetOf } from './target.ts'
 import type { Limits, Reply, Transport, Upstream } from './transport.ts'
 
 export type NodeTransportOptions = PoolOptions & {
@@ -229,60 +230,34 @@ function requestFor(
   request: Upstream,
   target: Target,
   upload: Readable | undefined,
-  { pathPrefix, proxyLogin }: Pool,
+  pool: Pool,
 ): LineRequest {
   const { method = 'POST', body } = request
-  const headers = headersFor(request, target)
+  const { text: head, length, host } = headOf(request, target, pool)
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
   const whole = bytes instanceof Uint8Array ? bytes : undefined
-  let head = ''
-  let host: string | undefined
-  let length: number | undefined
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = nameOf(headers[i] ?? '')
-    const value = headers[i + 1] ?? ''
-    if (name === '') continue
-    if (unwritable.test(value)) throw new HttpFault('HTTP_UNWRITABLE', `invalid ${name} header`)
-    if (name === 'host') host = value
-    else if (name === 'content-length') length = Number(value)
-    else head += `${name}: ${value}\r\n`
-  }
+  let tail = '\r\n'
   if (whole || (!upload && method !== 'GET' && method !== 'DELETE')) {
     const size = whole?.length ?? 0
     if (length !== undefined && length !== size)
       throw new HttpFault('HTTP_UNWRITABLE', 'the body is not as long as its content-length says')
-    head += `content-length: ${size}\r\n`
+    tail = `content-length: ${size}\r\n\r\n`
   } else if (upload) {
     if (length !== undefined && !(Number.isSafeInteger(length) && length >= 0))
       throw new HttpFault('HTTP_UNWRITABLE', 'invalid content-length header')
-    head +=
-      length === undefined ? 'transfer-encoding: chunked\r\n' : `content-length: ${length}\r\n`
+    tail =
+      length === undefined
+        ? 'transfer-encoding: chunked\r\n\r\n'
+        : `content-length: ${length}\r\n\r\n`
   }
-  if (proxyLogin) head += `proxy-authorization: ${proxyLogin}\r\n`
   return {
-    head: `${method} ${pathPrefix}${target.path} HTTP/1.1\r\nhost: ${host ?? target.host}\r\nconnection: keep-alive\r\n${head}\r\n`,
+    head,
+    tail,
     body: upload ?? whole,
     length: upload ? length : undefined,
     servername: host && bareHost(host.replace(/:\d*$/, '')),
   }
 }
-
-/**
- * In lower case; '' for what is written here alone, however it was spelled: a second length would make two requests of
- * one. The same few names are written again and again.
- */
-function nameOf(said: string): string {
-  const known = names.get(said)
-  if (known !== undefined) return known
-  if (!token.test(said)) throw new HttpFault('HTTP_UNWRITABLE', 'invalid header name')
-  const lower = said.toLowerCase()
-  const name = ofConnection.has(lower) ? '' : lower
-  if (said.length > 64) return name
-  if (names.size >= 2000) names.clear()
-  names.set(said, name)
-  return name
-}
-const names = new Map<string, string>()
 
 /** A gateway calls the same few URLs again and again. */
 function createTargets(): (url: string) => Target {
