@@ -16,38 +16,54 @@ export type Watch = {
 
 /**
  * A timer that is due late enough stays as it is and looks again when it fires: reading a chunk costs one look at
- * the clock, not a timer. `later` runs its argument after bytes that have already arrived were read, so that a busy
- * process does not take its own slowness for the upstream's.
+ * the clock, not a timer.
  */
 export function watchLimits(
   limits: Limits,
   since: number,
   late: Late,
-  later: (check: () => void) => void = (check) => setTimeout(check),
+  clock: Clock = usual,
 ): Watch {
-  return new Stopwatch(limits, since, late, later)
+  return new Stopwatch(limits, since, late, clock)
 }
+
+export type Clock = {
+  /**
+   * Runs its argument after bytes that have already arrived were read, so that a busy process does not take its own
+   * slowness for the upstream's.
+   */
+  later(check: () => void): void
+  /** Where those wait whose limits are further away than `farMs`. Absent: each has a timer for that too. */
+  far?: Far
+}
+/** Looks at each of them often enough that none comes nearer than `farMs` and passes unseen. */
+export type Far = { add(one: Patient): void; remove(one: Patient): void }
+export type Patient = { look(): void }
+export const farMs = 10_000
+
+const usual: Clock = { later: (check) => setTimeout(check) }
 
 /** Is told when a limit has passed. */
 type Late = { refuse(error: GatewayError): unknown }
 
 /** A class, since every request has one: its functions as closures would be 600 bytes more. */
-class Stopwatch implements Watch {
+class Stopwatch implements Watch, Patient {
   readonly #limits: Limits
   readonly #late: Late
-  readonly #later: (check: () => void) => void
+  readonly #clock: Clock
   readonly #total: number
   #wait: Wait | undefined
   #waitMs = 0
   #ends = Number.POSITIVE_INFINITY
   #timer: ReturnType<typeof setTimeout> | undefined
   #due = Number.POSITIVE_INFINITY
+  #isFar = false
   #stopped = false
 
-  constructor(limits: Limits, since: number, late: Late, later: (check: () => void) => void) {
+  constructor(limits: Limits, since: number, late: Late, clock: Clock) {
     this.#limits = limits
     this.#late = late
-    this.#later = later
+    this.#clock = clock
     this.#total = limits.totalMs ? since + limits.totalMs : Number.POSITIVE_INFINITY
     if (this.#total < Number.POSITIVE_INFINITY) this.#arm(performance.now())
   }
@@ -65,6 +81,8 @@ class Stopwatch implements Watch {
   }
   stop(): void {
     this.#stopped = true
+    if (this.#isFar) this.#clock.far?.remove(this)
+    if (this.#timer === undefined) return
     clearTimeout(this.#timer)
     this.#timer = undefined
   }
@@ -84,20 +102,28 @@ class Stopwatch implements Watch {
   #arm(now: number): void {
     const at = this.#ends < this.#total ? this.#ends : this.#total
     if (at >= this.#due) return
+    const { far } = this.#clock
+    if (far && at - now > farMs) {
+      if (!this.#isFar) far.add(this)
+      this.#isFar = true
+      return
+    }
     clearTimeout(this.#timer)
     this.#due = at
     const ms = Math.max(Math.ceil(at - now), 1)
     this.#timer = setTimeout(
       // Not as an argument: a timer that was cleared lets go of its function and not of its arguments.
-      () => this.#look(),
-      Math.min(ms > 10_000 ? Math.ceil(ms / 1000) * 1000 : ms, timerMsMax),
+      () => {
+        this.#due = Number.POSITIVE_INFINITY
+        this.look()
+      },
+      Math.min(ms > farMs ? Math.ceil(ms / 1000) * 1000 : ms, timerMsMax),
     )
   }
-  #look(): void {
-    this.#due = Number.POSITIVE_INFINITY
+  look(): void {
     const now = performance.now()
     if (now < Math.min(this.#ends, this.#total)) this.#arm(now)
-    else this.#later(() => this.#judge())
+    else this.#clock.later(() => this.#judge())
   }
   #judge(): void {
     if (this.#stopped) return

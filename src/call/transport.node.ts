@@ -3,9 +3,10 @@ import { GatewayError } from '../errors.ts'
 import type { HeaderList } from '../http/fields.ts'
 import { type Answer, createAnswer, type Network } from './answer.node.ts'
 import { canceled, connectionError, uploadError } from './connection-error.ts'
+import { createFar } from './far.node.ts'
 import { HttpFault } from './h1.ts'
 import { headOf } from './head.ts'
-import { type Watch, watchLimits } from './limits.ts'
+import { type Clock, type Watch, watchLimits } from './limits.ts'
 import type { Flow, Line, LineListener, LineRequest } from './line.node.ts'
 import { createPools, type Pool, type PoolOptions, type Pools, type Taker } from './pool.node.ts'
 import { bareHost, ProxyError } from './proxy.node.ts'
@@ -37,7 +38,8 @@ export function nodeTransport(
     new Call(request, since, hops, way, reply).send(false)
     return reply.promise
   }
-  const way: Way = { pools, targetOf: createTargets(), connectMs, maxBytes, exchange }
+  const clock: Clock = { later: setImmediate, far: createFar() }
+  const way: Way = { pools, targetOf: createTargets(), clock, connectMs, maxBytes, exchange }
   const transport: Transport = (request) => exchange(request, performance.now(), 0)
   /** Ends what is idle and what still runs. */
   const close = async () => pools.close()
@@ -47,6 +49,7 @@ export function nodeTransport(
 type Way = {
   pools: Pools
   targetOf(url: string): Target
+  clock: Clock
   connectMs: number
   maxBytes: number
   exchange: Exchange
@@ -87,7 +90,7 @@ class Call implements LineListener, Taker, Network {
     this.#way = way
     this.#upload = uploadOf(request.body)
     this.#abort = () => this.refuse(canceled(request.signal))
-    this.#watch = watchLimits(request.limits ?? none, since, this, setImmediate)
+    this.#watch = watchLimits(request.limits ?? none, since, this, way.clock)
     this.#reply = reply
     request.signal?.addEventListener('abort', this.#abort)
   }
