@@ -6,7 +6,7 @@ import {
   nameOf,
   trimmed,
 } from '../http/fields.ts'
-import { latin1 } from '../json/latin1.ts'
+import { bytesOf, latin1 } from '../json/latin1.ts'
 
 /** Who listens to the answers of one connection. */
 export type AnswerListener = {
@@ -61,6 +61,7 @@ export function createAnswerReader(listener: AnswerListener, headMax = 65_536): 
   /** Bytes of informational answers, of one chunk's extensions, of trailers: they are bounded too. */
   let beside = 0
   let keep: number | undefined | false
+  const names: Name[] = []
 
   function finish(): void {
     state = 'idle'
@@ -84,7 +85,7 @@ export function createAnswerReader(listener: AnswerListener, headMax = 65_536): 
       return -1
     }
     held = undefined
-    const { status, headers, version } = parseHead(latin1(all, from, end))
+    const { status, headers, version } = parseHead(latin1(all, from, end), names)
     const next = end + 4 - (before ? before.length : 0)
     if (status < 200) {
       if (status === 101) throw malformed('nobody asked to switch protocols')
@@ -309,8 +310,14 @@ function refuseEarly(bytes: Uint8Array, from: number, to: number): void {
 
 type Head = { status: number; version: number; headers: HeaderList }
 
-/** `head` is a character for each byte, without the empty line. */
-function parseHead(head: string): Head {
+/** `written` with the colon after it. */
+type Name = { written: string; name: string }
+
+/**
+ * `head` is a character for each byte, without the empty line. `names` are those of the head before, line by line: an
+ * upstream writes the same nearly every time, and what is the same need not be cut out and looked up again.
+ */
+function parseHead(head: string, names: Name[]): Head {
   if (!isPrintable(head)) throw malformed('a control character, or half a line end, in the head')
   const lineEnd = head.indexOf('\r\n')
   if (!statusLine.test(head)) throw malformed('no status line')
@@ -322,15 +329,27 @@ function parseHead(head: string): Head {
     const from = at + 2
     at = head.indexOf('\r\n', from)
     const end = at === -1 ? head.length : at
-    const colon = head.indexOf(':', from)
-    if (colon === -1 || colon > end) throw malformed('a header without a colon')
-    const name = nameOf(head.slice(from, colon))
-    if (name === undefined) throw malformed('a header whose name is none')
-    add(headers, name, trimmed(head, colon + 1, end))
+    let known = names[lines - 1]
+    if (!known || !head.startsWith(known.written, from)) {
+      known = readName(head, from, end)
+      if (lines <= namesMax) names[lines - 1] = known
+    }
+    add(headers, known.name, trimmed(head, from + known.written.length, end))
   }
   return { version: Number(head[7]), status: Number(head.slice(9, 12)), headers }
 }
 const statusLine = /^HTTP\/1\.[01] [1-9]\d\d(?: .*)?(?:\r|$)/
+
+function readName(head: string, from: number, end: number): Name {
+  const colon = head.indexOf(':', from)
+  if (colon === -1 || colon > end) throw malformed('a header without a colon')
+  const name = nameOf(head.slice(from, colon))
+  if (name === undefined) throw malformed('a header whose name is none')
+  // A copy: what is cut out of a head holds all of it.
+  return { written: latin1(bytesOf(head.slice(from, colon + 1))), name }
+}
+/** A connection is kept for long, and there may be thousands. */
+const namesMax = 50
 
 function add(headers: string[], name: string, value: string): void {
   for (let i = 0; i < headers.length; i += 2)

@@ -132,7 +132,7 @@ export function editsOf(said: Inbound, to: Deployment, ask: Ask, chat = true): E
     for (const key in mine) if (!decided.has(key)) put(set, key, mine[key])
   }
   for (const key in to.extraBody) put(set, key, to.extraBody[key])
-  const append: Record<string, Json> = {}
+  let append = nothing
   for (const key in to.defaults)
     if (
       !(key in set) &&
@@ -140,7 +140,7 @@ export function editsOf(said: Inbound, to: Deployment, ask: Ask, chat = true): E
       !said.has(key) &&
       !said.has(twins[key] ?? key)
     )
-      put(append, key, to.defaults[key])
+      put(append === nothing ? (append = {}) : append, key, to.defaults[key])
   if (chat && said.stream && !to.target.quirks.noStreamUsage && asksUsage.has(said.wire.id)) {
     const options = object(set['stream_options'] ?? said.field('stream_options'))
     if (options['include_usage'] !== true)
@@ -148,6 +148,8 @@ export function editsOf(said: Inbound, to: Deployment, ask: Ask, chat = true): E
   }
   return { remove: removedFrom(said, to, ask), set, append }
 }
+
+const nothing: Record<string, Json> = Object.freeze({})
 
 function put(values: Record<string, Json>, key: string, value: Json | undefined): void {
   if (value !== undefined) values[key] = value
