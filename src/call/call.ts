@@ -2,7 +2,7 @@ import { eventsOf } from '../chat/fold.ts'
 import { GatewayError, saidBy } from '../errors.ts'
 import { toUtf8 } from '../json/latin1.ts'
 import type { Deployment } from '../provider/deployment.ts'
-import { sentSecrets, unmistakable } from '../provider/secrets.ts'
+import { credentialsIn, sentSecrets, unmistakable } from '../provider/secrets.ts'
 import { hide } from '../wire/hide.ts'
 import type { Inbound } from '../wire/inbound.ts'
 import {
@@ -18,7 +18,7 @@ import type { Dial } from './dial.ts'
 import { followed } from './follow.ts'
 import type { InboxReader, Receiver } from './inbox.ts'
 import { errandsOf, type Fetched, type FetchMedia, runErrands } from './media.ts'
-import { type Ask, nativeOf, prepare } from './prepare.ts'
+import { type Ask, nativeOf, type Prepared, prepare } from './prepare.ts'
 import { headersBack, scrub } from './scrub.ts'
 import type { Shelf } from './shelf.ts'
 import type { Limits, Reply, Transport } from './transport.ts'
@@ -82,8 +82,10 @@ export async function call(
   const fetched = fetching && (await fetching)
   const route: Route = { at: to, url: said.stream ? to.url.stream : to.url.whole }
   try {
-    const { body, headers, dropped, crossing } = prepare(said, to, ask, fetched)
-    if ((to.locate || to.authorize) && !to.mock) await vouch(route, headers, body, crossing)
+    const sent = prepare(said, to, ask, fetched)
+    const vouching = to.mock ? undefined : vouch(route, sent)
+    if (vouching) await vouching
+    const { body, headers, dropped, crossing } = sent
     const transport = to.mock ? deps.mock(to) : deps.transport
     const { url } = route
     let reply = await transport({ url, headers, body, signal, limits, connection: to.connection })
@@ -119,23 +121,51 @@ export async function call(
 /** Where a request goes, and the deployment with what must not be shown of it. */
 type Route = { at: Deployment; url: string }
 
-/** What has to be asked for before each request, where it is not in the deployment: the rest of its address, its signature. */
-async function vouch(
-  route: Route,
-  headers: Record<string, string>,
-  body: Uint8Array,
-  crossing: Crossing,
-): Promise<void> {
-  const to = route.at
-  if (to.locate) route.url = await to.locate(route.url)
-  if (!to.authorize) return
-  const signing = to.authorize({ method: 'POST', url: route.url, headers, body })
-  if (signing) await signing
-  // A token that was fetched is as secret as a key that was configured.
-  const fetched = sentSecrets(headers)
-  route.at = { ...to, secrets: [...to.secrets, ...fetched] }
-  crossing.secrets = [...to.credentials, ...unmistakable(fetched)]
+/**
+ * What has to be asked for before each request, where it is not in the deployment: the rest of its address, its signature.
+ * Undefined without a wait where both are at hand, as nearly always.
+ */
+function vouch(route: Route, sent: Prepared): Promise<void> | undefined {
+  const located = route.at.locate?.(route.url) ?? route.url
+  if (typeof located === 'string') {
+    route.url = located
+    return sign(route, sent)
+  }
+  return located.then((url) => {
+    route.url = url
+    return sign(route, sent)
+  })
 }
+
+function sign(route: Route, sent: Prepared): Promise<void> | undefined {
+  const { at, url } = route
+  const { headers, body } = sent
+  const signing = at.authorize?.({ method: 'POST', url, headers, body })
+  if (signing) return signing.then(() => conceal(route, sent))
+  if (at.authorize) conceal(route, sent)
+  return undefined
+}
+
+/** A token that was fetched is as secret as a key that was configured. */
+function conceal(route: Route, { headers, crossing }: Prepared): void {
+  const to = route.at
+  const credentials = credentialsIn(headers)
+  let known = concealed.get(to)
+  if (known?.credentials !== credentials) {
+    const fetched = sentSecrets(headers)
+    known = {
+      credentials,
+      at: { ...to, secrets: [...to.secrets, ...fetched] },
+      secrets: [...to.credentials, ...unmistakable(fetched)],
+    }
+    concealed.set(to, known)
+  }
+  route.at = known.at
+  crossing.secrets = known.secrets
+}
+/** Most send the same key each time, or a token for an hour: to work it out anew is 2 KB of a request. */
+const concealed = new WeakMap<Deployment, Concealed>()
+type Concealed = { credentials: string; at: Deployment; secrets: readonly string[] }
 
 /** Beside `call`: what its function holds on to is kept from one wait to the next. */
 function readHeaders(reply: Reply, { notes }: Crossing): void {

@@ -17,28 +17,41 @@ export type Head = {
 export type Detour = { readonly pathPrefix: string; readonly proxyLogin: string | undefined }
 
 /**
- * A deployment's headers are the same object for each of its requests, and frozen, so that its head is put together once:
- * to do it for each request were 25 strings of 30 bytes, and one of 300 to join them.
+ * A deployment sends the same headers with nearly every request, so those of late are kept for each target: to put a head
+ * together anew were 25 strings of 30 bytes, and one of 300 to join them.
  */
 export function headOf(request: Upstream, target: Target, detour: Detour): Head {
   const { headers, method = 'POST' } = request
-  const known = heads.get(headers)
-  if (
-    known?.target === target &&
-    known.method === method &&
-    known.pathPrefix === detour.pathPrefix &&
-    known.proxyLogin === detour.proxyLogin
-  )
-    return known.head
+  let known = recent.get(target)
+  if (!known) recent.set(target, (known = []))
+  for (const one of known)
+    if (one.method === method && isSameWay(one, detour) && isSame(one.headers, headers))
+      return one.head
   const head = write(method, headersFor(request, target), target, detour)
   const { pathPrefix, proxyLogin } = detour
-  if (Object.isFrozen(headers)) heads.set(headers, { head, method, target, pathPrefix, proxyLogin })
+  known.push({ headers: Object.entries(headers).flat(), head, method, pathPrefix, proxyLogin })
+  // The oldest, not the least used: that would have to be noted with every request.
+  if (known.length > recentMax) known.shift()
   return head
 }
-const heads = new WeakMap<
-  Upstream['headers'],
-  Detour & { head: Head; method: string; target: Target }
->()
+
+/** `headers`: names and values by turns. */
+type Known = Detour & { method: string; headers: readonly string[]; head: Head }
+const recent = new WeakMap<Target, Known[]>()
+/** Keys that share one address, say. */
+const recentMax = 16
+
+const isSameWay = (a: Detour, b: Detour): boolean =>
+  a.pathPrefix === b.pathPrefix && a.proxyLogin === b.proxyLogin
+
+function isSame(list: readonly string[], headers: Upstream['headers']): boolean {
+  let at = 0
+  for (const name in headers) {
+    if (list[at] !== name || list[at + 1] !== headers[name]) return false
+    at += 2
+  }
+  return at === list.length
+}
 
 function write(
   method: string,

@@ -192,8 +192,7 @@ export function createDeployment(
     errorName: spec.errorName ?? spec.name.replace(/[^A-Za-z0-9]/g, ''),
     url: { whole: urlOf(false), stream: urlOf(true) },
     place: { base: filled ?? '', own: own !== undefined, query, target: asked },
-    // Frozen: what they are on the way out is put together once (see call/head.ts).
-    headers: Object.freeze({
+    headers: {
       'content-type': 'application/json',
       ...spec.headers,
       ...(text(params.organization) && { 'openai-organization': text(params.organization) ?? '' }),
@@ -201,7 +200,7 @@ export function createDeployment(
       // Last: an operator who writes a credential here means this one.
       ...headersOf(params.headers),
       ...headersOf(params.extra_headers),
-    }),
+    },
     authorize: auth.authorize,
     locate: isOpen(filled ?? '') ? auth.locate : undefined,
     defaults: row.defaults,
