@@ -306,6 +306,7 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
     },
     release() {
       request = undefined
+      reading = nothing
       servedAt = performance.now()
       if (!keep || !socket || socket.destroyed || servedAt >= idleUntil) return drop()
       // The reader of the answer may have asked for a rest just before its end.

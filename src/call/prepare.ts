@@ -248,7 +248,7 @@ function translated(
   const { body, notes, dropped, headers: asked } = to.wire.encodeRequest(request, target)
   return {
     body: toUtf8(stringify({ ...body, ...to.extraBody })),
-    headers: withHeaders(headers, asked),
+    headers: asked ? withHeaders(headers, asked) : headers,
     dropped: told(dropped ?? [], request),
     crossing: {
       from: to.wire,
