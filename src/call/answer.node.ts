@@ -1,77 +1,114 @@
 import { GatewayError } from '../errors.ts'
 import { fieldIn, type HeaderList } from '../http/fields.ts'
-import { codingsOf, createDecoder, type Decoder } from './decompress.node.ts'
-import { createInbox } from './inbox.ts'
+import { type Coding, codingsOf, createDecoder, type Decoder } from './decompress.node.ts'
+import { createInbox, type Inbox, type InboxOptions } from './inbox.ts'
 import type { Reply } from './transport.ts'
 
 /** A reply in the making: the network pushes, the reader reads. */
 export type Answer = {
   reply: Reply
-  push(chunk: Uint8Array): void
+  /** The bytes are the network's again when it returns. */
+  push(bytes: Uint8Array): void
   end(): void
   fail(error: GatewayError, atOnce: boolean): void
 }
 
-export type Network = {
-  pause(): void
-  resume(): void
-  /** The answer is no longer wanted. */
-  cancel(): void
-  maxBytes: number
-}
+/** `cancel`: the answer is no longer wanted. */
+export type Network = InboxOptions
 
 export function createAnswer(status: number, received: HeaderList, network: Network): Answer {
-  const codings = codingsOf(valueIn(received, 'content-encoding'))
-  let decoder: Decoder | undefined
+  return new Received(status, received, network)
+}
+
+/** A class, since every request has one: with its inbox's, the closures were 2 KB. */
+class Received implements Answer, Reply {
+  readonly status: number
+  readonly body: Inbox
+  readonly #headers: HeaderList
+  readonly #decoder: Decoder | undefined
+
+  constructor(status: number, received: HeaderList, network: Network) {
+    const codings = codingsOf(valueIn(received, 'content-encoding'))
+    this.status = status
+    this.#headers = received
+    if (codings) {
+      const { inbox, decoder } = openDecoder(codings, network)
+      this.body = inbox
+      this.#decoder = decoder
+    } else this.body = createInbox(network)
+  }
+
+  // The network.
+  get reply(): Reply {
+    return this
+  }
+  push(bytes: Uint8Array): void {
+    // It reads them later.
+    if (this.#decoder) this.#decoder.push(new Uint8Array(bytes))
+    else this.body.lend(bytes)
+  }
+  end(): void {
+    if (this.#decoder) this.#decoder.end()
+    else this.body.end()
+  }
+  fail(error: GatewayError, atOnce: boolean): void {
+    this.#decoder?.destroy()
+    this.body.fail(error, atOnce)
+  }
+
+  // The reader.
+  header(name: string): string | undefined {
+    return this.#isHidden(name) ? undefined : valueIn(this.#headers, name.toLowerCase())
+  }
+  headers(): Record<string, string> {
+    const out: Record<string, string> = {}
+    this.eachHeader((name, value) => {
+      out[name] = value
+    })
+    return out
+  }
+  eachHeader(tell: (name: string, value: string) => void): void {
+    const received = this.#headers
+    for (let i = 0; i < received.length; i += 2) {
+      const name = received[i] ?? ''
+      if (name !== 'set-cookie' && !this.#isHidden(name)) tell(name, received[i + 1] ?? '')
+    }
+  }
+  bytes(max?: number): Promise<Uint8Array> {
+    return this.body.bytes(max)
+  }
+  ready(max?: number): Uint8Array | undefined {
+    return this.body.ready(max)
+  }
+  #isHidden(name: string): boolean {
+    return this.#decoder !== undefined && ofCodedBody.has(name)
+  }
+}
+
+function openDecoder(
+  codings: readonly Coding[],
+  network: Network,
+): { inbox: Inbox; decoder: Decoder } {
   const inbox = createInbox({
-    pause: () => (decoder ?? network).pause(),
-    resume: () => (decoder ?? network).resume(),
+    pause: () => decoder.pause(),
+    resume: () => decoder.resume(),
     cancel: () => network.cancel(),
     maxBytes: network.maxBytes,
   })
-  const fail = (error: GatewayError, atOnce: boolean) => {
-    decoder?.destroy()
-    inbox.fail(error, atOnce)
-  }
-  if (codings)
-    decoder = createDecoder(codings, {
-      push: inbox.push,
-      end: inbox.end,
-      fail: (cause) => {
-        const name = codings.join(', ')
-        const text = `the upstream's answer is not the ${name} it says it is`
-        fail(new GatewayError('bad_gateway', text, { cause }), false)
-        network.cancel()
-      },
-      pause: () => network.pause(),
-      resume: () => network.resume(),
-    })
-  const hidden = codings ? ofCodedBody : ofNoBody
-  const each = (tell: (name: string, value: string) => void): void => {
-    for (let i = 0; i < received.length; i += 2) {
-      const name = received[i] ?? ''
-      if (name !== 'set-cookie' && !hidden.has(name)) tell(name, received[i + 1] ?? '')
-    }
-  }
-  return {
-    reply: {
-      status,
-      header: (name) => (hidden.has(name) ? undefined : valueIn(received, name.toLowerCase())),
-      headers() {
-        const out: Record<string, string> = {}
-        each((name, value) => {
-          out[name] = value
-        })
-        return out
-      },
-      eachHeader: each,
-      body: inbox.body,
-      bytes: inbox.bytes,
+  const decoder = createDecoder(codings, {
+    push: (chunk) => inbox.push(chunk),
+    end: () => inbox.end(),
+    fail: (cause) => {
+      const name = codings.join(', ')
+      const text = `the upstream's answer is not the ${name} it says it is`
+      decoder.destroy()
+      inbox.fail(new GatewayError('bad_gateway', text, { cause }), false)
+      network.cancel()
     },
-    push: decoder?.push ?? inbox.push,
-    end: decoder?.end ?? inbox.end,
-    fail,
-  }
+    pause: () => network.pause(),
+    resume: () => network.resume(),
+  })
+  return { inbox, decoder }
 }
 
 /** A provider's cookies are for one client, and a gateway is many. */
@@ -81,4 +118,3 @@ function valueIn(headers: HeaderList, name: string): string | undefined {
 
 /** Of the bytes before they were decompressed; untrue of what is read. */
 const ofCodedBody: ReadonlySet<string> = new Set(['content-encoding', 'content-length'])
-const ofNoBody: ReadonlySet<string> = new Set()

@@ -375,3 +375,20 @@ test('a fetched token is a secret too, and signing adds headers only to its own 
   assert.doesNotMatch(error.message, /canary/)
   assert.equal(to.headers['authorization'], 'Bearer sk-1234567890')
 })
+
+test('a credential that changes: each is hidden in the answers of its own requests', async () => {
+  let token = ''
+  const to: Deployment = {
+    ...deployment(),
+    authorize: ({ headers }) => void (headers['authorization'] = `Bearer ${token}`),
+  }
+  for (token of ['canary-of-1234567890', 'canary-of-1234567890', 'canary-of-0987654321']) {
+    const error = await refused(provider({ status: 400, body: `no ${token}` }), {}, to)
+    assert.match(error.message, /no /)
+    assert.doesNotMatch(error.message, /canary/)
+    const got = await reach(provider({ body: answer(`it is ${token}`) }), {}, to)
+    assert.ok(got.type === 'whole')
+    assert.doesNotMatch(String(got.result.encode(undefined).body), /canary/)
+    assert.ok(got.deployment.secrets.includes(token))
+  }
+})

@@ -3,7 +3,7 @@ import { GatewayError, saidBy } from '../errors.ts'
 import type { Signal } from '../http/signal.ts'
 import { toUtf8 } from '../json/latin1.ts'
 import type { Deployment } from '../provider/deployment.ts'
-import { sentSecrets, unmistakable } from '../provider/secrets.ts'
+import { credentialsIn, sentSecrets, unmistakable } from '../provider/secrets.ts'
 import { hide } from '../wire/hide.ts'
 import type { Inbound } from '../wire/inbound.ts'
 import {
@@ -19,7 +19,7 @@ import type { Dial } from './dial.ts'
 import { followed } from './follow.ts'
 import type { InboxReader, Receiver } from './inbox.ts'
 import { errandsOf, type Fetched, type FetchMedia, runErrands } from './media.ts'
-import { type Ask, nativeOf, prepare } from './prepare.ts'
+import { type Ask, nativeOf, type Prepared, prepare } from './prepare.ts'
 import { headersBack, scrub } from './scrub.ts'
 import type { Shelf } from './shelf.ts'
 import type { Limits, Reply, Transport } from './transport.ts'
@@ -81,60 +81,97 @@ export async function call(
       ? fetchMedia(said, to, deps.media, signal, limits)
       : undefined
   const fetched = fetching && (await fetching)
-  let at = to
+  const route: Route = { at: to, url: said.stream ? to.url.stream : to.url.whole }
   try {
-    const { body, headers, dropped, crossing } = prepare(said, to, ask, fetched)
+    const sent = prepare(said, to, ask, fetched)
+    const vouching = to.mock ? undefined : vouch(route, sent)
+    if (vouching) await vouching
+    const { body, headers, dropped, crossing } = sent
     const transport = to.mock ? deps.mock(to) : deps.transport
-    const place = said.stream ? to.url.stream : to.url.whole
-    const located = to.locate && !to.mock ? to.locate(place) : place
-    const url = typeof located === 'string' ? located : await located
-    if (to.authorize && !to.mock) {
-      const signing = to.authorize({ method: 'POST', url, headers, body })
-      if (signing) await signing
-      // A token that was fetched is as secret as a key that was configured.
-      const fetched = sentSecrets(headers)
-      at = { ...to, secrets: [...to.secrets, ...fetched] }
-      crossing.secrets = [...to.credentials, ...unmistakable(fetched)]
+    const { url } = route
+    let reply = await transport({ url, headers, body, signal, limits, connection: to.connection })
+    if (to.wire.follow) {
+      const { stream } = said
+      const maxBytes = deps.maxAnswerBytes
+      const how = { to, url, headers, stream, transport, maxBytes, signal, limits }
+      reply = await followed(reply, how)
     }
-    const first = await transport({
-      url,
-      headers,
-      body,
-      signal,
-      limits,
-      connection: to.connection,
-    })
-    const reply = to.wire.follow
-      ? await followed(first, {
-          to,
-          url,
-          headers,
-          stream: said.stream,
-          transport,
-          maxBytes: deps.maxAnswerBytes,
-          signal,
-          limits,
-        })
-      : first
+    const { at } = route
     if (reply.status >= 400 || reply.status < 200)
       throw await refusalOf(reply, at, at.wire.decodeError)
-    if (to.wire.readsHeaders) crossing.notes.header = (name) => reply.header(name)
-    if (!said.stream) {
-      const isStream = to.wire.streamOnly && !isJson(reply)
-      const result = isStream
-        ? await gathered(reply, crossing, deps)
-        : relayResult(await reply.bytes(deps.maxAnswerBytes), crossing)
-      const headers = headersBack(reply, at.secrets)
-      return { type: 'whole', deployment: at, dropped, headers, result }
+    if (to.wire.readsHeaders) readHeaders(reply, crossing)
+    if (said.stream) {
+      const { relay, head, rest } = await stream(reply, crossing, deps)
+      const back = headersBack(reply, at.secrets)
+      return { type: 'stream', deployment: at, dropped, headers: back, relay, head, rest }
     }
-    const { relay, head, rest } = await stream(reply, crossing, deps)
+    const result =
+      to.wire.streamOnly && !isJson(reply)
+        ? await gathered(reply, crossing, deps)
+        : relayResult(
+            reply.ready?.(deps.maxAnswerBytes) ?? (await reply.bytes(deps.maxAnswerBytes)),
+            crossing,
+          )
     const back = headersBack(reply, at.secrets)
-    return { type: 'stream', deployment: at, dropped, headers: back, relay, head, rest }
+    return { type: 'whole', deployment: at, dropped, headers: back, result }
   } catch (cause) {
-    throw named(cause, at)
+    throw named(cause, route.at)
   }
 }
 
+/** Where a request goes, and the deployment with what must not be shown of it. */
+type Route = { at: Deployment; url: string }
+
+/**
+ * What has to be asked for before each request, where it is not in the deployment: the rest of its address, its signature.
+ * Undefined without a wait where both are at hand, as nearly always.
+ */
+function vouch(route: Route, sent: Prepared): Promise<void> | undefined {
+  const located = route.at.locate?.(route.url) ?? route.url
+  if (typeof located === 'string') {
+    route.url = located
+    return sign(route, sent)
+  }
+  return located.then((url) => {
+    route.url = url
+    return sign(route, sent)
+  })
+}
+
+function sign(route: Route, sent: Prepared): Promise<void> | undefined {
+  const { at, url } = route
+  const { headers, body } = sent
+  const signing = at.authorize?.({ method: 'POST', url, headers, body })
+  if (signing) return signing.then(() => conceal(route, sent))
+  if (at.authorize) conceal(route, sent)
+  return undefined
+}
+
+/** A token that was fetched is as secret as a key that was configured. */
+function conceal(route: Route, { headers, crossing }: Prepared): void {
+  const to = route.at
+  const credentials = credentialsIn(headers)
+  let known = concealed.get(to)
+  if (known?.credentials !== credentials) {
+    const fetched = sentSecrets(headers)
+    known = {
+      credentials,
+      at: { ...to, secrets: [...to.secrets, ...fetched] },
+      secrets: [...to.credentials, ...unmistakable(fetched)],
+    }
+    concealed.set(to, known)
+  }
+  route.at = known.at
+  crossing.secrets = known.secrets
+}
+/** Most send the same key each time, or a token for an hour: to work it out anew is 2 KB of a request. */
+const concealed = new WeakMap<Deployment, Concealed>()
+type Concealed = { credentials: string; at: Deployment; secrets: readonly string[] }
+
+/** Beside `call`: what its function holds on to is kept from one wait to the next. */
+function readHeaders(reply: Reply, { notes }: Crossing): void {
+  notes.header = (name) => reply.header(name)
+}
 /** Undefined without a wait where there is nothing to fetch, as nearly always. */
 function fetchMedia(
   said: Inbound,
@@ -163,7 +200,8 @@ export async function refusalOf(
   decodeError: Deployment['wire']['decodeError'],
 ): Promise<GatewayError> {
   const text = new TextDecoder().decode(await reply.bytes(1_000_000).catch(() => new Uint8Array()))
-  const { status, header } = reply
+  const { status } = reply
+  const header = (name: string) => reply.header(name)
   const error = decodeError({ status, body: text, header, provider: to.errorName })
   const { kind, message, type, param, code, retryAfter } = error
   return new GatewayError(kind, message, {
@@ -247,8 +285,8 @@ function reads(
   }
 }
 
-const isJson = ({ header }: Reply): boolean =>
-  header('content-type')?.startsWith('application/json') === true
+const isJson = (reply: Reply): boolean =>
+  reply.header('content-type')?.startsWith('application/json') === true
 
 /** Asked for whole, answered as a stream: read to its end, and no further than a whole answer may be long. */
 async function gathered(reply: Reply, crossing: Crossing, deps: CallDeps): Promise<PassedResult> {

@@ -115,15 +115,18 @@ export function routeTo(target: URL, proxy: ProxyServer | undefined, { tls }: Se
 
 type Opened = (...outcome: [null, Socket] | [Error, null]) => void
 
+/** Hears what comes, `length` bytes of it; they are its own only while it is called, and it may write over them. */
+type ReadListener = (bytes: Uint8Array, length: number) => void
+
 /**
  * Opens a connection to an upstream, through its proxy if it has one. Calling the answer ends the attempt. `listener` is told
- * what comes, instead of the socket's 'data'; the bytes are its own only while it is called.
+ * what comes, instead of the socket's 'data'.
  */
 export function openSocket(
   route: Route,
   servername: string | undefined,
   opened: Opened,
-  listener?: (bytes: Buffer) => void,
+  listener?: ReadListener,
 ): () => void {
   let stop = () => {}
   const reading = listener && readingTo(listener)
@@ -131,7 +134,7 @@ export function openSocket(
     const name = servername ?? route.host
     const socket = secure(route, name, reading, over)
     // Over another stream there is no buffer to read into.
-    if (over && listener) socket.on('data', listener)
+    if (over && listener) socket.on('data', (bytes: Buffer) => listener(bytes, bytes.length))
     socket.on('session', (ticket: Buffer) => {
       route.session = { name, ticket }
     })
@@ -169,11 +172,11 @@ export function openSocket(
  * All sockets read into one buffer: what has come is dealt with, or copied, before the next can read. A buffer for each
  * read, and a stream that hands it on, would cost a streamed token a sixth more.
  */
-const readingTo = (listener: (bytes: Buffer) => void): { onread: OnReadOpts } => ({
+const readingTo = (listener: ReadListener): { onread: OnReadOpts } => ({
   onread: {
     buffer: (shared ??= Buffer.allocUnsafeSlow(sharedBytes)),
     callback(count, buffer) {
-      listener(Buffer.from(buffer.buffer, buffer.byteOffset, count))
+      listener(buffer, count)
       return true
     },
   },

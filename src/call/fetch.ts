@@ -48,7 +48,7 @@ async function exchange(
     return error
   }
   const abort = () => void fail(canceled(signal))
-  const watch = watchLimits(request.limits ?? {}, since, fail)
+  const watch = watchLimits(request.limits ?? {}, since, { refuse: fail })
   signal?.addEventListener('abort', abort, { once: true })
   watch.sent()
   try {

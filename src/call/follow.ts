@@ -47,8 +47,10 @@ export async function followed(first: Reply, how: Following): Promise<Reply> {
   return reply
 }
 
-const isTicket = ({ status, header }: Reply): boolean =>
-  status >= 200 && status < 300 && header('content-type')?.startsWith('application/json') === true
+const isTicket = (reply: Reply): boolean =>
+  reply.status >= 200 &&
+  reply.status < 300 &&
+  reply.header('content-type')?.startsWith('application/json') === true
 
 /** Where the caller sets no limit: nobody waits longer for a ticket. */
 const followMsMax = 10 * 60_000
@@ -96,7 +98,9 @@ function read(bytes: Uint8Array): JsonObject | undefined {
 
 /** A reply whose bytes have been read already. */
 const whole = (reply: Reply, bytes: Uint8Array): Reply => ({
-  ...reply,
+  status: reply.status,
+  header: (name) => reply.header(name),
+  headers: () => reply.headers(),
   body: (async function* () {
     yield bytes
   })(),

@@ -19,7 +19,8 @@ type Heard = {
 
 type Way = { closes?: boolean; headMax?: number }
 
-function hear(pieces: Iterable<Uint8Array>, { closes, headMax }: Way = {}): Heard {
+/** `behind`: what else the memory holds that the pieces are read from. */
+function hear(pieces: Iterable<Uint8Array>, { closes, headMax }: Way = {}, behind = ''): Heard {
   const heard: Heard = {
     said: '',
     status: undefined,
@@ -39,10 +40,10 @@ function hear(pieces: Iterable<Uint8Array>, { closes, headMax }: Way = {}): Hear
         for (let i = 0; i < headers.length; i += 2)
           heard.headers += `${headers[i]}: ${headers[i + 1]}\n`
       },
-      data(bytes) {
-        assert.ok(bytes.length > 0)
+      data(bytes, from, to) {
+        assert.ok(to > from && to <= bytes.length)
         tell('data')
-        heard.body += latin1(bytes)
+        heard.body += latin1(bytes, from, to)
       },
       end(keep) {
         tell('end')
@@ -53,7 +54,9 @@ function hear(pieces: Iterable<Uint8Array>, { closes, headMax }: Way = {}): Hear
   )
   reader.expect()
   try {
-    for (const piece of pieces) reader.push(piece)
+    for (const piece of pieces)
+      if (behind === '') reader.push(piece)
+      else reader.push(bytesOf(latin1(piece) + behind), piece.length)
     if (closes) reader.close()
   } catch (error) {
     assert.ok(error instanceof HttpFault, `not an HttpFault: ${error}`)
@@ -414,6 +417,18 @@ describe('however it is cut', () => {
         Array.from(bytes, (_, at) => bytes.subarray(at, at + 1)),
         'byte by byte',
       )
+    }
+  })
+
+  test('what stands behind the bytes of a read is of no meaning', () => {
+    for (const [text, way] of everything) {
+      const whole = hear([bytesOf(text)], way)
+      for (const behind of ['\r\n\r\n', text])
+        for (const at of [0, 1, 3, 9, text.indexOf('\r\n\r\n') + 2, text.length])
+          assert.deepEqual(
+            hear([text.slice(0, at), text.slice(at)].map(bytesOf), way, behind),
+            whole,
+          )
     }
   })
 

@@ -6,13 +6,14 @@ import {
   nameOf,
   trimmed,
 } from '../http/fields.ts'
-import { latin1 } from '../json/latin1.ts'
+import { bytesOf, latin1 } from '../json/latin1.ts'
 
 /** Who listens to the answers of one connection. */
 export type AnswerListener = {
   /** Never informational (1xx): those are passed over. */
   head(status: number, headers: HeaderList): void
-  data(bytes: Uint8Array): void
+  /** A piece of the body, from `from` to before `to`; what stands before `to` is read no more when this returns. */
+  data(bytes: Uint8Array, from: number, to: number): void
   /** The answer is complete. `keepMs`: the connection may carry another, for so long; undefined: the server did not say for how long; false: it may not. */
   end(keepMs: number | undefined | false): void
 }
@@ -41,8 +42,8 @@ export type HttpFaultCode =
 export type AnswerReader = {
   /** A request has been sent: its answer is what comes next. */
   expect(): void
-  /** Bytes of the connection. Throws `HttpFault`. Nothing may follow an answer that has ended until `expect`. */
-  push(bytes: Uint8Array): void
+  /** Bytes of the connection, `length` of them. Throws `HttpFault`. Nothing may follow an answer that has ended until `expect`. */
+  push(bytes: Uint8Array, length?: number): void
   /** The peer has ended the connection. Throws `HttpFault` where the answer needed more of it. */
   close(): void
 }
@@ -60,6 +61,7 @@ export function createAnswerReader(listener: AnswerListener, headMax = 65_536): 
   /** Bytes of informational answers, of one chunk's extensions, of trailers: they are bounded too. */
   let beside = 0
   let keep: number | undefined | false
+  const names: Name[] = []
 
   function finish(): void {
     state = 'idle'
@@ -67,25 +69,27 @@ export function createAnswerReader(listener: AnswerListener, headMax = 65_536): 
   }
 
   /** Where the body begins; -1: the head is not complete. */
-  function readHead(bytes: Uint8Array, at: number): number {
-    const all = held ? joined(held, bytes) : at === 0 ? bytes : bytes.subarray(at)
-    const end = endOfHead(all, held ? Math.max(0, held.length - 3) : 0)
+  function readHead(bytes: Uint8Array, at: number, length: number): number {
+    const before = held
+    const all = before ? joined(before, bytes, length) : bytes
+    const from = before ? 0 : at
+    const to = before ? all.length : length
+    const end = endOfHead(all, before ? Math.max(0, before.length - 3) : at, to)
     // Of an end that has not come whole, three bytes may be there.
-    const isLong = (end === -1 ? all.length - 3 : end) > headMax
+    const isLong = (end === -1 ? to - 3 : end) - from > headMax
     // Whatever does not begin like HTTP is not waited for.
-    if (end === -1 || isLong) refuseEarly(all)
+    if (end === -1 || isLong) refuseEarly(all, from, to)
     if (isLong) throw new HttpFault('HTTP_HEAD_TOO_LARGE', 'the head of the answer is too large')
     if (end === -1) {
-      held = held ? all : new Uint8Array(all)
+      held = before ? all : new Uint8Array(all.subarray(from, to))
       return -1
     }
-    const from = held ? held.length : 0
     held = undefined
-    const { status, headers, version } = parseHead(latin1(all, 0, end))
-    const next = at + end + 4 - from
+    const { status, headers, version } = parseHead(latin1(all, from, end), names)
+    const next = end + 4 - (before ? before.length : 0)
     if (status < 200) {
       if (status === 101) throw malformed('nobody asked to switch protocols')
-      beside += end
+      beside += end - from
       if (beside > headMax)
         throw new HttpFault('HTTP_HEAD_TOO_LARGE', 'too many informational answers')
       return next
@@ -136,9 +140,9 @@ export function createAnswerReader(listener: AnswerListener, headMax = 65_536): 
   }
 
   /** The lines around chunks, a byte at a time; where the data begins, or the end of what has come. */
-  function readFraming(bytes: Uint8Array, from: number): number {
+  function readFraming(bytes: Uint8Array, from: number, to: number): number {
     let at = from
-    for (; at < bytes.length; at++) {
+    for (; at < to; at++) {
       const byte = bytes[at] ?? 0
       switch (state) {
         case 'size': {
@@ -210,27 +214,26 @@ export function createAnswerReader(listener: AnswerListener, headMax = 65_536): 
       state = 'head'
       beside = 0
     },
-    push(bytes) {
+    push(bytes, length = bytes.length) {
       let at = 0
-      while (at < bytes.length) {
+      while (at < length) {
         if (state === 'head') {
-          at = readHead(bytes, at)
+          at = readHead(bytes, at, length)
           if (at === -1) return
         } else if (state === 'length' || state === 'data') {
-          const to = Math.min(at + left, bytes.length)
-          left -= to - at
-          const was = state
-          if (left === 0) state = was === 'data' ? 'data-cr' : 'none'
-          listener.data(at === 0 && to === bytes.length ? bytes : bytes.subarray(at, to))
-          at = to
+          const from = at
+          at = Math.min(from + left, length)
+          left -= at - from
+          if (left === 0) state = state === 'data' ? 'data-cr' : 'none'
+          listener.data(bytes, from, at)
         } else if (state === 'rest') {
-          listener.data(at === 0 ? bytes : bytes.subarray(at))
-          at = bytes.length
+          listener.data(bytes, at, length)
+          at = length
         } else if (state === 'idle') throw malformed('more than was asked for')
-        else if (state !== 'none') at = readFraming(bytes, at)
+        else if (state !== 'none') at = readFraming(bytes, at, length)
         if (state === 'none') {
           // What follows is of no request of ours.
-          if (at < bytes.length) keep = false
+          if (at < length) keep = false
           finish()
           return
         }
@@ -277,34 +280,47 @@ function hexOf(byte: number): number {
   return letter >= 97 && letter <= 102 ? letter - 87 : -1
 }
 
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const out = new Uint8Array(a.length + b.length)
+function joined(a: Uint8Array, b: Uint8Array, length: number): Uint8Array {
+  const out = new Uint8Array(a.length + length)
   out.set(a)
-  out.set(b, a.length)
+  out.set(b.length === length ? b : b.subarray(0, length), a.length)
   return out
 }
 
-/** Where the empty line begins that ends a head. */
-function endOfHead(bytes: Uint8Array, from: number): number {
-  for (let at = bytes.indexOf(cr, from); at !== -1; at = bytes.indexOf(cr, at + 1))
-    if (bytes[at + 1] === lf && bytes[at + 2] === cr && bytes[at + 3] === lf) return at
+/**
+ * Where the empty line begins that ends a head, CR LF CR LF; -1: not before `to`. Where it would end stands another byte
+ * most of the time, so only every fourth is looked at.
+ */
+function endOfHead(bytes: Uint8Array, from: number, to: number): number {
+  for (let at = from + 3; at < to; ) {
+    const byte = bytes[at]
+    if (byte === cr) at += 1
+    else if (byte !== lf) at += 4
+    else if (bytes[at - 1] === cr && bytes[at - 2] === lf && bytes[at - 3] === cr) return at - 3
+    else at += 2
+  }
   return -1
 }
 
 const protocol = 'HTTP/1.'
-function refuseEarly(bytes: Uint8Array): void {
-  const begun = latin1(bytes, 0, Math.min(bytes.length, protocol.length))
+function refuseEarly(bytes: Uint8Array, from: number, to: number): void {
+  const begun = latin1(bytes, from, Math.min(to, from + protocol.length))
   if (!protocol.startsWith(begun)) throw malformed('no status line')
 }
 
 type Head = { status: number; version: number; headers: HeaderList }
 
-/** `head` is a character for each byte, without the empty line. */
-function parseHead(head: string): Head {
+/** `written` with the colon after it. */
+type Name = { written: string; name: string }
+
+/**
+ * `head` is a character for each byte, without the empty line. `names` are those of the head before, line by line: an
+ * upstream writes the same nearly every time, and what is the same need not be cut out and looked up again.
+ */
+function parseHead(head: string, names: Name[]): Head {
   if (!isPrintable(head)) throw malformed('a control character, or half a line end, in the head')
   const lineEnd = head.indexOf('\r\n')
-  const line = statusLine.exec(lineEnd === -1 ? head : head.slice(0, lineEnd))
-  if (!line) throw malformed('no status line')
+  if (!statusLine.test(head)) throw malformed('no status line')
   const headers: string[] = []
   let lines = 0
   for (let at = lineEnd; at !== -1; ) {
@@ -313,15 +329,27 @@ function parseHead(head: string): Head {
     const from = at + 2
     at = head.indexOf('\r\n', from)
     const end = at === -1 ? head.length : at
-    const colon = head.indexOf(':', from)
-    if (colon === -1 || colon > end) throw malformed('a header without a colon')
-    const name = nameOf(head.slice(from, colon))
-    if (name === undefined) throw malformed('a header whose name is none')
-    add(headers, name, trimmed(head, colon + 1, end))
+    let known = names[lines - 1]
+    if (!known || !head.startsWith(known.written, from)) {
+      known = readName(head, from, end)
+      if (lines <= namesMax) names[lines - 1] = known
+    }
+    add(headers, known.name, trimmed(head, from + known.written.length, end))
   }
-  return { version: Number(line[1]), status: Number(line[2]), headers }
+  return { version: Number(head[7]), status: Number(head.slice(9, 12)), headers }
 }
-const statusLine = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: .*)?$/
+const statusLine = /^HTTP\/1\.[01] [1-9]\d\d(?: .*)?(?:\r|$)/
+
+function readName(head: string, from: number, end: number): Name {
+  const colon = head.indexOf(':', from)
+  if (colon === -1 || colon > end) throw malformed('a header without a colon')
+  const name = nameOf(head.slice(from, colon))
+  if (name === undefined) throw malformed('a header whose name is none')
+  // A copy: what is cut out of a head holds all of it.
+  return { written: latin1(bytesOf(head.slice(from, colon + 1))), name }
+}
+/** A connection is kept for long, and there may be thousands. */
+const namesMax = 50
 
 function add(headers: string[], name: string, value: string): void {
   for (let i = 0; i < headers.length; i += 2)

@@ -14,7 +14,20 @@ function open(maxBytes = 1e9) {
     cancel: note('cancel'),
     maxBytes,
   })
-  return { ...inbox, calls }
+  return {
+    push: (chunk: Uint8Array) => inbox.push(chunk),
+    /** And writes over what it lent, as the network does. */
+    lend(chunk: Uint8Array) {
+      inbox.lend(chunk)
+      chunk.fill(0)
+    },
+    end: () => inbox.end(),
+    fail: (error: GatewayError, atOnce: boolean) => inbox.fail(error, atOnce),
+    bytes: () => inbox.bytes(),
+    ready: (max?: number) => inbox.ready(max),
+    body: inbox,
+    calls,
+  }
 }
 
 test('whenever it is read, everything comes out once and in order', async () => {
@@ -66,6 +79,69 @@ test('a step brings all that came in one go', async () => {
   assert.equal((await reader.next()).done, true)
 })
 
+test('what is lent is told at once where somebody waits for it, and kept where nobody does', async () => {
+  const { push, lend, end, body, calls } = open()
+  lend(Uint8Array.of(1))
+  lend(Uint8Array.of(2))
+  const reader = body[Symbol.asyncIterator]()
+  assert.deepEqual([...((await reader.next()).value ?? [])], [1, 2])
+  const heard: (number[] | string)[] = []
+  let wants: 'more' | 'later' | 'nothing' = 'more'
+  const flow = reader.flow({
+    chunk(bytes) {
+      heard.push([...bytes])
+      return wants
+    },
+    end: () => void heard.push('end'),
+    fail: () => void heard.push('fail'),
+  })
+  await Promise.resolve()
+  lend(Uint8Array.of(3))
+  assert.deepEqual(heard.splice(0), [[3]])
+  // What waits already comes first.
+  push(Uint8Array.of(4))
+  lend(Uint8Array.of(5))
+  assert.equal(heard.length, 0)
+  await Promise.resolve()
+  assert.deepEqual(heard.splice(0), [[4, 5]])
+  wants = 'later'
+  lend(Uint8Array.of(6))
+  lend(Uint8Array.of(7))
+  lend(new Uint8Array(300_000))
+  assert.deepEqual([heard.splice(0), calls], [[[6]], ['pause']])
+  wants = 'nothing'
+  flow?.resume()
+  await Promise.resolve()
+  const last = heard.pop()
+  assert.deepEqual([last?.length, last?.[0], calls], [300_001, 7, ['pause', 'resume']])
+  lend(Uint8Array.of(8))
+  end()
+  assert.deepEqual([...((await reader.next()).value ?? [])], [8])
+  assert.equal((await reader.next()).done, true)
+  assert.equal(heard.length, 0)
+})
+
+test('a receiver that fails or leaves while it is told hears no more, or the end', async () => {
+  const { lend, fail, body, calls } = open()
+  const reader = body[Symbol.asyncIterator]()
+  const heard: string[] = []
+  reader.flow({
+    chunk() {
+      heard.push('chunk')
+      void reader.return?.()
+      return 'more'
+    },
+    end: () => void heard.push('end'),
+    fail: () => void heard.push('fail'),
+  })
+  await Promise.resolve()
+  lend(Uint8Array.of(1))
+  lend(Uint8Array.of(2))
+  fail(new GatewayError('canceled', 'gone'), true)
+  await Promise.resolve()
+  assert.deepEqual([heard, calls], [['chunk', 'end'], ['cancel']])
+})
+
 test('gathering takes what had come, and lets the rest come', async () => {
   const { push, end, bytes, calls } = open()
   push(new Uint8Array(300_000))
@@ -74,6 +150,22 @@ test('gathering takes what had come, and lets the rest come', async () => {
   end()
   assert.equal((await all).length, 600_000)
   assert.deepEqual(calls, ['pause', 'resume'])
+})
+
+test('what is all there can be had at once, and nothing else', async () => {
+  const { push, end, ready, bytes } = open()
+  push(new Uint8Array(3))
+  assert.equal(ready(), undefined)
+  end()
+  assert.equal(ready(2), undefined)
+  assert.equal(ready(3)?.length, 3)
+  assert.equal(ready(), undefined)
+  await assert.rejects(bytes(), /only once/)
+  const cut = open()
+  cut.fail(new GatewayError('bad_gateway', 'cut'), false)
+  cut.end()
+  assert.equal(cut.ready(), undefined)
+  await assert.rejects(cut.bytes(), /cut/)
 })
 
 test('too much is refused whenever it is noticed', async () => {

@@ -3,8 +3,8 @@ import type { Limits } from './transport.ts'
 
 /** Tells an exchange when one of its limits has passed. One timer at most, none where no limit is set. */
 export type Watch = {
-  /** Waiting for a connection. */
-  connecting(): void
+  /** Waiting for a connection, no longer than so; 0 is for ever. */
+  connecting(ms: number): void
   /** The request is on its way: the answer's head is awaited. */
   sent(): void
   /** Bytes of the answer have come; the next ones are awaited. */
@@ -16,68 +16,85 @@ export type Watch = {
 
 /**
  * A timer that is due late enough stays as it is and looks again when it fires: reading a chunk costs one look at
- * the clock, not a timer. `later` runs its argument after bytes that have already arrived were read, so that a busy
- * process does not take its own slowness for the upstream's.
+ * the clock, not a timer.
  */
 export function watchLimits(
   limits: Limits,
   since: number,
-  passed: (error: GatewayError) => void,
-  later: (check: () => void) => void = (check) => setTimeout(check),
+  late: Late,
+  clock: Clock = usual,
 ): Watch {
-  return new Stopwatch(limits, since, passed, later)
+  return new Stopwatch(limits, since, late, clock)
 }
 
+export type Clock = {
+  /**
+   * Runs its argument after bytes that have already arrived were read, so that a busy process does not take its own
+   * slowness for the upstream's.
+   */
+  later(check: () => void): void
+  /** Where those wait whose limits are further away than `farMs`. Absent: each has a timer for that too. */
+  far?: Far
+}
+/** Looks at each of them often enough that none comes nearer than `farMs` and passes unseen. */
+export type Far = { add(one: Patient): void; remove(one: Patient): void }
+export type Patient = { look(): void }
+export const farMs = 10_000
+
+const usual: Clock = { later: (check) => setTimeout(check) }
+
+/** Is told when a limit has passed. */
+type Late = { refuse(error: GatewayError): unknown }
+
 /** A class, since every request has one: its functions as closures would be 600 bytes more. */
-class Stopwatch implements Watch {
+class Stopwatch implements Watch, Patient {
   readonly #limits: Limits
-  readonly #passed: (error: GatewayError) => void
-  readonly #later: (check: () => void) => void
+  readonly #late: Late
+  readonly #clock: Clock
   readonly #total: number
   #wait: Wait | undefined
+  #waitMs = 0
   #ends = Number.POSITIVE_INFINITY
   #timer: ReturnType<typeof setTimeout> | undefined
   #due = Number.POSITIVE_INFINITY
+  #isFar = false
   #stopped = false
 
-  constructor(
-    limits: Limits,
-    since: number,
-    passed: (error: GatewayError) => void,
-    later: (check: () => void) => void,
-  ) {
+  constructor(limits: Limits, since: number, late: Late, clock: Clock) {
     this.#limits = limits
-    this.#passed = passed
-    this.#later = later
+    this.#late = late
+    this.#clock = clock
     this.#total = limits.totalMs ? since + limits.totalMs : Number.POSITIVE_INFINITY
     if (this.#total < Number.POSITIVE_INFINITY) this.#arm(performance.now())
   }
-  connecting(): void {
-    this.#expect('connectMs')
+  connecting(ms: number): void {
+    this.#expect('connectMs', ms)
   }
   sent(): void {
-    this.#expect('firstByteMs')
+    this.#expect('firstByteMs', this.#limits.firstByteMs)
   }
   read(): void {
-    this.#expect('idleMs')
+    this.#expect('idleMs', this.#limits.idleMs)
   }
   hold(): void {
-    this.#expect(undefined)
+    this.#expect(undefined, undefined)
   }
   stop(): void {
     this.#stopped = true
+    if (this.#isFar) this.#clock.far?.remove(this)
+    if (this.#timer === undefined) return
     clearTimeout(this.#timer)
     this.#timer = undefined
   }
 
-  #expect(next: Wait | undefined): void {
+  #expect(next: Wait | undefined, ms: number | undefined): void {
     if (this.#stopped) return
     this.#wait = next
-    const ms = next && this.#limits[next]
     if (!ms) {
       this.#ends = Number.POSITIVE_INFINITY
       return
     }
+    this.#waitMs = ms
     const now = performance.now()
     this.#ends = now + ms
     this.#arm(now)
@@ -85,26 +102,34 @@ class Stopwatch implements Watch {
   #arm(now: number): void {
     const at = this.#ends < this.#total ? this.#ends : this.#total
     if (at >= this.#due) return
+    const { far } = this.#clock
+    if (far && at - now > farMs) {
+      if (!this.#isFar) far.add(this)
+      this.#isFar = true
+      return
+    }
     clearTimeout(this.#timer)
     this.#due = at
     const ms = Math.max(Math.ceil(at - now), 1)
     this.#timer = setTimeout(
       // Not as an argument: a timer that was cleared lets go of its function and not of its arguments.
-      () => this.#look(),
-      Math.min(ms > 10_000 ? Math.ceil(ms / 1000) * 1000 : ms, timerMsMax),
+      () => {
+        this.#due = Number.POSITIVE_INFINITY
+        this.look()
+      },
+      Math.min(ms > farMs ? Math.ceil(ms / 1000) * 1000 : ms, timerMsMax),
     )
   }
-  #look(): void {
-    this.#due = Number.POSITIVE_INFINITY
+  look(): void {
     const now = performance.now()
     if (now < Math.min(this.#ends, this.#total)) this.#arm(now)
-    else this.#later(() => this.#judge())
+    else this.#clock.later(() => this.#judge())
   }
   #judge(): void {
     if (this.#stopped) return
     const now = performance.now()
-    if (now >= this.#ends && this.#wait) this.#passed(timeout(this.#wait, this.#limits[this.#wait]))
-    else if (now >= this.#total) this.#passed(timeout('totalMs', this.#limits.totalMs))
+    if (now >= this.#ends && this.#wait) this.#late.refuse(timeout(this.#wait, this.#waitMs))
+    else if (now >= this.#total) this.#late.refuse(timeout('totalMs', this.#limits.totalMs))
     else this.#arm(now)
   }
 }

@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { GatewayError } from '../errors.ts'
+import type { InboxReader } from './inbox.ts'
 import { type NodeTransportOptions, nodeTransport } from './transport.node.ts'
 import { readAll, type Upstream } from './transport.ts'
 
@@ -433,6 +434,85 @@ describe('nothing is left behind', () => {
     const before = timers()
     for (let at = 0; at < 20; at++) await (await transport(ask(url, { limits }))).bytes()
     assert.ok(timers() <= before + 1, `${before} timers before, ${timers()} after`)
+  })
+})
+
+describe('a body that comes in bursts of chunks', () => {
+  const pieces = Array.from({ length: 60 }, (_, at) => `${at} `.repeat((at % 7) * 20 + 1))
+  const burst = pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`).join('')
+  const chunked = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n'
+  const openBurst = async () => {
+    let send = (_bytes: string) => {}
+    const { url } = await serveRaw((socket) => {
+      socket.setNoDelay(true)
+      socket.write(chunked)
+      send = (bytes) => void socket.write(bytes)
+    })
+    const { body } = await open()(ask(url))
+    const reader: Partial<InboxReader> = body[Symbol.asyncIterator]()
+    return { reader, send: (bytes: string) => send(bytes) }
+  }
+
+  test('is told whole and in order, a read at a time', async () => {
+    const { reader, send } = await openBurst()
+    const heard: string[] = []
+    let isOver = false
+    reader.flow?.({
+      chunk(bytes) {
+        heard.push(words(bytes))
+        return 'more'
+      },
+      end: () => void (isOver = true),
+      fail: assert.ifError,
+    })
+    for (let at = 0; at < 3; at++) {
+      send(burst)
+      await until(() => heard.join('') === pieces.join('').repeat(at + 1))
+    }
+    // Three reads, or some more where the network cuts them.
+    assert.ok(heard.length < 30, `${heard.length} pieces`)
+    send(`${burst}0\r\n\r\n`)
+    await until(() => isOver)
+    assert.equal(heard.join(''), pieces.join('').repeat(4))
+  })
+
+  test('is kept for who has no room, and told when there is', async () => {
+    const { reader, send } = await openBurst()
+    let heard = ''
+    let wants: 'more' | 'later' = 'later'
+    const flow = reader.flow?.({
+      chunk(bytes) {
+        heard += words(bytes)
+        return wants
+      },
+      end: () => void (heard += ' end'),
+      fail: assert.ifError,
+    })
+    send(burst)
+    await until(() => heard !== '')
+    send(`${burst}0\r\n\r\n`)
+    await pause(20)
+    assert.ok(heard.length <= pieces.join('').length)
+    wants = 'more'
+    flow?.resume()
+    await until(() => heard.endsWith('end'))
+    assert.equal(heard, `${pieces.join('').repeat(2)} end`)
+  })
+
+  test('what came before an end that is none is told before the failure', async () => {
+    const { reader, send } = await openBurst()
+    const heard: string[] = []
+    reader.flow?.({
+      chunk(bytes) {
+        heard.push(words(bytes))
+        return 'more'
+      },
+      end: () => void heard.push('end'),
+      fail: ({ kind }) => void heard.push(kind),
+    })
+    send(`${burst}no size\r\n`)
+    await until(() => heard.at(-1) === 'bad_gateway')
+    assert.equal(heard.slice(0, -1).join(''), pieces.join(''))
   })
 })
 

@@ -19,8 +19,9 @@ export type Line = {
 }
 
 export type LineRequest = {
-  /** Status line and headers, a character for each byte, with the empty line after them. */
+  /** Request line and headers, a character for each byte; and what follows them, with the empty line. */
   head: string
+  tail: string
   body: Uint8Array | Readable | undefined
   /** Of a body that is read as it is sent: as it was said in the head; undefined: it goes in chunks. */
   length: number | undefined
@@ -34,6 +35,7 @@ export type LineListener = {
   /** The request is on its way. */
   sent(): void
   head(status: number, headers: HeaderList, flow: Flow): void
+  /** All of the body that one read brought; only to be read, and only until this returns. */
   data(bytes: Uint8Array): void
   /** The answer is complete. */
   end(): void
@@ -66,15 +68,31 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
   let servedAt = Number.NEGATIVE_INFINITY
   let idleUntil = 0
 
+  /** What is being read, and where the body stands in it; `bodyTo` 0: there is none of it. */
+  let reading: Uint8Array = nothing
+  let bodyFrom = 0
+  let bodyTo = 0
+
+  /** Not as a Buffer, whose `slice` is no copy. */
+  function tell(): void {
+    if (bodyTo === 0) return
+    const body = new Uint8Array(reading.buffer, reading.byteOffset + bodyFrom, bodyTo - bodyFrom)
+    bodyTo = 0
+    listener?.data(body)
+  }
+
   const reader = createAnswerReader({
     head(status, headers) {
       listener?.head(status, headers, flow)
     },
-    data(bytes) {
-      // A copy: what the socket reads next goes where these are.
-      if (listener) listener.data(Buffer.from(bytes))
+    data(bytes, from, to) {
+      if (bodyTo === 0) bodyFrom = from
+      // Over what has been read already: dozens of chunks may come in one read, and cost one piece so.
+      else bytes.copyWithin(bodyTo, from, to)
+      bodyTo = bodyTo === 0 ? to : bodyTo + to - from
     },
     end(keepMs) {
+      tell()
       const ended = listener
       listener = undefined
       // An answer that comes before its request was read to the end: what is left of that would go to nobody.
@@ -146,20 +164,23 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
       send(opened)
     }
     let own: Socket | undefined
-    stopOpening = openSocket(route, servername, told, (bytes) => {
-      if (socket === own) read(bytes)
+    stopOpening = openSocket(route, servername, told, (bytes, length) => {
+      if (socket === own) read(bytes, length)
     })
   }
 
-  function read(bytes: Uint8Array): void {
+  function read(bytes: Uint8Array, length: number): void {
     // Nothing is expected before something was asked; what comes all the same must not be taken for the answer.
     if (due) renew()
     else if (!listener) drop()
     else
       try {
         heard = true
-        reader.push(bytes)
+        reading = bytes
+        reader.push(bytes, length)
+        tell()
       } catch (error) {
+        tell()
         fail(error instanceof Error ? error : new Error(String(error)))
       }
   }
@@ -180,22 +201,33 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
     else drop()
   }
 
+  /** At the end of the turn. One for all requests: each has another turn, since a line carries one at a time. */
+  function sendDue(): void {
+    if (!due || !socket) return
+    // Its 'close' comes later.
+    if (socket.destroyed) renew()
+    else send(socket)
+  }
+
   function send(over: Socket): void {
     due = false
     if (!request || !listener) return
-    const { head, body } = request
+    const { head, tail, body } = request
     reader.expect()
     listener.sent()
-    if (body === undefined) over.write(head, 'latin1')
+    if (body === undefined) over.write(head + tail, 'latin1')
     else if (body instanceof Uint8Array) {
       if (body.length <= joinedMax) {
-        const all = allocate(head.length + body.length)
+        const before = head.length + tail.length
+        const all = allocate(before + body.length)
+        // Not joined before: that would copy the head once more.
         writeLatin1(all, head, 0)
-        all.set(body, head.length)
+        writeLatin1(all, tail, head.length)
+        all.set(body, before)
         over.write(all)
       } else {
         over.cork()
-        over.write(head, 'latin1')
+        over.write(head + tail, 'latin1')
         over.write(body)
         over.uncork()
       }
@@ -203,13 +235,13 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
   }
 
   /** No faster than the upstream takes it. */
-  function upload(over: Socket, { head, length }: LineRequest, body: Readable): void {
+  function upload(over: Socket, { head, tail, length }: LineRequest, body: Readable): void {
     const answering = listener
     let sent = 0
     /** What fills the length is sent when nothing follows it: more would be cut off, and nobody would know. */
     let last: Uint8Array | undefined
     uploaded = false
-    over.write(head, 'latin1')
+    over.write(head + tail, 'latin1')
     const mismatch = () =>
       new HttpFault('HTTP_UNWRITABLE', 'the body is not as long as its content-length says')
     const stop = (error?: Error): void => {
@@ -265,21 +297,16 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
       uploaded = true
       heard = false
       line.reused = performance.now() - servedAt >= options.idleMs && servedAt >= 0
-      const to = socket
-      if (!to) return connect()
+      if (!socket) return connect()
       // Another name wants another certificate.
       if (route.secure && servername !== asked.servername) return renew()
       due = true
-      to.ref()
-      atTurnEnd(() => {
-        if (!due || socket !== to) return
-        // Its 'close' comes later.
-        if (to.destroyed) renew()
-        else send(to)
-      })
+      socket.ref()
+      atTurnEnd(sendDue)
     },
     release() {
       request = undefined
+      reading = nothing
       servedAt = performance.now()
       if (!keep || !socket || socket.destroyed || servedAt >= idleUntil) return drop()
       // The reader of the answer may have asked for a rest just before its end.
@@ -293,6 +320,7 @@ export function openLine(route: Route, options: LineOptions, owner: LineOwner): 
   return line
 }
 
+const nothing = new Uint8Array(0)
 const keepMsMax = 120_000
 /** Up to here one write of one copy is cheaper than two pieces in one write. */
 const joinedMax = 16_384

@@ -239,7 +239,7 @@ async function send(sent: Sent, line: Line, whole: Line): Promise<Answered> {
     throw await refusalOf(reply, whole.at, whole.decodeError)
   return {
     status: reply.status,
-    header: reply.header,
+    header: (name) => reply.header(name),
     bytes: sent.live ? new Uint8Array(0) : await reply.bytes(deps.maxAnswerBytes),
     live: sent.live ? reply.body : undefined,
   }

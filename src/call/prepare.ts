@@ -62,7 +62,7 @@ export function prepare(said: Inbound, to: Deployment, ask: Ask, fetched?: Fetch
   const touched =
     marks || to.dropPaths.length > 0 || mustBeRead(said, edits, sightOf(native, target))
   if (said.glance && !touched)
-    return { body: patch(said.glance, raw(edits)), headers, dropped: [], crossing }
+    return { body: patch(said.glance, raw(edits)), headers, dropped: none, crossing }
   const body = said.json()
   apply(body, edits)
   for (const path of to.dropPaths) removePath(body, path)
@@ -71,21 +71,23 @@ export function prepare(said: Inbound, to: Deployment, ask: Ask, fetched?: Fetch
   return { body: toUtf8(stringify(body)), headers, dropped, crossing }
 }
 
+const none: readonly string[] = []
+
 const isEmpty = (record: Readonly<Record<string, unknown>>): boolean => {
   for (const _ in record) return false
   return true
 }
 
 /** What the quirks of a target look at: worked out once, since targets live as long as their deployment. */
-type Sight = { keys: ReadonlySet<string> | 'all'; words: readonly string[] }
+type Sight = { keys: readonly string[] | 'all'; words: readonly string[] }
 const sights = new WeakMap<Target, Sight>()
 function sightOf(native: Native, target: Target): Sight {
   let sight = sights.get(target)
-  if (!sight)
-    sights.set(
-      target,
-      (sight = { keys: native.requestKeys(target), words: native.requestWords?.(target) ?? [] }),
-    )
+  if (!sight) {
+    const keys = native.requestKeys(target)
+    sight = { keys: keys === 'all' ? keys : [...keys], words: native.requestWords?.(target) ?? [] }
+    sights.set(target, sight)
+  }
   return sight
 }
 
@@ -125,29 +127,38 @@ type Edits = {
 /** `chat`: the operation is chat, so usage is asked for in its streams. */
 export function editsOf(said: Inbound, to: Deployment, ask: Ask, chat = true): Edits {
   const set: Record<string, Json> = said.wire.native?.modelInPath ? {} : { model: to.target.model }
-  const drops = [...to.dropKeys.filter((key) => said.has(key)), ...ofNoTools(said)]
-  const remove = drops.length > 0 ? [...ask.remove, ...drops] : ask.remove
-  const mine = said.has('extra_body') ? object(said.field('extra_body')) : {}
-  for (const [key, value] of Object.entries(mine))
-    if (value !== undefined && !decided.has(key)) set[key] = value
-  for (const [key, value] of Object.entries(to.extraBody ?? {}))
-    if (value !== undefined) set[key] = value
-  const append: Record<string, Json> = {}
-  for (const [key, value] of Object.entries(to.defaults))
+  if (said.has('extra_body')) {
+    const mine = object(said.field('extra_body'))
+    for (const key in mine) if (!decided.has(key)) put(set, key, mine[key])
+  }
+  for (const key in to.extraBody) put(set, key, to.extraBody[key])
+  let append = nothing
+  for (const key in to.defaults)
     if (
-      value !== undefined &&
       !(key in set) &&
       !to.dropKeys.includes(key) &&
       !said.has(key) &&
       !said.has(twins[key] ?? key)
     )
-      append[key] = value
+      put(append === nothing ? (append = {}) : append, key, to.defaults[key])
   if (chat && said.stream && !to.target.quirks.noStreamUsage && asksUsage.has(said.wire.id)) {
     const options = object(set['stream_options'] ?? said.field('stream_options'))
     if (options['include_usage'] !== true)
       set['stream_options'] = { ...options, include_usage: true }
   }
-  return { remove, set, append }
+  return { remove: removedFrom(said, to, ask), set, append }
+}
+
+const nothing: Record<string, Json> = Object.freeze({})
+
+function put(values: Record<string, Json>, key: string, value: Json | undefined): void {
+  if (value !== undefined) values[key] = value
+}
+
+function removedFrom(said: Inbound, to: Deployment, ask: Ask): readonly string[] {
+  const idle = ofNoTools(said)
+  if (to.dropKeys.length === 0 && idle.length === 0) return ask.remove
+  return [...ask.remove, ...to.dropKeys.filter((key) => said.has(key)), ...idle]
 }
 
 /** Wires whose streams tell the usage when they are asked to. */
@@ -167,27 +178,27 @@ const twins: Readonly<Record<string, string>> = {
  * would choose among those tools goes with it.
  */
 function ofNoTools(said: Inbound): readonly string[] {
-  if (said.wire.id !== 'openai-chat' || !said.has('tools')) return []
+  if (said.wire.id !== 'openai-chat' || !said.has('tools')) return none
   const span = said.glance?.keys.get('tools')
   // A long list need not be read to learn that it is not empty.
-  if (span && span.valueEnd - span.valueStart > 64) return []
+  if (span && span.valueEnd - span.valueStart > 64) return none
   const tools = said.field('tools')
-  if (!Array.isArray(tools) || tools.length > 0) return []
+  if (!Array.isArray(tools) || tools.length > 0) return none
   const idle = said.field('tool_choice') === 'auto' || said.field('tool_choice') === 'none'
   return ['tools', 'parallel_tool_calls', ...(idle ? ['tool_choice'] : [])]
 }
 
-export function raw(edits: Edits): PatchEdits {
-  const texts = (values: Record<string, Json>) => {
-    const out: Record<string, string> = {}
-    for (const key in values) out[key] = stringify(values[key] ?? null)
-    return out
-  }
-  return {
-    set: texts(edits.set),
-    ...(edits.remove.length > 0 && { remove: edits.remove }),
-    ...(Object.keys(edits.append).length > 0 && { append: texts(edits.append) }),
-  }
+export function raw({ set, remove, append }: Edits): PatchEdits {
+  const edits: PatchEdits = { set: textsOf(set) }
+  if (remove.length > 0) edits.remove = remove
+  if (!isEmpty(append)) edits.append = textsOf(append)
+  return edits
+}
+
+function textsOf(values: Record<string, Json>): Record<string, string> {
+  const out: Record<string, string> = {}
+  for (const key in values) out[key] = stringify(values[key] ?? null)
+  return out
 }
 
 export function apply(body: JsonObject, edits: Edits): void {
@@ -237,7 +248,7 @@ function translated(
   const { body, notes, dropped, headers: asked } = to.wire.encodeRequest(request, target)
   return {
     body: toUtf8(stringify({ ...body, ...to.extraBody })),
-    headers: withHeaders(headers, asked),
+    headers: asked ? withHeaders(headers, asked) : headers,
     dropped: told(dropped ?? [], request),
     crossing: {
       from: to.wire,

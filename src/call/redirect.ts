@@ -1,27 +1,34 @@
 import { GatewayError } from '../errors.ts'
 import type { Reply, Transport, Upstream } from './transport.ts'
 
-/** One request and its answer, redirects not followed. `since` is when the first of the chain began. */
-export type Exchange = (request: Upstream, since: number) => Promise<Reply>
+/** One request and its answer, redirects not followed. `since` is when the first of the chain began, `hops` ago. */
+export type Exchange = (request: Upstream, since: number, hops: number) => Promise<Reply>
+
+/** Follows redirects. */
+export function followRedirects(exchange: Exchange): Transport {
+  const follow: Exchange = (request, since, hops) =>
+    exchange(request, since, hops).then((reply) => arrival(reply, request, since, hops, follow))
+  return (first) => follow(first, performance.now(), 0)
+}
 
 /**
- * Follows redirects within one origin. Another origin is refused: the request carries the provider's key and the
- * client's words, and whoever answers there was not chosen by the operator.
+ * The answer, or where it is a redirect within one origin, the one it leads to. Another origin is refused: the request
+ * carries the provider's key and the client's words, and whoever answers there was not chosen by the operator.
  */
-export function followRedirects(exchange: Exchange): Transport {
-  return async (first) => {
-    const since = performance.now()
-    let request = first
-    for (let hops = 0; ; hops++) {
-      const reply = await exchange(request, since)
-      const location = redirects.has(reply.status) ? reply.header('location') : undefined
-      if (location === undefined) return reply
-      await discard(reply)
-      if (hops === hopsMax)
-        throw new GatewayError('bad_gateway', `the provider redirected more than ${hopsMax} times`)
-      request = redirected(request, reply.status, location)
-    }
-  }
+export function arrival(
+  reply: Reply,
+  request: Upstream,
+  since: number,
+  hops: number,
+  exchange: Exchange,
+): Reply | Promise<Reply> {
+  const location = redirects.has(reply.status) ? reply.header('location') : undefined
+  if (location === undefined) return reply
+  return discard(reply).then(() => {
+    if (hops === hopsMax)
+      throw new GatewayError('bad_gateway', `the provider redirected more than ${hopsMax} times`)
+    return exchange(redirected(request, reply.status, location), since, hops + 1)
+  })
 }
 
 function redirected(request: Upstream, status: number, location: string): Upstream {

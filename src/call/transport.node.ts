@@ -1,15 +1,17 @@
 import { Readable } from 'node:stream'
 import { GatewayError } from '../errors.ts'
-import { type HeaderList, token, unwritable } from '../http/fields.ts'
+import type { HeaderList } from '../http/fields.ts'
 import { type Answer, createAnswer, type Network } from './answer.node.ts'
 import { canceled, connectionError, uploadError } from './connection-error.ts'
+import { createFar } from './far.node.ts'
 import { HttpFault } from './h1.ts'
-import { type Watch, watchLimits } from './limits.ts'
+import { headOf } from './head.ts'
+import { type Clock, type Watch, watchLimits } from './limits.ts'
 import type { Flow, Line, LineListener, LineRequest } from './line.node.ts'
 import { createPools, type Pool, type PoolOptions, type Pools, type Taker } from './pool.node.ts'
 import { bareHost, ProxyError } from './proxy.node.ts'
-import { followRedirects, isReplayable } from './redirect.ts'
-import { headersFor, ofConnection, type Target, targetOf } from './target.ts'
+import { arrival, type Exchange, isReplayable } from './redirect.ts'
+import { type Target, targetOf } from './target.ts'
 import type { Limits, Reply, Transport, Upstream } from './transport.ts'
 
 export type NodeTransportOptions = PoolOptions & {
@@ -29,21 +31,28 @@ export function nodeTransport(
 ): Transport & { close(): Promise<void> } {
   const { connectMs = 10_000, maxBytes = 268_435_456 } = options
   const pools = createPools(options)
-  const way: Way = { pools, targetOf: createTargets(), limits: { connectMs }, maxBytes }
-  const transport = followRedirects((request, since) => exchange(request, since, way))
+  const exchange: Exchange = (request, since, hops) => {
+    const { signal } = request
+    if (signal?.aborted) return Promise.reject(canceled(signal))
+    const reply = Promise.withResolvers<Reply>()
+    new Call(request, since, hops, way, reply).send(false)
+    return reply.promise
+  }
+  const clock: Clock = { later: setImmediate, far: createFar() }
+  const way: Way = { pools, targetOf: createTargets(), clock, connectMs, maxBytes, exchange }
+  const transport: Transport = (request) => exchange(request, performance.now(), 0)
   /** Ends what is idle and what still runs. */
   const close = async () => pools.close()
   return Object.assign(transport, { close })
 }
 
-type Way = { pools: Pools; targetOf(url: string): Target; limits: Limits; maxBytes: number }
-
-function exchange(request: Upstream, since: number, way: Way): Promise<Reply> {
-  const { signal } = request
-  if (signal?.aborted) return Promise.reject(canceled(signal))
-  return new Promise((resolve, reject) => {
-    new Call(request, since, way, resolve, reject).send(false)
-  })
+type Way = {
+  pools: Pools
+  targetOf(url: string): Target
+  clock: Clock
+  connectMs: number
+  maxBytes: number
+  exchange: Exchange
 }
 
 /**
@@ -53,11 +62,12 @@ function exchange(request: Upstream, since: number, way: Way): Promise<Reply> {
 class Call implements LineListener, Taker, Network {
   readonly maxBytes: number
   readonly #request: Upstream
+  readonly #since: number
+  readonly #hops: number
   readonly #way: Way
   readonly #upload: Readable | undefined
   readonly #watch: Watch
-  readonly #answered: (reply: Reply) => void
-  readonly #refused: (error: GatewayError) => void
+  readonly #reply: PromiseWithResolvers<Reply>
   readonly #abort: () => void
   #line: Line | undefined
   #answer: Answer | undefined
@@ -69,24 +79,20 @@ class Call implements LineListener, Taker, Network {
   constructor(
     request: Upstream,
     since: number,
+    hops: number,
     way: Way,
-    answered: (reply: Reply) => void,
-    refused: (error: GatewayError) => void,
+    reply: PromiseWithResolvers<Reply>,
   ) {
     this.maxBytes = way.maxBytes
     this.#request = request
+    this.#since = since
+    this.#hops = hops
     this.#way = way
     this.#upload = uploadOf(request.body)
     this.#abort = () => this.refuse(canceled(request.signal))
-    this.#watch = watchLimits(
-      limitsOf(request, way),
-      since,
-      (error) => this.refuse(error),
-      setImmediate,
-    )
-    this.#answered = answered
-    this.#refused = refused
-    request.signal?.addEventListener('abort', this.#abort, { once: true })
+    this.#watch = watchLimits(request.limits ?? none, since, this, way.clock)
+    this.#reply = reply
+    request.signal?.addEventListener('abort', this.#abort)
   }
 
   send(fresh: boolean): void {
@@ -97,7 +103,7 @@ class Call implements LineListener, Taker, Network {
       this.#written = requestFor(this.#request, target, this.#upload, pool)
       this.#line = undefined
       pool.acquire(fresh, this)
-      if (!this.#line) this.#watch.connecting()
+      if (!this.#line) this.opening()
     } catch (error) {
       this.refuse(meaningOf(error, this.#upload, false))
     }
@@ -116,12 +122,12 @@ class Call implements LineListener, Taker, Network {
       this.#line?.drop()
     }
     if (this.#answer) this.#answer.fail(error, atOnce)
-    else this.#refused(error)
+    else this.#reply.reject(error)
   }
 
   // The line.
   opening(): void {
-    this.#watch.connecting()
+    this.#watch.connecting(connectMsOf(this.#request, this.#way))
   }
   sent(): void {
     this.#watch.sent()
@@ -133,7 +139,9 @@ class Call implements LineListener, Taker, Network {
       this.#flow = flow
       this.#answer = createAnswer(status, headers, this)
       this.#watch.read()
-      this.#answered(this.#answer.reply)
+      const { reply } = this.#answer
+      const { exchange } = this.#way
+      this.#reply.resolve(arrival(reply, this.#request, this.#since, this.#hops, exchange))
     }
   }
   data(bytes: Uint8Array): void {
@@ -177,13 +185,11 @@ class Call implements LineListener, Taker, Network {
 }
 
 /** Who does not wait longer for the first byte does not wait longer for a connection either. */
-function limitsOf({ limits }: Upstream, way: Way): Limits {
-  if (!limits) return way.limits
-  const { connectMs: usual = 0 } = way.limits
-  const { firstByteMs = 0, connectMs = usual } = limits
-  const shorter = firstByteMs > 0 && (connectMs === 0 || firstByteMs < connectMs)
-  return { ...limits, connectMs: shorter ? firstByteMs : connectMs }
+function connectMsOf({ limits = none }: Upstream, way: Way): number {
+  const { firstByteMs = 0, connectMs = way.connectMs } = limits
+  return firstByteMs > 0 && (connectMs === 0 || firstByteMs < connectMs) ? firstByteMs : connectMs
 }
+const none: Limits = {}
 
 /**
  * The peer closed a kept-alive connection while the request was on its way to it: it never heard the request, so
@@ -227,60 +233,34 @@ function requestFor(
   request: Upstream,
   target: Target,
   upload: Readable | undefined,
-  { pathPrefix, proxyLogin }: Pool,
+  pool: Pool,
 ): LineRequest {
   const { method = 'POST', body } = request
-  const headers = headersFor(request, target)
+  const { text: head, length, host } = headOf(request, target, pool)
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
   const whole = bytes instanceof Uint8Array ? bytes : undefined
-  let head = ''
-  let host: string | undefined
-  let length: number | undefined
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = nameOf(headers[i] ?? '')
-    const value = headers[i + 1] ?? ''
-    if (name === '') continue
-    if (unwritable.test(value)) throw new HttpFault('HTTP_UNWRITABLE', `invalid ${name} header`)
-    if (name === 'host') host = value
-    else if (name === 'content-length') length = Number(value)
-    else head += `${name}: ${value}\r\n`
-  }
+  let tail = '\r\n'
   if (whole || (!upload && method !== 'GET' && method !== 'DELETE')) {
     const size = whole?.length ?? 0
     if (length !== undefined && length !== size)
       throw new HttpFault('HTTP_UNWRITABLE', 'the body is not as long as its content-length says')
-    head += `content-length: ${size}\r\n`
+    tail = `content-length: ${size}\r\n\r\n`
   } else if (upload) {
     if (length !== undefined && !(Number.isSafeInteger(length) && length >= 0))
       throw new HttpFault('HTTP_UNWRITABLE', 'invalid content-length header')
-    head +=
-      length === undefined ? 'transfer-encoding: chunked\r\n' : `content-length: ${length}\r\n`
+    tail =
+      length === undefined
+        ? 'transfer-encoding: chunked\r\n\r\n'
+        : `content-length: ${length}\r\n\r\n`
   }
-  if (proxyLogin) head += `proxy-authorization: ${proxyLogin}\r\n`
   return {
-    head: `${method} ${pathPrefix}${target.path} HTTP/1.1\r\nhost: ${host ?? target.host}\r\nconnection: keep-alive\r\n${head}\r\n`,
+    head,
+    tail,
     body: upload ?? whole,
     length: upload ? length : undefined,
     servername: host && bareHost(host.replace(/:\d*$/, '')),
   }
 }
-
-/**
- * In lower case; '' for what is written here alone, however it was spelled: a second length would make two requests of
- * one. The same few names are written again and again.
- */
-function nameOf(said: string): string {
-  const known = names.get(said)
-  if (known !== undefined) return known
-  if (!token.test(said)) throw new HttpFault('HTTP_UNWRITABLE', 'invalid header name')
-  const lower = said.toLowerCase()
-  const name = ofConnection.has(lower) ? '' : lower
-  if (said.length > 64) return name
-  if (names.size >= 2000) names.clear()
-  names.set(said, name)
-  return name
-}
-const names = new Map<string, string>()
 
 /** A gateway calls the same few URLs again and again. */
 function createTargets(): (url: string) => Target {

@@ -40,6 +40,7 @@ export type Connection = {
   proxy?: string
 }
 
+/** Its functions are called on it, not taken out of it. */
 export type Reply = {
   status: number
   header(name: string): string | undefined
@@ -51,6 +52,8 @@ export type Reply = {
   body: AsyncIterable<Uint8Array> | InboxBody
   /** The whole body; cheaper than the loop. More than `max` bytes is a `bad_gateway` fault. */
   bytes(max?: number): Promise<Uint8Array>
+  /** The same where all of it is here already, as of a short answer; undefined, or absent: `bytes` has to be waited for. */
+  ready?(max?: number): Uint8Array | undefined
 }
 
 /** Joins what an iterable gives. */

@@ -172,7 +172,7 @@ function parsed(bytes: Uint8Array, { settings }: Rooms): JsonObject {
 
 const withBody = (reply: Reply, bytes: Uint8Array): Reply => ({
   status: reply.status,
-  header: reply.header,
+  header: (name) => reply.header(name),
   headers: () => reply.headers(),
   bytes: async () => bytes,
   body: {

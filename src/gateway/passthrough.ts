@@ -97,7 +97,7 @@ export async function servePassthrough(
     const reply = things ? await things.heard(told) : told
     receipt.status = reply.status
     const type = reply.header('content-type') ?? ''
-    const tap = passTap(deployment, incoming.path, type, reply.header)
+    const tap = passTap(deployment, incoming.path, type, (name) => reply.header(name))
     const over = { ...target, asked, pays: costs && reply.status < 400 }
     return answer(reply, secrets, tap, over, receipt, rooms)
   } catch (cause) {

@@ -79,6 +79,16 @@ function unescaped(part: string): string {
   }
 }
 
+/** The credentials in the headers of one request, in one text: the same for the same ones. */
+export function credentialsIn(headers: Readonly<Record<string, string>>): string {
+  let all = ''
+  for (const name of carriers) {
+    const value = headers[name]
+    if (value !== undefined) all = all === '' ? value : `${all}\n${value}`
+  }
+  return all
+}
+
 /** What signing put into the headers of one request: a token that was fetched is a credential too. */
 export function sentSecrets(headers: Readonly<Record<string, string>>): string[] {
   const found: string[] = []

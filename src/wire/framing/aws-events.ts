@@ -31,11 +31,11 @@ export function awsFrames(maxBytes: number): Framer {
         size += piece.length
         if (size < wanted) {
           // The reader may use its memory again.
-          held[held.length - 1] = piece.slice()
+          held[held.length - 1] = new Uint8Array(piece)
         } else if (wanted === lengthBytes) {
           const head = take()
           wanted = lengthOf(head, maxBytes)
-          held.push(head.slice())
+          held.push(new Uint8Array(head))
           size = lengthBytes
         } else {
           wanted = lengthBytes
