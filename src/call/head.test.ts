@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { latin1 } from '../json/latin1.ts'
 import { headOf } from './head.ts'
 import { targetOf } from './target.ts'
 import type { Upstream } from './transport.ts'
@@ -52,6 +55,24 @@ test('only those of late are kept', () => {
   for (let at = 0; at < 100; at++) assert.match(of(at).text, new RegExp(`x-a: ${at}\r\n`))
   assert.notEqual(of(0), first)
   assert.deepEqual(of(0), first)
+})
+
+test('a head that is kept holds nothing of the client whose header it sends on', () => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const targets = Array.from({ length: 30 }, (_, at) => targetOf(`https://a.example/${at}`))
+  collect()
+  const before = process.memoryUsage().heapUsed
+  for (const to of targets)
+    for (let at = 0; at < 16; at++) {
+      const client = latin1(Buffer.alloc(30_000, `a beta of day ${at}, `))
+      headOf({ url: '', headers: { 'x-a': client.slice(0, 20) } }, to, direct)
+      headOf({ url: '', headers: { 'x-a': client } }, to, direct)
+    }
+  collect()
+  const kept = process.memoryUsage().heapUsed - before
+  assert.ok(kept < 3_000_000, `${kept} bytes`)
+  assert.equal(targets.length, 30)
 })
 
 test('what cannot be written is refused each time', () => {

@@ -1,4 +1,5 @@
 import { token, unwritable } from '../http/fields.ts'
+import { bytesOf, latin1 } from '../json/latin1.ts'
 import { HttpFault } from './h1.ts'
 import { headersFor, ofConnection, type Target } from './target.ts'
 import type { Upstream } from './transport.ts'
@@ -27,12 +28,24 @@ export function headOf(request: Upstream, target: Target, detour: Detour): Head 
   for (const one of known)
     if (one.method === method && isSameWay(one, detour) && isSame(one.headers, headers))
       return one.head
-  const head = write(method, headersFor(request, target), target, detour)
+  const written = write(method, headersFor(request, target), target, detour)
+  if (written.text.length > keptMax) return written
   const { pathPrefix, proxyLogin } = detour
-  known.push({ headers: Object.entries(headers).flat(), head, method, pathPrefix, proxyLogin })
+  const said = [written.text]
+  for (const name in headers) said.push(name, headers[name] ?? '')
+  const [text = '', ...own] = copiesOf(said)
+  const head: Head = { text, length: written.length, host: written.host }
+  known.push({ headers: own, head, method, pathPrefix, proxyLogin })
   // The oldest, not the least used: that would have to be noted with every request.
   if (known.length > recentMax) known.shift()
   return head
+}
+
+/** A header that is a client's was cut out of its head, and would hold all of that: 32 KB, and its key. */
+function copiesOf(texts: readonly string[]): string[] {
+  const all = latin1(bytesOf(texts.join('')))
+  let at = 0
+  return texts.map((text) => all.slice(at, (at += text.length)))
 }
 
 /** `headers`: names and values by turns. */
@@ -40,6 +53,8 @@ type Known = Detour & { method: string; headers: readonly string[]; head: Head }
 const recent = new WeakMap<Target, Known[]>()
 /** Keys that share one address, say. */
 const recentMax = 16
+/** Of a head: there may be a thousand targets. */
+const keptMax = 4096
 
 const isSameWay = (a: Detour, b: Detour): boolean =>
   a.pathPrefix === b.pathPrefix && a.proxyLogin === b.proxyLogin

@@ -199,8 +199,9 @@ export function dollars(nanoDollars: number): string {
   const all = Math.round(nanoDollars)
   const amount = Math.abs(all)
   let rest = amount % billion
-  // Both are exact, unlike the quotient. From 1e21 on a number's own digits would have an exponent.
-  const whole = amount < 1e24 ? (amount - rest) / billion : BigInt(amount) / 1_000_000_000n
+  // A remainder is exact however large the amount is; beyond what is counted exactly the difference is not.
+  const whole =
+    amount <= Number.MAX_SAFE_INTEGER ? (amount - rest) / billion : BigInt(amount) / 1_000_000_000n
   const sign = all < 0 ? '-' : ''
   if (rest === 0) return `${sign}${whole}`
   let places = 9

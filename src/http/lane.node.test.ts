@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import {
   bodyOf,
@@ -200,6 +202,28 @@ test('body() may be asked for twice, and again as a stream, but not after stream
     )
   assert.deepEqual(await ask('/again'), ['hi', 'hi', 'hi'])
   assert.deepEqual(await ask('/after'), ['hi', 'Internal server error'])
+})
+
+test('a connection that lies idle keeps no large head', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const used = () => {
+    collect()
+    const { heapUsed, external } = process.memoryUsage()
+    return heapUsed + external
+  }
+  const { port } = await openDoor(t, async () => ({ status: 200, headers: {}, body: 'told' }))
+  const request = head('GET /', ...['a', 'b'].map((name) => `x-${name}: ${name.repeat(15_000)}`))
+  const clients = Array.from({ length: 20 }, () => openClient(port))
+  const before = used()
+  for (const client of clients)
+    for (const answers of [/told$/, /told[\s\S]*told$/, /told[\s\S]*told[\s\S]*told$/]) {
+      client.socket.write(request)
+      await client.until(answers)
+    }
+  const each = (used() - before) / clients.length
+  for (const { socket } of clients) socket.destroy()
+  assert.ok(each < 40_000, `${each} bytes`)
 })
 
 test('empty lines between requests are passed over', async (t) => {

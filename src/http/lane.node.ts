@@ -190,8 +190,8 @@ export class Lane {
     if (head === undefined) this.#handOver(bytes)
     this.#bodyAt = end + emptyLine.length
     // Many a connection carries one request, and others never the same twice.
-    if (head && this.#heads > 0 && this.#heads < triesMax)
-      this.#same = new SameHead(bytes, this.#bodyAt, head)
+    const isKept = this.#heads > 0 && this.#heads < triesMax && end <= sameMax
+    if (head && isKept) this.#same = new SameHead(bytes, this.#bodyAt, head)
     this.#heads++
     return head
   }
@@ -261,6 +261,8 @@ const piecesMax = 16
 
 /** After so many different heads no more are kept. */
 const triesMax = 8
+/** A head is kept twice, by connections that may lie idle for a minute: ten thousand large ones would be 630 MB. */
+const sameMax = 4096
 
 /** Requests that may wait for the one being answered. */
 const pipelinedMax = 256

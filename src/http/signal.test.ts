@@ -40,6 +40,25 @@ test('law: those who listen are told as an AbortSignal tells them, once and in o
   )
 })
 
+test('who is taken off while others are told is told no more', () => {
+  const controller = new AbortController()
+  const stop = new Stop()
+  for (const [signal, end] of [
+    [controller.signal, () => controller.abort()],
+    [stop, () => stop.abort('gone')],
+  ] as const) {
+    const told: string[] = []
+    const late = ['b', 'c', 'd'].map((name) => () => void told.push(name))
+    signal.addEventListener('abort', () => {
+      told.push('a')
+      for (const one of [late[0], late[2]]) if (one) signal.removeEventListener('abort', one)
+    })
+    for (const one of late) signal.addEventListener('abort', one)
+    end()
+    assert.deepEqual(told, ['a', 'c'])
+  }
+})
+
 test('one that throws keeps nobody from being told, and is heard of', async () => {
   const stop = new Stop()
   let told = 0

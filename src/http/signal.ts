@@ -17,12 +17,11 @@ export class Stop implements Signal {
     if (this.aborted) return
     this.aborted = true
     this.reason = reason
-    const first = this.#first
-    const more = this.#more
-    this.#first = undefined
-    this.#more = undefined
-    if (first) told(first)
-    if (more) for (const listener of more) told(listener)
+    // One by one: who is told may take off others.
+    for (let next = this.#first; next; next = this.#first) {
+      this.#first = this.#more?.shift()
+      told(next)
+    }
   }
 
   addEventListener(_type: 'abort', listener: () => void): void {

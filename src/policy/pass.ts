@@ -18,6 +18,7 @@ import type { Denied, Taken } from './limits.ts'
 import { dearest, isToldLater, mostOf, onlyText, unknownCost } from './most.ts'
 import { payerOf } from './payer.ts'
 import { budgetsBy, type Plan } from './plan.ts'
+import type { Budget } from './terms.ts'
 
 /** What all passes of a gateway have in common. */
 export type Desk = Omit<AdmitOptions, 'parties'> & {
@@ -48,6 +49,8 @@ export class Admitted implements Pass {
   /** The request as the deployment that was tried last has it. */
   #answering: Entering
   #payer: Payer | undefined = undefined
+  /** Of the settings that payer was made with. */
+  #proxy: Budget | undefined = undefined
   #set: number
   #released = false
   /** Groups it went on with. */
@@ -69,7 +72,12 @@ export class Admitted implements Pass {
   }
 
   payer(): Payer {
-    this.#payer ??= payerOf(this.#answering, this.#plan.holders, this.#desk.settings)
+    const { settings } = this.#desk
+    // A budget of the whole gateway that is set meanwhile counts this request too.
+    if (!this.#payer || this.#proxy !== settings.proxy) {
+      this.#proxy = settings.proxy
+      this.#payer = payerOf(this.#answering, this.#plan.holders, settings)
+    }
     return this.#payer
   }
 

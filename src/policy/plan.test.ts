@@ -66,6 +66,15 @@ test('settings that change are heeded with the next request', () => {
   assert.deepEqual(limits(holders), ['key:k requests 3'])
 })
 
+test('settings that change are heeded by a request that has been let in', () => {
+  const plan = planOf([key({ max_budget: 1 })], settings)
+  const proxy = { account: 'proxy', max: 7, duration: undefined }
+  const by = (more: AdmitSettings) => budgetsBy(plan, entering(), more, 0).map(({ max }) => max)
+  assert.deepEqual(by(settings), [1e9])
+  assert.deepEqual(by({ ...settings, proxy }), [7, 1e9])
+  assert.deepEqual(by({ ...settings, proxy: { ...proxy, max: 8 } }), [8, 1e9])
+})
+
 test('a budget that is raised for a while is so until then', () => {
   const holders = [
     key({

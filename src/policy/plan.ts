@@ -82,9 +82,10 @@ export function budgetsBy(
   settings: AdmitSettings,
   now: number,
 ): readonly Bounding[] {
-  // Every customer may be bounded.
+  // Every customer may be bounded. And what a request was let in with may be other settings than there are by now.
   const own =
     plan.budgets !== undefined &&
+    plan.proxy === settings.proxy &&
     !(settings.customerMax !== undefined && entering.customerId !== undefined)
   return own ? plan.budgets : budgetsOf(plan.holders, entering, settings, now)
 }
