@@ -81,20 +81,24 @@ async function install(name: string, { packages, python: names }: Client): Promi
   const program = join(home, 'bin', 'python')
   const run = promisify(execFile)
   await mkdir(folder, { recursive: true })
-  if (!(await isThere(program))) {
-    let why: unknown
-    for (const one of flags.python === undefined ? names : [flags.python]) {
-      why = await run(one, ['-m', 'venv', home]).then(
-        () => undefined,
-        (cause: unknown) => cause,
-      )
-      if (why === undefined) break
-    }
-    if (why !== undefined) throw why
+  const add = () => run(program, ['-m', 'pip', 'install', '--quiet', ...packages])
+  if (await isThere(program)) {
+    // Quick where it is there already.
+    await add()
+    return program
   }
-  // Quick where it is there already.
-  await run(program, ['-m', 'pip', 'install', '--quiet', ...packages])
-  return program
+  let why: unknown
+  for (const one of flags.python === undefined ? names : [flags.python])
+    try {
+      await run(one, ['-m', 'venv', home])
+      await add()
+      return program
+    } catch (cause) {
+      why = cause
+      // Of a Python too old for the client, the environment would be taken again next time.
+      await rm(home, { recursive: true, force: true })
+    }
+  throw why
 }
 
 const isThere = (path: string): Promise<boolean> =>
