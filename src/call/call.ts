@@ -63,6 +63,16 @@ export type Reads = {
   stop(): void
 }
 
+/** The answer is complete but its connection may not be: reading to its end lets it be used again; a provider that keeps it open loses it. */
+export function drain(rest: Reads): void {
+  const timer = setTimeout(() => rest.stop(), 1000)
+  const step = (): Promise<void> =>
+    rest.next().then((chunk) => (chunk === undefined ? undefined : step()))
+  step()
+    .catch(() => {})
+    .finally(() => clearTimeout(timer))
+}
+
 /** An answer is begun for the client when something was said, or this long after the first byte. */
 const patienceMs = 2000
 

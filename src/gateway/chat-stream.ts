@@ -1,4 +1,4 @@
-import { named, type StreamAnswer } from '../call/call.ts'
+import { drain, named, type StreamAnswer } from '../call/call.ts'
 import type { Receiver } from '../call/inbox.ts'
 import { join } from '../call/transport.ts'
 import { outputTokens, type Usage } from '../chat/chat.ts'
@@ -209,13 +209,3 @@ class ChatStream implements AsyncIterable<Uint8Array>, Flowing<Uint8Array>, Rece
 
 const both = (a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined =>
   a && b ? join([a, b]) : (a ?? b)
-
-/** The answer is complete but its connection may not be: reading to its end lets it be used again; a provider that keeps it open loses it. */
-function drain(rest: StreamAnswer['rest']): void {
-  const timer = setTimeout(() => rest.stop(), 1000)
-  const step = (): Promise<void> =>
-    rest.next().then((chunk) => (chunk === undefined ? undefined : step()))
-  step()
-    .catch(() => {})
-    .finally(() => clearTimeout(timer))
-}

@@ -1,22 +1,15 @@
 import { inputTokens, outputTokens } from '../chat/chat.ts'
 import { type Packed, Packing } from '../store/packed.ts'
+import type { Sums } from '../store/spend-sums.ts'
 import type { Entry } from './ledger.ts'
 
 /** Requests of one hour that name the same things: their words are looked up once, and their sums written once. */
-export type Tally = {
+export type Tally = Sums & {
   /** The first of them. */
   readonly of: Entry
   readonly hour: number
   /** Numbers of the words they name, 0 where there is none, in this order; those of their tags behind them. */
   readonly words: readonly number[]
-  spend: number
-  input: number
-  output: number
-  cacheRead: number
-  cacheWrite: number
-  requests: number
-  failures: number
-  duration: number
   /** Another one that has the same hash. */
   readonly next: Tally | undefined
 }

@@ -1,4 +1,4 @@
-import { type Answer, named } from '../call/call.ts'
+import { type Answer, drain, named } from '../call/call.ts'
 import type { Usage } from '../chat/chat.ts'
 import { GatewayError } from '../errors.ts'
 import { bytesOf, utf8 } from '../json/latin1.ts'
@@ -137,14 +137,4 @@ function parseChunk(data: string): ChunkBody {
   } catch (cause) {
     throw new GatewayError('bad_gateway', 'the upstream sent a frame that is not JSON', { cause })
   }
-}
-
-/** The answer is complete but its connection may not be: reading to its end lets it be used again; a provider that keeps it open loses it. */
-function drain(rest: StreamParts['answer']['rest']): void {
-  const timer = setTimeout(() => rest.stop(), 1000)
-  const step = (): Promise<void> =>
-    rest.next().then((chunk) => (chunk === undefined ? undefined : step()))
-  step()
-    .catch(() => {})
-    .finally(() => clearTimeout(timer))
 }
